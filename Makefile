@@ -1,0 +1,46 @@
+# The ten things one does here. `make demo` and `make test` need nothing but Python 3.11+ and a
+# compiler; everything they install goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := router evaluator controller sidecar
+
+.PHONY: setup demo test check bench calibrate load schema fmt clean
+
+setup: .venv/.made ## the virtual environment, from the lock file with hashes
+
+.venv/.made: requirements-dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	touch $@
+
+demo: setup ## two real models, live traffic, one promotion on evidence (under 3 minutes)
+	$(BIN)/understudy demo
+
+test: setup ## every test
+	$(BIN)/python -m pytest
+
+check: setup ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: setup ## CPU microseconds per request beside Envoy, HAProxy, nginx (scripts/install-peers.sh)
+	$(BIN)/python -m loadtests.bench
+
+calibrate: setup ## error rates and sample sizes of every test, in full
+	$(BIN)/python -m tests.statistics.calibrate
+
+load: setup ## an interactive load test, see loadtests/README.md
+	$(BIN)/locust -f loadtests/locustfile.py --host http://127.0.0.1:8080
+
+schema: setup ## config/schema.json from the models in sidecar/routefile.py
+	$(BIN)/python -m sidecar.schema > config/schema.json
+
+fmt: setup ## format in place
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Evidence in, new routing table out, and a record of why."""

@@ -1,0 +1,127 @@
+"""Evidence and transitions written as people and programs read them: JSON-ready, finite. Pure."""
+
+import math
+from typing import Any
+
+from controller.audit import Entry
+from controller.plan import shares
+from controller.rollout import Phase, Rollout
+from controller.store import RouteState
+from evaluator.evidence import Evidence, Reading
+from router.table import BUCKETS
+
+ACTIONS = {
+    Phase.FUNCTIONAL: "start",
+    Phase.SHADOW: "advance",
+    Phase.CANARY: "advance",
+    Phase.WATCH: "promote",
+    Phase.PROMOTED: "finish",
+    Phase.ROLLED_BACK: "rollback",
+}
+"""What the audit calls entering a phase."""
+
+MAX_ODDS = 1e9
+"""Odds are cut here: nobody needs more, and JSON has no infinity."""
+
+
+def challenger_share(state: RouteState) -> float:
+    """Return the challenger's share of the route's units, 0..1."""
+    if state.rollout is None or state.policy is None:
+        return 0.0
+    if state.rollout.phase is Phase.PROMOTED:
+        return 1.0
+    return shares(state.policy, state.rollout).challenger_buckets / BUCKETS
+
+
+def mirror_share(state: RouteState) -> float:
+    """Return the share of the route's units whose requests are copied, 0..1."""
+    if state.rollout is None or state.policy is None:
+        return 0.0
+    return shares(state.policy, state.rollout).mirror_buckets / BUCKETS
+
+
+def evidence_json(evidence: Evidence | None) -> dict[str, Any]:
+    """Return the readings and counts that an act rests on; empty without evidence."""
+    if evidence is None:
+        return {}
+    return {
+        "at_s": evidence.at_s,
+        "counts": dict(evidence.counts),
+        "readings": [reading_json(reading) for reading in evidence.readings],
+    }
+
+
+def reading_json(reading: Reading) -> dict[str, Any]:
+    """Return one reading as JSON-ready values; what is not finite becomes null."""
+    return {
+        "check": reading.check,
+        "kind": reading.kind,
+        "role": reading.role.value,
+        "state": reading.state.value,
+        "because": reading.because,
+        "log_e": finite(reading.log_e),
+        "log_e_harm": finite(reading.log_e_harm),
+        "odds": odds_of(reading.log_e),
+        "progress": progress(reading),
+        "alpha": reading.alpha,
+        "effect": finite(reading.effect),
+        "low": finite(reading.low),
+        "high": finite(reading.high),
+        "n": reading.n,
+        "n_expected": reading.n_expected,
+    }
+
+
+def progress(reading: Reading) -> float:
+    """Return how far the evidence is on its way to passing, 0..1, on the scale of its logarithm."""
+    needed = -math.log(reading.alpha)
+    return min(1.0, max(0.0, reading.log_e / needed)) if reading.log_e == reading.log_e else 0.0
+
+
+def odds_of(log_e: float) -> float:
+    """Return the e-value itself, at most MAX_ODDS; 0 when it is not a number."""
+    return 0.0 if math.isnan(log_e) else min(MAX_ODDS, math.exp(min(log_e, 700.0)))
+
+
+def finite(number: float | None) -> float | None:
+    """Return ``number``; None when it is an infinity or not a number."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def entry_of(
+    before: RouteState,
+    now: RouteState,
+    *,
+    at_ns: int,
+    who: str,
+    action: str,
+    because: str,
+    config_digest: str,
+    tables: tuple[int, int],
+    evidence: Evidence | None = None,
+) -> Entry:
+    """Return the audit's account of a route going from ``before`` to ``now``.
+
+    ``tables`` are the versions of the routing table before and after.
+    """
+    old, new = _rollouts(before, now)
+    return Entry(
+        at_ns=at_ns,
+        who=who,
+        route=now.name,
+        action=action,
+        because=because,
+        config_digest=config_digest,
+        challenger=new.challenger if new else None,
+        phase_from=old.phase.value if old else None,
+        phase_to=new.phase.value if new else None,
+        share_from=challenger_share(before),
+        share_to=challenger_share(now),
+        table_from=tables[0],
+        table_to=tables[1],
+        evidence=evidence_json(evidence),
+    )
+
+
+def _rollouts(before: RouteState, now: RouteState) -> tuple[Rollout | None, Rollout | None]:
+    return before.rollout or now.rollout, now.rollout or before.rollout

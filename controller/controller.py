@@ -1,0 +1,337 @@
+"""The loop: evidence, verdict, plan, record and swap, in the right order.
+
+Lives in one thread, is called by it only, and never waits for anything but the store. It says when
+things happen; what may happen is in ``judge`` and ``adoption``, how it is done in ``mover``.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from typing import Any
+
+import structlog
+
+from controller import audit, store
+from controller.act import Act, ActRefused, UnknownRoute, do_act
+from controller.adopter import Adopter
+from controller.adoption import IntentRefused
+from controller.audit import iso
+from controller.clock import Clock
+from controller.gates.functional import FunctionalReport, FunctionalTask
+from controller.gates.schedule import Schedule
+from controller.intake import Intake
+from controller.mover import Mover
+from controller.plan import variant_of
+from controller.policy import Intent, RouteIntent
+from controller.reviewer import CONTROLLER, Reviewer
+from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, elapse, stage_for
+from controller.status import RouteView, render_route
+from controller.store import RouteState, StoreError
+from controller.traffic import Traffic
+from evaluator.join import Label, LabelResult
+from router.observation import Batch
+from router.table import Route, RoutingTable
+
+__all__ = ["Act", "ActRefused", "Controller", "IntentRefused", "UnknownRoute"]
+
+SAVE_EVERY_S = 10.0
+"""How much of a stage's counted time a crash may forget; it rides on writes that happen anyway."""
+TIDY_EVERY_S = 60.0
+DAY_NS = 86_400 * 10**9
+
+log = structlog.get_logger(__name__)
+
+
+class Controller:
+    """Owns the rollouts of all routes. Made, called and dropped in one thread.
+
+    ``publish`` hands a table to the routers; it must neither wait nor raise. ``published`` is the
+    table that was published last, as far as the caller knows: a rollback is published before it is
+    written, so after a crash in between it is newer than the store.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        clock: Clock,
+        publish: Callable[[RoutingTable], None],
+        *,
+        published: RoutingTable | None = None,
+        entropy: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._published = published
+        stored = store.load_table(connection)
+        self._traffic = Traffic(connection, publish, table=stored or RoutingTable(version=0))
+        self._intake = Intake(connection)
+        self._mover = Mover(connection, clock, self._traffic, self._intake, entropy)
+        self._adopter = Adopter(
+            self._mover,
+            self._traffic,
+            self._intake,
+            published=_by_name(published),
+            loss=_loss(store.damage(connection), stored, published),
+        )
+        self._reviewer = Reviewer(self._mover, self._intake, clock)
+        self._gates = Schedule()
+        self._has_begun = False
+        self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
+        self._day = clock.wall_ns() // DAY_NS
+        for name in self._mover.take_up():
+            log.error("evidence_lost", route=name)
+
+    def adopt(self, intent: Intent, who: str) -> None:
+        """Take over a routing file: the first, or a changed one.
+
+        IntentRefused when it asks for what it may not have, StoreError when it could not be
+        written; either way nothing has changed.
+        """
+        self._begin()
+        self._adopter.adopt(intent, who)
+
+    def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
+        """Count observations; return the highest durable sequence of each source.
+
+        StoreError when they could not be written: send them again. What they show is looked at
+        first, so that a full disk does not keep a bad challenger in traffic.
+        """
+        try:
+            done = self._intake.take(batches, at_ns=self._clock.wall_ns(), also=self._save_times)
+        except StoreError:
+            self._look_back()
+            raise
+        self._reviewer.note_news()
+        return done
+
+    def label(self, labels: Sequence[Label]) -> list[LabelResult]:
+        """Join labels to observations; StoreError when they could not be written: none is."""
+        return self._intake.label(labels, now_ns=self._clock.wall_ns())
+
+    def eject(self, route: str, variant: str, failures: int) -> None:
+        """Roll back a challenger that a router gave up on; news of any other comes too late."""
+        rollout = self._rollout(route)
+        if rollout is None or rollout.challenger != variant or rollout.phase not in WITH_TRAFFIC:
+            return
+        self._mover.move(
+            route,
+            Event.EJECTED,
+            who=CONTROLLER,
+            because=f"a router saw {failures} failures in a row",
+            evidence=self._reviewer.evidence(route),
+        )
+
+    def pending_functional(self) -> list[FunctionalTask]:
+        """Return the gates to ask now; the answer of each goes to ``functional``."""
+        now_s = self._clock.monotonic_s()
+        return [
+            self._functional_task(state, rollout)
+            for state, rollout in self._mover.rollouts({Phase.FUNCTIONAL})
+            if self._gates.begin(state.name, rollout.experiment, now_s=now_s)
+        ]
+
+    def functional(self, route: str, report: FunctionalReport) -> None:
+        """Take in what the functional gate found; a report about somebody else is ignored.
+
+        StoreError when the gate was passed and that could not be written: it is asked again.
+        """
+        rollout = self._rollout(route)
+        if rollout is None or rollout.phase is not Phase.FUNCTIONAL:
+            return
+        if report.challenger != rollout.challenger:
+            return
+        self._gates.returned(route, now_s=self._clock.monotonic_s())
+        rollout = replace(rollout, because=report.because)
+        state = replace(self._mover.states[route], rollout=rollout)
+        self._mover.put(state)
+        if report.passed and rollout.held_by is None:
+            self._reviewer.go_forward(state, rollout, report.because)
+
+    def step(self) -> None:
+        """Do what time and evidence ask for; called every 100 ms and after ``ingest``.
+
+        StoreError, when it is all done, if something could not be written: it is tried again at
+        the next step, and whatever moves traffic back was done all the same.
+        """
+        self._begin()
+        self._elapse()
+        try:
+            self._traffic.require_settled()
+            if self._intake.mature(now_ns=self._clock.wall_ns()):
+                self._reviewer.note_news()
+            self._roll_daily()
+            self._mover.queue()
+            self._reviewer.look()
+            self._tidy()
+        except StoreError:
+            self._look_back()
+            raise
+
+    def act(
+        self, route: str, act: Act, who: str, reason: str, *, break_glass: bool = False
+    ) -> None:
+        """Do what a person asks, and record who and why; ActRefused when it may not be."""
+        do_act(
+            self._mover,
+            self._intake,
+            route,
+            act,
+            who=who,
+            reason=reason,
+            break_glass=break_glass,
+        )
+
+    def fence(self, table_version: int) -> None:
+        """Take note of the table that a router says it has.
+
+        One that is newer than ours was a rollback that no disk knows of. We cannot tell whose, so
+        every challenger with traffic goes back, and our table is published as a newer one still.
+        """
+        self._begin()
+        if table_version <= self._traffic.table.version:
+            return
+        self._traffic.renumber(above=table_version)
+        self._remember(None)
+        self._traffic.publish()
+
+    def status(self) -> dict[str, object]:
+        """Return what is true now; the caller knows ``routers`` and ``config_error``."""
+        return {
+            "version": version("understudy"),
+            "at": iso(self._clock.wall_ns()),
+            "table_version": self._traffic.table.version,
+            "config_digest": self._mover.digest,
+            "config_error": None,
+            "unrecorded": self._traffic.n_unrecorded,
+            "routers": [],
+            "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],
+        }
+
+    def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return the latest moves of challengers, newest first."""
+        actions = ("advance", "promote", "rollback")
+        return audit.latest(self._connection, route=route, actions=actions, limit=limit)
+
+    def audit(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """Return audit records in their order."""
+        return audit.records(self._connection, after=after, limit=limit)
+
+    def _rollout(self, route: str) -> Rollout | None:
+        state = self._mover.states.get(route)
+        return None if state is None else state.rollout
+
+    def _look_back(self) -> None:
+        """Judge what memory shows, then forget what the store does not have."""
+        self._reviewer.look_back()
+        self._intake.revert()
+
+    def _begin(self) -> None:
+        """Publish what is in force, once; a rollback that a crash left unwritten comes first."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        published = self._published
+        if published is not None and published.version > self._traffic.table.version:
+            self._traffic.renumber(above=published.version)
+            self._remember(_by_name(published))
+        if self._traffic.table.routes:
+            self._traffic.publish()
+
+    def _remember(self, published: Mapping[str, Route] | None) -> None:
+        """Roll back whom the published table no longer serves; None: all who have traffic."""
+        because = "its rollback was published, and the controller stopped before recording it"
+        for state, rollout in self._mover.rollouts(WITH_TRAFFIC | {Phase.PROMOTED}):
+            if published is None:
+                is_back = rollout.phase in WITH_TRAFFIC
+            else:
+                is_back = not _serves(published.get(state.name), rollout.challenger)
+            if is_back:
+                self._mover.move(state.name, Event.REMEMBERED, who=CONTROLLER, because=because)
+
+    def _elapse(self) -> None:
+        now_s = self._clock.monotonic_s()
+        elapsed_s, self._stepped_at_s = now_s - self._stepped_at_s, now_s
+        for state, rollout in self._mover.rollouts():
+            self._mover.put(replace(state, rollout=elapse(rollout, elapsed_s)))
+
+    def _save_times(self, connection: sqlite3.Connection) -> None:
+        now_s = self._mover.wall_s()
+        for state, _ in self._mover.rollouts():
+            if now_s - state.saved_at_s >= SAVE_EVERY_S:
+                saved = replace(state, saved_at_s=now_s)
+                store.save_route(connection, saved)
+                self._mover.put(saved)
+
+    def _roll_daily(self) -> None:
+        """Refresh what the evaluator fixes for an epoch (docs/statistics.md: at least daily)."""
+        day = self._clock.wall_ns() // DAY_NS
+        if day == self._day:
+            return
+        self._day = day
+        for state, _ in self._mover.rollouts(WITH_TRAFFIC):
+            self._intake.roll_epoch(state.name, "a new day")
+        with store.transaction(self._connection):
+            self._intake.save(self._connection)
+        self._intake.settled()
+
+    def _tidy(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if now_s - self._tidied_at_s < TIDY_EVERY_S:
+            return
+        self._tidied_at_s = now_s
+        windows_ns = {
+            route.name: round(max(route.window_s, route.maturity_s) * 1e9)
+            for route in self._mover.serving().values()
+        }
+        self._intake.tidy(windows_ns, now_ns=self._clock.wall_ns())
+
+    def _functional_task(self, state: RouteState, rollout: Rollout) -> FunctionalTask:
+        route = self._mover.serving()[state.name]
+        policy = state.policy or route
+        stage = stage_for(policy, Phase.FUNCTIONAL)
+        return FunctionalTask(
+            route=state.name,
+            challenger=variant_of(route, rollout.challenger),
+            match=route.match,
+            samples=stage.samples,
+            ready_path=stage.ready_path,
+            prediction=policy.prediction,
+        )
+
+    def _view(self, route: RouteIntent) -> RouteView:
+        state = self._mover.states[route.name]
+        evidence = self._reviewer.evidence(route.name)
+        return RouteView(
+            route=route,
+            state=state,
+            evidence=evidence,
+            required=(
+                self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
+            ),
+            labels=self._intake.label_counts(route.name),
+        )
+
+
+def _by_name(table: RoutingTable | None) -> dict[str, Route]:
+    return {} if table is None else {route.name: route for route in table.routes}
+
+
+def _serves(route: Route | None, variant: str) -> bool:
+    """Whether ``route`` gives ``variant`` requests of users, or copies of them."""
+    if route is None:
+        return False
+    split, mirror = route.split, route.mirror
+    has_share = split.challenger == variant and split.challenger_buckets > 0
+    is_mirror = mirror is not None and mirror.variant == variant
+    return split.champion == variant or has_share or is_mirror
+
+
+def _loss(damage: str, stored: RoutingTable | None, published: RoutingTable | None) -> str:
+    """Return how the state was lost, if it was; empty if it was not."""
+    if damage:
+        return damage
+    if stored is None and published is not None and published.version > 0:
+        return f"the state is empty although table {published.version} was published"
+    return ""

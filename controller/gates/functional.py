@@ -1,0 +1,151 @@
+"""Does the challenger answer at all? Asked with sample requests, before it meets any traffic.
+
+Talks to the challenger only, directly; its answers are looked at and thrown away.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import aiohttp
+from yarl import URL
+
+from evaluator.extract import Extractor, parsed
+from router.observation import Outcome
+from router.table import Match, Variant
+
+ANSWER_LIMIT_BYTES = 16 * 1024 * 1024
+"""A larger answer to a sample fails the gate; chosen, far above any prediction."""
+
+Asked = Callable[[], Awaitable[str]]
+"""Asks one thing; returns why it failed, or nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionalTask:
+    """What the gate must ask of whom."""
+
+    route: str
+    challenger: Variant
+    match: Match
+    samples: tuple[bytes, ...] = ()
+    """Request bodies (JSON)."""
+    ready_path: str | None = None
+    """GET must answer 200; None asks only that the port accepts connections."""
+    prediction: str | None = None
+    """JMESPath that must find something in each answer; None asks for JSON only."""
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionalCheck:
+    """One thing that was asked."""
+
+    name: str
+    passed: bool
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionalReport:
+    """How the challenger did. ``challenger`` says whom it is about: a late report is ignored."""
+
+    challenger: str
+    passed: bool
+    because: str
+    checks: tuple[FunctionalCheck, ...] = field(default_factory=tuple)
+
+
+async def run(task: FunctionalTask) -> FunctionalReport:
+    """Ask everything in order and stop at the first failure; never raises for the challenger's
+    faults. Each answer has the variant's own connect and response timeout."""
+    timeout = aiohttp.ClientTimeout(
+        total=task.challenger.response_timeout_s, connect=task.challenger.connect_timeout_s
+    )
+    checks: list[FunctionalCheck] = []
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        for name, ask in _questions(task, session):
+            fault = await _guarded(ask)
+            checks.append(FunctionalCheck(name, not fault, fault or "answered as declared"))
+            if fault:
+                because = f"{name}: {fault}"
+                return FunctionalReport(task.challenger.name, False, because, tuple(checks))
+    because = f"ready, and {len(task.samples)} sample requests answered as declared"
+    return FunctionalReport(task.challenger.name, True, because, tuple(checks))
+
+
+def _questions(task: FunctionalTask, session: aiohttp.ClientSession) -> list[tuple[str, Asked]]:
+    def sample(body: bytes) -> Asked:
+        return lambda: _ask_sample(task, session, body)
+
+    return [
+        ("ready", lambda: _ask_ready(task, session)),
+        *((f"sample {n}", sample(body)) for n, body in enumerate(task.samples, start=1)),
+    ]
+
+
+async def _guarded(ask: Asked) -> str:
+    try:
+        return await ask()
+    except TimeoutError:  # before OSError, which it is a kind of
+        return "no answer in time"
+    except (aiohttp.ClientError, OSError) as exc:
+        return f"no answer: {type(exc).__name__}: {exc}"
+
+
+async def _ask_ready(task: FunctionalTask, session: aiohttp.ClientSession) -> str:
+    if task.ready_path is None:
+        await _connect(task.challenger)
+        return ""
+    url = _url(task.challenger, task.ready_path)
+    async with session.get(url, headers=_headers(task), allow_redirects=False) as response:
+        return "" if response.status == 200 else f"status {response.status}, expected 200"
+
+
+async def _connect(challenger: Variant) -> None:
+    async with asyncio.timeout(challenger.connect_timeout_s):
+        _, writer = await asyncio.open_connection(challenger.host, challenger.port)
+    writer.close()
+    await writer.wait_closed()
+
+
+async def _ask_sample(task: FunctionalTask, session: aiohttp.ClientSession, body: bytes) -> str:
+    # A prefix route has no path of its own: its samples go to the prefix itself.
+    url = _url(task.challenger, task.match.path.removesuffix("*"))
+    headers = _headers(task) | {"content-type": "application/json"}
+    async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+        if response.status != 200:
+            return f"status {response.status}, expected 200"
+        raw = bytearray()
+        async for chunk in response.content.iter_any():
+            raw += chunk
+            if len(raw) > ANSWER_LIMIT_BYTES:
+                return f"the answer is larger than {ANSWER_LIMIT_BYTES} bytes"
+    return _fault_of(bytes(raw), task.prediction)
+
+
+def _fault_of(raw: bytes, prediction: str | None) -> str:
+    """Return what is wrong with an answer's body, or nothing. Pure; reads as the evaluator does."""
+    if prediction is None:
+        try:
+            parsed(raw)
+        except (ValueError, RecursionError):
+            return "the answer is not JSON"
+        return ""
+    answer = Outcome("", 200, 0.0, "", raw, len(raw))
+    found = Extractor(prediction).read(answer)
+    return "" if found.text is not None else f"no prediction at {prediction!r}: {found.reason}"
+
+
+def _headers(task: FunctionalTask) -> dict[str, str]:
+    """Ask as the route's clients do; the marker tells the challenger that nobody acts on it."""
+    headers = {"x-understudy-mirror": "1"}
+    if task.match.host is not None:
+        headers["host"] = task.match.host
+    if task.match.header is not None:
+        headers[task.match.header[0]] = task.match.header[1]
+    return headers
+
+
+def _url(variant: Variant, path: str) -> URL:
+    host = f"[{variant.host}]" if ":" in variant.host else variant.host
+    return URL(f"http://{host}:{variant.port}{path}", encoded=True)

@@ -1,0 +1,238 @@
+"""Observations and labels on their way into the evidence, each counted once.
+
+What memory knows is never ahead of the disk for long: a change that could not be committed is
+undone here too, so evidence after a restart is the evidence before it.
+"""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from controller import store
+from controller.failpoint import pass_by
+from controller.policy import RouteIntent
+from controller.rollout import Rollout
+from controller.traffic import nothing_more
+from evaluator.evaluator import Evaluator
+from evaluator.evidence import Evidence
+from evaluator.join import Judgable, Label, LabelOutcome, LabelResult
+from evaluator.journal import Journal
+from evaluator.metric import ExperimentPlan
+from router.observation import Batch
+
+SECOND_NS = 10**9
+KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
+"""A router process that said nothing for a week will not send an old batch again."""
+MATURE_AT_ONCE = 2_000
+"""Observations judged in one transaction: the thread is free again within a fraction of a second.
+Chosen."""
+
+
+def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
+    """Return what the evaluator must know about ``rollout``. Pure."""
+    return ExperimentPlan(
+        experiment=rollout.experiment,
+        route=policy.name,
+        champion=rollout.champion,
+        challenger=rollout.challenger,
+        metrics=policy.metrics,
+        prediction=policy.prediction,
+        clustered=policy.unit_header is not None,
+        alpha=policy.alpha,
+        maturity_s=policy.maturity_s,
+        window_s=policy.window_s,
+    )
+
+
+@dataclass(slots=True)
+class Trial:
+    """One experiment under way."""
+
+    plan: ExperimentPlan
+    evaluator: Evaluator
+    durable: bytes
+    """The evaluator as the store has it, or as it began."""
+    is_changed: bool = False
+    """Whether ``evaluator`` has moved on from ``durable``."""
+    pending: bytes = b""
+    """The evaluator as written in a transaction that has not ended yet."""
+    is_new: bool = False
+    """Not written yet: what the route's last experiment left in the journal is not for it."""
+
+
+class Intake:
+    """Owns the evaluators and the journal. One thread; made and used by the Controller."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._journal = Journal(connection)
+        self._trials: dict[str, Trial] = {}
+        self._labels: dict[str, Counter[str]] = {}
+
+    def begin(self, plan: ExperimentPlan) -> None:
+        """Start the experiment of a route, with no evidence."""
+        evaluator = Evaluator(plan)
+        self._trials[plan.route] = Trial(
+            plan, evaluator, evaluator.snapshot(), is_changed=True, is_new=True
+        )
+
+    def resume(self, plan: ExperimentPlan) -> bool:
+        """Take up an experiment where the store left it; False if there is nothing readable.
+
+        Without its evidence it starts from none, which can only delay a promotion.
+        """
+        raw = store.load_snapshot(self._connection, plan.route)
+        try:
+            evaluator = None if raw is None else Evaluator.restore(plan, raw)
+        except ValueError:  # another version's, or another experiment's
+            evaluator = None
+        if evaluator is None or raw is None:
+            self.begin(plan)
+            return False
+        self._trials[plan.route] = Trial(plan, evaluator, raw)
+        return True
+
+    def end(self, route: str) -> None:
+        """Forget the experiment of a route, if it has one."""
+        self._trials.pop(route, None)
+
+    def has(self, route: str) -> bool:
+        """Whether the route has an experiment under way."""
+        return route in self._trials
+
+    def evidence(self, route: str, *, now_s: float) -> Evidence | None:
+        """Return what the experiment of ``route`` has shown; None if there is none."""
+        trial = self._trials.get(route)
+        return None if trial is None else trial.evaluator.evidence(now_s)
+
+    def roll_epoch(self, route: str, why: str) -> None:
+        """Tell the evaluator that shares or the day changed."""
+        trial = self._trials.get(route)
+        if trial is not None:
+            trial.evaluator.roll_epoch(why)
+            trial.is_changed = True
+
+    def save(self, connection: sqlite3.Connection) -> None:
+        """Write every changed evaluator, within the caller's transaction; see ``settled``."""
+        for route, trial in self._trials.items():
+            if trial.is_new:
+                self._journal.forget(route)
+            if trial.is_changed:
+                trial.pending = trial.evaluator.snapshot()
+                store.save_snapshot(connection, route, trial.pending)
+
+    def settled(self) -> None:
+        """Note that what ``save`` wrote is committed."""
+        for trial in self._trials.values():
+            if trial.is_changed:
+                trial.durable, trial.is_changed = trial.pending, False
+            trial.is_new = False
+
+    def revert(self) -> None:
+        """Go back to what the store has, after a transaction failed."""
+        for trial in self._trials.values():
+            if trial.is_changed:
+                trial.evaluator = Evaluator.restore(trial.plan, trial.durable)
+
+    def take(
+        self,
+        batches: Sequence[Batch],
+        *,
+        at_ns: int,
+        also: Callable[[sqlite3.Connection], None] = nothing_more,
+    ) -> dict[str, int]:
+        """Write and count new batches; return the highest durable sequence of each source.
+
+        StoreError when they could not be written: memory then still counts them, for a look at
+        what they show; call ``revert`` next.
+        """
+        with store.transaction(self._connection):
+            done = {
+                source: store.last_sequence(self._connection, source)
+                for source in {batch.source for batch in batches}
+            }
+            for batch in batches:
+                if batch.sequence > done[batch.source]:
+                    self._observe(batch)
+                    done[batch.source] = batch.sequence
+            for source, sequence in done.items():
+                store.note_sequence(self._connection, source, sequence, at_ns=at_ns)
+            self.save(self._connection)
+            also(self._connection)
+            pass_by("ingest.in_transaction")
+        self.settled()
+        pass_by("ingest.after_commit")
+        return done
+
+    def label(self, labels: Sequence[Label], *, now_ns: int) -> list[LabelResult]:
+        """Write labels beside the observations that wait for them; one result each, in order.
+
+        StoreError when they could not be written: none of them is.
+        """
+        with store.transaction(self._connection):
+            results = [self._journal.label(label, now_ns=now_ns) for label in labels]
+            pass_by("label.in_transaction")
+        pass_by("label.after_commit")
+        for label, result in zip(labels, results, strict=True):
+            route = result.route or label.route
+            if route is not None:
+                self._labels.setdefault(route, Counter())[result.outcome.value] += 1
+        return results
+
+    def mature(self, *, now_ns: int) -> bool:
+        """Judge what is old enough, labelled or not; return whether there was anything.
+
+        StoreError as in ``take``.
+        """
+        due = {
+            route: self._journal.matured(
+                route,
+                now_ns=now_ns,
+                maturity_ns=round(trial.plan.maturity_s * SECOND_NS),
+                limit=MATURE_AT_ONCE,
+            )
+            for route, trial in self._trials.items()
+        }
+        if not any(due.values()):
+            return False
+        with store.transaction(self._connection):
+            for route, observations in due.items():
+                trial = self._trials[route]
+                for one in observations:
+                    trial.evaluator.judge(one.judgable, one.label)
+                    trial.is_changed = True
+                self._journal.mark_judged(observations)
+            self.save(self._connection)
+            pass_by("mature.in_transaction")
+        self.settled()
+        pass_by("mature.after_commit")
+        return True
+
+    def tidy(self, windows_ns: Mapping[str, int], *, now_ns: int) -> None:
+        """Drop what nobody will ask for again; ``windows_ns`` has each route's label window."""
+        with store.transaction(self._connection):
+            for route, window_ns in windows_ns.items():
+                if route not in self._trials:
+                    self._journal.forget(route)
+                self._journal.purge(route, now_ns=now_ns, window_ns=window_ns)
+            store.forget_sources(self._connection, before_ns=now_ns - KEEP_SOURCES_NS)
+
+    def label_counts(self, route: str) -> dict[str, int]:
+        """Return what became of a route's labels since this process began, and what waits."""
+        counted = self._labels.get(route, Counter())
+        counts = {outcome.value: counted[outcome.value] for outcome in LabelOutcome}
+        return counts | {"waiting": self._journal.waiting(route)}
+
+    def _observe(self, batch: Batch) -> None:
+        waiting: dict[str, list[Judgable]] = {}
+        for observation in batch.observations:
+            trial = self._trials.get(observation.route)
+            if trial is None or observation.experiment != trial.plan.experiment:
+                continue  # of an experiment that has ended, or of none
+            judgable = trial.evaluator.observe(observation)
+            trial.is_changed = True
+            if judgable is not None:
+                waiting.setdefault(observation.route, []).append(judgable)
+        for route, judgables in waiting.items():
+            self._journal.add(route, judgables)

@@ -1,0 +1,263 @@
+"""Moves rollouts: the state, the table, the evidence and the record change together.
+
+Owns the state of every route. It does what it is told; whether it may is for its callers to know.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from controller import store
+from controller.account import ACTIONS, entry_of
+from controller.adoption import next_challenger
+from controller.audit import Entry
+from controller.clock import Clock
+from controller.intake import Intake, experiment_plan
+from controller.plan import lay_out, plan
+from controller.policy import RouteIntent
+from controller.rollout import FINISHED, Event, Phase, Rollout, elapse, move, resume
+from controller.store import Finished, RouteState, StoreError
+from controller.traffic import Change, Traffic
+from evaluator.evidence import Evidence
+from router.table import Route
+
+RECOVERY = "recovery"
+"""Who holds a route whose state was lost."""
+SALT_BYTES = 32
+NAME_BYTES = 4
+"""Of an experiment's name: two of one challenger are never taken for each other."""
+MAX_HISTORY = 20
+RUNNING = frozenset(Phase) - FINISHED
+
+
+class Mover:
+    """The routes and where their rollouts stand. One thread; made and used by the Controller."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        clock: Clock,
+        traffic: Traffic,
+        intake: Intake,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._clock = clock
+        self._traffic = traffic
+        self._intake = intake
+        self._entropy = entropy
+        self.intent = store.load_intent(connection)
+        """The file that was adopted last; None before the first."""
+        self.states = store.load_routes(connection)
+
+    @property
+    def digest(self) -> str:
+        """Return which file was adopted last; empty before the first."""
+        return self.intent.digest if self.intent is not None else ""
+
+    def serving(self) -> dict[str, RouteIntent]:
+        """Return what the present file says of each route, in its order."""
+        routes = self.intent.routes if self.intent is not None else ()
+        return {route.name: route for route in routes}
+
+    def rollouts(self, phases: Iterable[Phase] = RUNNING) -> list[tuple[RouteState, Rollout]]:
+        """Return the routes whose rollout is in one of ``phases``."""
+        wanted = set(phases)
+        return [
+            (state, state.rollout)
+            for state in self.states.values()
+            if state.rollout is not None and state.rollout.phase in wanted
+        ]
+
+    def put(self, state: RouteState) -> None:
+        """Take ``state`` for the present one, in memory only."""
+        self.states[state.name] = state
+
+    def wall_s(self) -> float:
+        """Return the wall clock in seconds since the epoch."""
+        return self._clock.wall_ns() / 1e9
+
+    def take_up(self) -> list[str]:
+        """Go on where the store left each rollout; return the routes whose evidence was lost.
+
+        The time that nobody counted has passed for the stages too.
+        """
+        lost = []
+        for state, rollout in self.rollouts(RUNNING - {Phase.QUEUED}):
+            away_s = self.wall_s() - state.saved_at_s
+            self.put(replace(state, rollout=elapse(rollout, away_s)))
+            if not self._intake.resume(experiment_plan(_policy_of(state), rollout)):
+                lost.append(state.name)
+        return lost
+
+    def queue(self) -> None:
+        """Give every idle route its next challenger, if the file has one; nothing moves yet."""
+        for name, route in self.serving().items():
+            state = self.states[name]
+            if state.rollout is not None and state.rollout.is_running:
+                continue
+            challenger = next_challenger(route, state)
+            if challenger is not None:
+                self.put(self._queued(state, route, challenger))
+
+    def move(
+        self,
+        name: str,
+        event: Event,
+        *,
+        who: str,
+        because: str,
+        evidence: Evidence | None = None,
+    ) -> None:
+        """Move a rollout. Back to safety: in force when this returns, recorded as soon as may be.
+        Forward: StoreError when it cannot be recorded, and then nothing has moved."""
+        before = self.states[name]
+        now = self._after(before, event, because, evidence)
+        assert now.rollout is not None  # _after moves one
+        phase = now.rollout.phase
+        change = self._change(
+            before, now, who=who, action=ACTIONS[phase], because=because, evidence=evidence
+        )
+        if phase is Phase.ROLLED_BACK:
+            self.put(now)
+            self._intake.end(name)
+            self._traffic.withdraw(change)
+            return
+        self._advance(now, change, ACTIONS[phase], why=f"{event.value}: {because}")
+        self.put(now)
+        if phase is Phase.PROMOTED:
+            self._intake.end(name)
+
+    def annotate(self, now: RouteState, *, who: str, action: str, because: str) -> None:
+        """Record a change of ``now`` that moves no traffic (a hold, its end, a refusal)."""
+        now = replace(now, saved_at_s=self.wall_s())
+        change = self._change(
+            self.states[now.name], now, who=who, action=action, because=because, evidence=None
+        )
+        self._traffic.advance(change, action=action)
+        self.put(now)
+
+    def route_of(self, state: RouteState, serving: RouteIntent) -> Route:
+        """Return the route as routers must serve it now."""
+        return lay_out(
+            serving,
+            policy=state.policy or serving,
+            champion=state.champion,
+            rollout=state.rollout,
+            salt=state.salt,
+        )
+
+    def account(
+        self,
+        before: RouteState,
+        now: RouteState,
+        *,
+        who: str,
+        action: str,
+        because: str,
+        tables: tuple[int, int],
+        digest: str | None = None,
+        evidence: Evidence | None = None,
+    ) -> Entry:
+        """Return the audit's account of a change, dated now."""
+        return entry_of(
+            before,
+            now,
+            at_ns=self._clock.wall_ns(),
+            who=who,
+            action=action,
+            because=because,
+            config_digest=self.digest if digest is None else digest,
+            tables=tables,
+            evidence=evidence,
+        )
+
+    def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
+        now_s = self.wall_s()
+        rollout = Rollout(
+            challenger=challenger,
+            champion=state.champion,
+            experiment=f"{challenger}-{self._entropy(NAME_BYTES).hex()}",
+            began_at_s=now_s,
+            entered_at_s=now_s,
+            held_by=RECOVERY if state.hold_reason else None,
+            hold_reason=state.hold_reason,
+            because="its turn has come",
+        )
+        return replace(state, rollout=rollout, policy=route, salt=self._entropy(SALT_BYTES))
+
+    def _after(
+        self, before: RouteState, event: Event, because: str, evidence: Evidence | None
+    ) -> RouteState:
+        rollout, now_s = before.rollout, self.wall_s()
+        if rollout is None:
+            raise AssertionError(f"route {before.name!r} has no rollout to move: {event}")
+        counts = evidence.counts if evidence is not None else rollout.counts_at_entry
+        moved = move(rollout, event, at_s=now_s, because=because, counts=counts)
+        state = replace(
+            before,
+            rollout=resume(moved) if event is Event.FORCED else moved,
+            policy=self._policy(before, rollout),
+            saved_at_s=now_s,
+        )
+        if moved.phase is Phase.PROMOTED:
+            state = replace(state, champion=moved.challenger, previous_champion=moved.champion)
+        if rollout.phase is Phase.PROMOTED:
+            state = replace(state, champion=moved.champion, previous_champion=None)
+        return _finished(state, moved, now_s) if moved.phase in FINISHED else state
+
+    def _policy(self, before: RouteState, rollout: Rollout) -> RouteIntent:
+        """A rollout is judged by what the file said when it began, whatever it says later."""
+        is_beginning = rollout.phase is Phase.QUEUED
+        return self.serving()[before.name] if is_beginning else _policy_of(before)
+
+    def _change(
+        self,
+        before: RouteState,
+        now: RouteState,
+        *,
+        who: str,
+        action: str,
+        because: str,
+        evidence: Evidence | None,
+    ) -> Change:
+        table = self._traffic.table
+        planned = plan(table, self.route_of(now, self.serving()[now.name]))
+        after = table if planned.routes == table.routes else planned
+        entry = self.account(
+            before,
+            now,
+            who=who,
+            action=action,
+            because=because,
+            tables=(table.version, after.version),
+            evidence=evidence,
+        )
+        return Change(after, (entry,), (now,))
+
+    def _advance(self, now: RouteState, change: Change, action: str, *, why: str) -> None:
+        assert now.rollout is not None  # only rollouts advance
+        is_beginning = not self._intake.has(now.name)
+        if is_beginning:
+            self._intake.begin(experiment_plan(_policy_of(now), now.rollout))
+        else:
+            self._intake.roll_epoch(now.name, why)
+        try:
+            self._traffic.advance(change, action=action, also=self._intake.save)
+        except StoreError:
+            self._intake.revert()
+            if is_beginning:
+                self._intake.end(now.name)
+            raise
+        self._intake.settled()
+
+
+def _policy_of(state: RouteState) -> RouteIntent:
+    if state.policy is None:
+        raise AssertionError(f"route {state.name!r} has a rollout without its policy")
+    return state.policy
+
+
+def _finished(state: RouteState, rollout: Rollout, now_s: float) -> RouteState:
+    ending = Finished(rollout.challenger, rollout.phase.value, now_s, rollout.because)
+    tried = state.tried if rollout.challenger in state.tried else (*state.tried, rollout.challenger)
+    return replace(state, tried=tried, history=(*state.history, ending)[-MAX_HISTORY:])

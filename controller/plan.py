@@ -1,0 +1,108 @@
+"""What the data plane must be told in each phase of a rollout. Pure.
+
+Shares come from one place, ``shares``, and only from the ladder that was declared when the rollout
+began: no file, reload or restart can raise a challenger's share between two rungs.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from controller.policy import RouteIntent
+from controller.rollout import WITH_TRAFFIC, Phase, Rollout, stage_for
+from router.table import BUCKETS, Mirror, Route, RoutingTable, Split, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """What a challenger gets of a route's units."""
+
+    challenger_buckets: int = 0
+    """Served by the challenger."""
+    mirror_buckets: int = 0
+    """Served by the champion, and copied to the challenger."""
+
+
+def shares(policy: RouteIntent, rollout: Rollout | None) -> Shares:
+    """Return what the rollout's phase gives its challenger; nothing without one that runs.
+
+    ``policy`` is the declaration that the rollout began under, not the present file.
+    """
+    if rollout is None:
+        return Shares()
+    match rollout.phase:
+        case Phase.SHADOW:
+            return Shares(mirror_buckets=stage_for(policy, Phase.SHADOW).mirror_buckets)
+        case Phase.CANARY:
+            ladder = stage_for(policy, Phase.CANARY).shares_buckets
+            return Shares(challenger_buckets=ladder[rollout.step])
+        case Phase.WATCH:
+            holdback = stage_for(policy, Phase.WATCH).holdback_buckets
+            return Shares(challenger_buckets=BUCKETS - holdback)
+    return Shares()
+
+
+def lay_out(
+    serving: RouteIntent,
+    *,
+    policy: RouteIntent,
+    champion: str,
+    rollout: Rollout | None,
+    salt: bytes,
+) -> Route:
+    """Return the route as the routers must serve it.
+
+    ``serving`` is the present file: addresses, limits and the match. ``policy`` is the one that
+    the rollout began under: shares, and what a unit is. KeyError when ``serving`` does not declare
+    a variant that is needed.
+    """
+    is_on = rollout is not None and rollout.phase in WITH_TRAFFIC
+    given = shares(policy, rollout)
+    challenger = rollout.challenger if rollout is not None and is_on else None
+    names = [champion] if challenger is None else [champion, challenger]
+    has_share, has_mirror = given.challenger_buckets > 0, given.mirror_buckets > 0
+    return Route(
+        name=serving.name,
+        match=serving.match,
+        variants=tuple(variant_of(serving, name) for name in names),
+        split=Split(
+            champion=champion,
+            challenger=challenger if has_share else None,
+            challenger_buckets=given.challenger_buckets,
+        ),
+        mirror=(
+            Mirror(variant=challenger, buckets=given.mirror_buckets)
+            if challenger is not None and has_mirror
+            else None
+        ),
+        experiment=rollout.experiment if rollout is not None and is_on else "",
+        salt=salt if is_on else b"",
+        unit_header=policy.unit_header if is_on else serving.unit_header,
+        capture_bytes=serving.capture_bytes,
+        body_limit_bytes=serving.body_limit_bytes,
+        replay_bytes=serving.replay_bytes,
+        eject_after=serving.eject_after,
+        show_variant=serving.response_header,
+    )
+
+
+def plan(table: RoutingTable, route: Route) -> RoutingTable:
+    """Return ``table`` with ``route`` in its place and the next version; KeyError if it has none
+    of that name."""
+    if all(old.name != route.name for old in table.routes):
+        raise KeyError(f"table {table.version} has no route {route.name!r}")
+    routes = tuple(route if old.name == route.name else old for old in table.routes)
+    return plan_all(table, routes)
+
+
+def plan_all(table: RoutingTable, routes: tuple[Route, ...]) -> RoutingTable:
+    """Return a table of ``routes``, in the order in which they match, with the next version."""
+    return msgspec.structs.replace(table, version=table.version + 1, routes=routes)
+
+
+def variant_of(route: RouteIntent, name: str) -> Variant:
+    """Return the variant that the file declares under ``name``; KeyError if it does not."""
+    for variant in (route.champion, *route.challengers):
+        if variant.name == name:
+            return variant
+    raise KeyError(f"route {route.name!r} does not declare {name!r}")

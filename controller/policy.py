@@ -1,0 +1,86 @@
+"""The declared ladder: stages, and what each needs. Pure values, made from the routing file."""
+
+import enum
+from dataclasses import dataclass
+
+from evaluator.metric import MetricSpec
+from router.table import Match, Variant
+
+
+class StageKind(enum.Enum):
+    """The stages a routing file may declare, in the order a challenger passes them."""
+
+    FUNCTIONAL = "functional"
+    SHADOW = "shadow"
+    CANARY = "canary"
+    PRODUCTION = "production"
+
+
+class OnTimeout(enum.Enum):
+    """What happens when a stage has lasted ``at_most`` without a decision."""
+
+    HOLD = "hold"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class StageSpec:
+    """One entry under ``stages:``; fields that a kind does not use stay at their defaults."""
+
+    kind: StageKind
+    at_most_s: float | None = None
+    on_timeout: OnTimeout = OnTimeout.ROLLBACK
+    at_least: int = 0
+    """Pairs (shadow) or challenger exposures per step (canary) before the stage may be left."""
+    for_at_least_s: float = 0.0
+    """Time (shadow) or time per step (canary) before the stage may be left."""
+    mirror_buckets: int = 0
+    """shadow: share of the units whose requests are mirrored."""
+    shares_buckets: tuple[int, ...] = ()
+    """canary: the ladder, rising."""
+    watch_s: float = 0.0
+    """production: how long the old champion stays warm beside the new one."""
+    holdback_buckets: int = 0
+    """production: the units that stay with the old champion meanwhile."""
+    samples: tuple[bytes, ...] = ()
+    """functional: request bodies (JSON) that the challenger must answer with 200."""
+    ready_path: str | None = None
+    """functional: GET must answer 200; None asks only that the port accepts connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteIntent:
+    """One route of the file: what the people who wrote it want. State never changes it."""
+
+    name: str
+    match: Match
+    champion: Variant
+    challengers: tuple[Variant, ...]
+    """Tried one after the other, in this order."""
+    metrics: tuple[MetricSpec, ...]
+    stages: tuple[StageSpec, ...]
+    prediction: str | None = None
+    unit_header: str | None = None
+    alpha: float = 0.05
+    maturity_s: float = 0.0
+    window_s: float = 0.0
+    capture_bytes: int = 65_536
+    body_limit_bytes: int = 64 * 1024 * 1024
+    replay_bytes: int = 1024 * 1024
+    eject_after: int = 5
+    response_header: bool = False
+    """Whether clients see ``x-understudy-variant``."""
+
+    @property
+    def has_experiment(self) -> bool:
+        """Whether there is anything to try."""
+        return bool(self.challengers)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A whole routing file, as the controller sees it."""
+
+    routes: tuple[RouteIntent, ...]
+    digest: str
+    """SHA-256 of the file's bytes, hex; goes into every audit record."""

@@ -1,0 +1,103 @@
+"""Looks at every rollout and moves those whose time or evidence has come."""
+
+from dataclasses import replace
+
+from controller.clock import Clock
+from controller.intake import Intake
+from controller.judge import Action, judge, overdue, required
+from controller.mover import Mover
+from controller.policy import OnTimeout
+from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, hold, way_forward
+from controller.store import RouteState
+from evaluator.evidence import Evidence, Reading
+
+CONTROLLER = "controller"
+"""Who acts when nobody does."""
+POLICY = "policy"
+"""Who holds a rollout whose stage says ``on_timeout: hold``."""
+LOOK_EVERY_S = 1.0
+"""Evidence is read at least this often, and whenever something new was counted."""
+
+
+class Reviewer:
+    """One thread; made and used by the Controller."""
+
+    def __init__(self, mover: Mover, intake: Intake, clock: Clock) -> None:
+        self._mover = mover
+        self._intake = intake
+        self._clock = clock
+        self._has_news = True
+        self._looked_at_s = clock.monotonic_s()
+
+    def note_news(self) -> None:
+        """Look at the evidence at the next ``look``, however soon that is."""
+        self._has_news = True
+
+    def look(self) -> None:
+        """Move every rollout that may move, forward or back; StoreError from a move forward."""
+        now_s = self._clock.monotonic_s()
+        is_due = self._has_news or now_s - self._looked_at_s >= LOOK_EVERY_S
+        for state, rollout in self._mover.rollouts():
+            if rollout.phase in WITH_TRAFFIC:
+                if is_due:
+                    self._weigh(state, rollout)
+            elif rollout.phase is Phase.QUEUED:
+                if rollout.held_by is None:
+                    self.go_forward(state, rollout, "its turn has come")
+            else:
+                self._check_time(state, rollout, None)
+        if is_due:
+            self._has_news, self._looked_at_s = False, now_s
+
+    def look_back(self) -> None:
+        """Roll back what must be, and nothing else: for when the store takes no writes."""
+        for state, rollout in self._mover.rollouts(WITH_TRAFFIC):
+            evidence = self.evidence(state.name)
+            verdict = judge(self.required(state, rollout, evidence))
+            if verdict.action is Action.ROLLBACK:
+                self._roll_back(state, Event.HARMED, verdict.because, evidence)
+
+    def go_forward(
+        self, state: RouteState, rollout: Rollout, because: str, evidence: Evidence | None = None
+    ) -> None:
+        """Leave the present stage with success; StoreError when that cannot be written."""
+        event = way_forward(state.policy or self._mover.serving()[state.name], rollout)
+        self._mover.move(state.name, event, who=CONTROLLER, because=because, evidence=evidence)
+
+    def evidence(self, route: str) -> Evidence | None:
+        """Return what a route's experiment shows now; None without one."""
+        return self._intake.evidence(route, now_s=self._mover.wall_s())
+
+    def required(
+        self, state: RouteState, rollout: Rollout, evidence: Evidence | None
+    ) -> tuple[Reading, ...]:
+        """Return what the present stage asks for, as readings; none without evidence."""
+        if evidence is None or state.policy is None:
+            return ()
+        return required(state.policy, rollout, evidence, now_s=self._mover.wall_s())
+
+    def _weigh(self, state: RouteState, rollout: Rollout) -> None:
+        evidence = self.evidence(state.name)
+        verdict = judge(self.required(state, rollout, evidence))
+        if verdict.action is Action.ROLLBACK:
+            self._roll_back(state, Event.HARMED, verdict.because, evidence)
+        elif verdict.action is Action.PROMOTE and rollout.held_by is None:
+            self.go_forward(state, rollout, verdict.because, evidence)
+        else:
+            self._check_time(state, rollout, evidence)
+
+    def _check_time(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> None:
+        if state.policy is None:
+            return
+        because = f"{rollout.phase.value} lasted longer than the file allows"
+        match overdue(state.policy, rollout):
+            case OnTimeout.ROLLBACK:
+                self._roll_back(state, Event.TIMED_OUT, because, evidence)
+            case OnTimeout.HOLD:
+                held = replace(state, rollout=hold(rollout, by=POLICY, reason=because))
+                self._mover.annotate(held, who=CONTROLLER, action="hold", because=because)
+
+    def _roll_back(
+        self, state: RouteState, event: Event, because: str, evidence: Evidence | None
+    ) -> None:
+        self._mover.move(state.name, event, who=CONTROLLER, because=because, evidence=evidence)

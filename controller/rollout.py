@@ -1,0 +1,249 @@
+"""One challenger's journey: phases, the table of moves, and the record of where it stands.
+
+Pure: no clock, no I/O. Whatever the table does not list is illegal and raises. Three promises are
+tests over the whole table: every phase has a way to safety, every wait has a time limit, and no
+journey promotes twice.
+"""
+
+import enum
+from dataclasses import dataclass, field, replace
+
+from controller.policy import RouteIntent, StageKind, StageSpec
+
+
+class Phase(enum.Enum):
+    """Where a rollout stands."""
+
+    QUEUED = "queued"  # declared, not begun
+    FUNCTIONAL = "functional"  # asked sample requests; no traffic
+    SHADOW = "shadow"  # gets copies; its answers are measured, never sent
+    CANARY = "canary"  # serves a share of the units
+    WATCH = "watch"  # promoted: serves all but the holdback, the old champion stays warm
+    PROMOTED = "promoted"  # is the champion
+    ROLLED_BACK = "rolled_back"  # has no traffic
+
+
+class Event(enum.Enum):
+    """What moves a rollout."""
+
+    STARTED = "started"  # its turn has come
+    FUNCTIONAL_PASSED = "functional_passed"
+    UNMIRRORED = "unmirrored"  # functional passed, and the file declares no shadow stage
+    SHADOW_PASSED = "shadow_passed"
+    STEP_PASSED = "step_passed"  # one rung up the ladder of shares
+    PROVEN = "proven"  # every check that a promotion needs has passed
+    FORCED = "forced"  # a named person with a written reason, around the gates
+    WATCH_PASSED = "watch_passed"
+    HARMED = "harmed"  # a guardrail or the harm check tripped
+    EJECTED = "ejected"  # a router gave up on the challenger
+    TIMED_OUT = "timed_out"  # the stage lasted longer than the file allows
+    WITHDRAWN = "withdrawn"  # the file no longer declares the challenger, or the route
+    ORDERED = "ordered"  # a person asked for the champion back
+    REMEMBERED = "remembered"  # a rollback was published, and a crash came before its record
+
+
+TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
+    Phase.QUEUED: {
+        Event.STARTED: Phase.FUNCTIONAL,  # nothing stands before it in the file
+        Event.FORCED: Phase.WATCH,  # break-glass: recorded for ever
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,  # it will not be tried
+    },
+    Phase.FUNCTIONAL: {
+        Event.FUNCTIONAL_PASSED: Phase.SHADOW,  # it answers, so it may have copies
+        Event.UNMIRRORED: Phase.CANARY,
+        Event.FORCED: Phase.WATCH,
+        Event.TIMED_OUT: Phase.ROLLED_BACK,  # it never answered its samples
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,
+    },
+    Phase.SHADOW: {
+        Event.SHADOW_PASSED: Phase.CANARY,  # guardrails hold on copies: users may meet it
+        Event.PROVEN: Phase.WATCH,  # no canary stage is declared, and the pairs suffice
+        Event.FORCED: Phase.WATCH,
+        Event.HARMED: Phase.ROLLED_BACK,
+        Event.EJECTED: Phase.ROLLED_BACK,
+        Event.TIMED_OUT: Phase.ROLLED_BACK,
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,
+        Event.REMEMBERED: Phase.ROLLED_BACK,
+    },
+    Phase.CANARY: {
+        Event.STEP_PASSED: Phase.CANARY,  # no harm seen at this share
+        Event.PROVEN: Phase.WATCH,  # the promotion
+        Event.FORCED: Phase.WATCH,
+        Event.HARMED: Phase.ROLLED_BACK,
+        Event.EJECTED: Phase.ROLLED_BACK,
+        Event.TIMED_OUT: Phase.ROLLED_BACK,
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,
+        Event.REMEMBERED: Phase.ROLLED_BACK,
+    },
+    Phase.WATCH: {
+        Event.WATCH_PASSED: Phase.PROMOTED,  # it kept what it promised
+        Event.HARMED: Phase.ROLLED_BACK,  # the old champion is still warm
+        Event.EJECTED: Phase.ROLLED_BACK,
+        Event.TIMED_OUT: Phase.ROLLED_BACK,  # nobody came to be served: nothing was shown
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,
+        Event.REMEMBERED: Phase.ROLLED_BACK,
+    },
+    Phase.PROMOTED: {
+        Event.ORDERED: Phase.ROLLED_BACK,  # while the file still declares the old champion
+        Event.REMEMBERED: Phase.ROLLED_BACK,
+    },
+    Phase.ROLLED_BACK: {},  # safe; another try is another rollout with new evidence
+}
+
+FINISHED = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK})
+WITH_TRAFFIC = frozenset({Phase.SHADOW, Phase.CANARY, Phase.WATCH})
+"""Phases in which the challenger gets requests of users, or copies of them."""
+
+_DAY_S = 86_400.0
+DEFAULT_AT_MOST_S: dict[Phase, float] = {
+    Phase.FUNCTIONAL: 600.0,  # chosen: a model server that loads for ten minutes is broken
+    Phase.SHADOW: 7 * _DAY_S,  # one weekly cycle; SageMaker shadow tests default to the same
+    Phase.CANARY: 14 * _DAY_S,  # chosen: two weekly cycles
+    Phase.WATCH: 7 * _DAY_S,  # beyond ``watch_s``; chosen: one weekly cycle
+}
+"""Limits for stages without ``at_most``. QUEUED has none: it ends at the controller's next step,
+unless a person or a recovery holds it."""
+
+_KIND = {
+    Phase.FUNCTIONAL: StageKind.FUNCTIONAL,
+    Phase.SHADOW: StageKind.SHADOW,
+    Phase.CANARY: StageKind.CANARY,
+    Phase.WATCH: StageKind.PRODUCTION,
+}
+
+
+class IllegalMove(ValueError):
+    """The table has no such edge: a defect of the caller, never of the evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """Where one challenger stands. The controller owns the present one of each route."""
+
+    challenger: str
+    champion: str
+    """Whom it is compared with, and who gets the traffic back."""
+    experiment: str
+    """Names the comparison in observations; never used twice."""
+    phase: Phase = Phase.QUEUED
+    step: int = 0
+    """CANARY: index into the ladder of shares."""
+    began_at_s: float = 0.0
+    """Wall clock: when it was queued."""
+    entered_at_s: float = 0.0
+    """Wall clock: when the present phase and step were entered. A date for people; durations are
+    counted below, so that a clock that jumps ends nothing early."""
+    in_step_s: float = 0.0
+    """Time in the present phase and step."""
+    waited_s: float = 0.0
+    """Time in the present phase, all steps, not counting holds; ``at_most`` is measured on it."""
+    held_by: str | None = None
+    """Who holds it: a person, ``policy`` (on_timeout: hold) or ``recovery``; None: nobody."""
+    hold_reason: str = ""
+    because: str = ""
+    """Why it stands where it stands."""
+    counts_at_entry: dict[str, int] = field(default_factory=dict)
+    """The evidence's counts when the present phase and step were entered."""
+
+    def __post_init__(self) -> None:
+        if self.step < 0:
+            raise ValueError(f"step must be >= 0, got {self.step}")
+        if self.challenger == self.champion:
+            raise ValueError(f"{self.champion!r} cannot challenge itself")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it may still move by itself."""
+        return self.phase not in FINISHED
+
+
+def after(phase: Phase, event: Event) -> Phase:
+    """Return the phase that ``event`` leads to; IllegalMove if the table has no such edge."""
+    try:
+        return TRANSITIONS[phase][event]
+    except KeyError as exc:
+        raise IllegalMove(f"{event.name} is not legal in phase {phase.name}") from exc
+
+
+def move(
+    rollout: Rollout, event: Event, *, at_s: float, because: str, counts: dict[str, int]
+) -> Rollout:
+    """Return ``rollout`` after ``event``. Holds stay, except that a finished rollout has none."""
+    phase = after(rollout.phase, event)
+    is_finished = phase in FINISHED
+    return replace(
+        rollout,
+        phase=phase,
+        step=rollout.step + 1 if event is Event.STEP_PASSED else 0,
+        entered_at_s=at_s,
+        in_step_s=0.0,
+        waited_s=rollout.waited_s if phase is rollout.phase else 0.0,
+        held_by=None if is_finished else rollout.held_by,
+        hold_reason="" if is_finished else rollout.hold_reason,
+        because=because,
+        counts_at_entry=dict(counts),
+    )
+
+
+def elapse(rollout: Rollout, seconds: float) -> Rollout:
+    """Return ``rollout`` after ``seconds`` more; negative ones count as none."""
+    seconds = max(0.0, seconds)
+    waited_s = rollout.waited_s + (seconds if rollout.held_by is None else 0.0)
+    return replace(rollout, in_step_s=rollout.in_step_s + seconds, waited_s=waited_s)
+
+
+def hold(rollout: Rollout, *, by: str, reason: str) -> Rollout:
+    """Stop all moves forward. Ways to safety stay open."""
+    return replace(rollout, held_by=by, hold_reason=reason)
+
+
+def resume(rollout: Rollout) -> Rollout:
+    """Let it move again, with the stage's whole time limit before it."""
+    return replace(rollout, held_by=None, hold_reason="", waited_s=0.0)
+
+
+def declared_stage(policy: RouteIntent, phase: Phase) -> StageSpec | None:
+    """Return what the file says about the stage of ``phase``; None if it does not name it."""
+    kind = _KIND.get(phase)
+    return next((stage for stage in policy.stages if stage.kind is kind), None)
+
+
+def stage_for(policy: RouteIntent, phase: Phase) -> StageSpec:
+    """Return the stage of ``phase``, with defaults for one that the file leaves out.
+
+    A functional gate without samples still asks that the challenger accepts connections; a
+    production stage that is not declared has no watch and no holdback.
+    """
+    return declared_stage(policy, phase) or StageSpec(kind=_KIND[phase])
+
+
+def limit_s(policy: RouteIntent, phase: Phase) -> float:
+    """Return how long ``phase`` may wait, in seconds; KeyError if it never waits."""
+    stage = stage_for(policy, phase)
+    if stage.at_most_s is not None:
+        return max(stage.at_most_s, stage.watch_s)
+    return DEFAULT_AT_MOST_S[phase] + stage.watch_s
+
+
+def way_forward(policy: RouteIntent, rollout: Rollout) -> Event:
+    """Return the event that leaving the present stage with success is; IllegalMove if none is."""
+    match rollout.phase:
+        case Phase.QUEUED:
+            return Event.STARTED
+        case Phase.FUNCTIONAL:
+            is_mirrored = declared_stage(policy, Phase.SHADOW) is not None
+            return Event.FUNCTIONAL_PASSED if is_mirrored else Event.UNMIRRORED
+        case Phase.SHADOW:
+            has_canary = declared_stage(policy, Phase.CANARY) is not None
+            return Event.SHADOW_PASSED if has_canary else Event.PROVEN
+        case Phase.CANARY:
+            n_steps = len(stage_for(policy, Phase.CANARY).shares_buckets)
+            return Event.STEP_PASSED if rollout.step + 1 < n_steps else Event.PROVEN
+        case Phase.WATCH:
+            return Event.WATCH_PASSED
+    raise IllegalMove(f"there is no way forward from phase {rollout.phase.name}")

@@ -1,0 +1,113 @@
+"""What is true now, for people and programs: JSON-ready, made of values only. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from controller.account import challenger_share, mirror_share, reading_json
+from controller.audit import iso
+from controller.judge import missing
+from controller.policy import RouteIntent
+from controller.rollout import Phase, stage_for
+from controller.store import RouteState
+from evaluator.evidence import CheckState, Evidence, Reading, Role
+
+COUNTS = (
+    "pairs",
+    "exposures_champion",
+    "exposures_challenger",
+    "judged",
+    "unlabelled",
+    "unreadable",
+    "lost",
+    "fallbacks",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """All that the status of one route is made of."""
+
+    route: RouteIntent
+    state: RouteState
+    evidence: Evidence | None
+    """None without an experiment."""
+    required: Sequence[Reading]
+    """What the present stage asks for."""
+    labels: dict[str, int]
+
+
+def render_route(view: RouteView) -> dict[str, Any]:
+    """Return the status of one route."""
+    state, rollout = view.state, view.state.rollout
+    policy = state.policy or view.route
+    is_canary = rollout is not None and rollout.phase is Phase.CANARY
+    evidence = view.evidence
+    counts = evidence.counts if evidence is not None else {}
+    return {
+        "name": state.name,
+        "champion": state.champion,
+        "challenger": rollout.challenger if rollout else None,
+        "phase": rollout.phase.value if rollout else None,
+        "step": rollout.step if rollout else 0,
+        "steps": len(stage_for(policy, Phase.CANARY).shares_buckets) if is_canary else 0,
+        "share": challenger_share(state),
+        "mirror_share": mirror_share(state),
+        "held_by": rollout.held_by if rollout else None,
+        "hold_reason": rollout.hold_reason if rollout else state.hold_reason,
+        "because": rollout.because if rollout else "",
+        "since": iso(round(rollout.entered_at_s * 1e9)) if rollout else None,
+        "experiment": rollout.experiment if rollout else None,
+        "missing": list(_missing(view)),
+        "expected_seconds": expected_s(view),
+        "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
+        "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
+        "labels": view.labels,
+        "history": [
+            {
+                "challenger": past.challenger,
+                "phase": past.phase,
+                "at": iso(round(past.at_s * 1e9)),
+                "because": past.because,
+            }
+            for past in reversed(state.history)
+        ],
+    }
+
+
+def expected_s(view: RouteView) -> float | None:
+    """Return in how many seconds the stage may be decided at the present rate; None if unknown.
+
+    The slowest of the checks that are still open and can be counted: a check of ``n_expected``
+    observations that has seen ``n`` of them since the rollout began is as far from its end.
+    """
+    rollout = view.state.rollout
+    if rollout is None or not rollout.is_running or view.evidence is None:
+        return None
+    elapsed_s = view.evidence.at_s - rollout.began_at_s
+    times = [
+        (reading.n_expected - reading.n) * elapsed_s / reading.n
+        for reading in view.required
+        if reading.state is CheckState.UNDECIDED
+        and reading.role in (Role.OBJECTIVE, Role.GUARDRAIL)
+        and reading.n_expected is not None
+        and reading.n > 0
+    ]
+    if not times or elapsed_s <= 0:
+        return None
+    slowest = max(0.0, *times)
+    return round(slowest, 1) if math.isfinite(slowest) else None
+
+
+def _missing(view: RouteView) -> tuple[str, ...]:
+    rollout = view.state.rollout
+    if rollout is None or not rollout.is_running:
+        return (view.state.hold_reason,) if view.state.hold_reason else ()
+    held = (f"held by {rollout.held_by}: {rollout.hold_reason}",) if rollout.held_by else ()
+    match rollout.phase:
+        case Phase.QUEUED:
+            return held
+        case Phase.FUNCTIONAL:
+            return (*held, f"functional: {rollout.because}")
+    return (*held, *missing(view.required))

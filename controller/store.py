@@ -1,0 +1,265 @@
+"""The durable state: one SQLite file, one writer, every acknowledged change on the disk.
+
+WAL with synchronous=FULL: what is committed survives a power cut. Third-party errors end here:
+callers see ``StoreError``.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from controller import audit
+from controller.policy import Intent, RouteIntent
+from controller.rollout import Rollout
+from router import table
+from router.table import RoutingTable
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_MS = 1000
+"""How long a write waits for another process that holds the file (a backup, a shell). Short: the
+one thread that waits is also the one that rolls back."""
+WAL_LIMIT_BYTES = 64 * 1024 * 1024
+"""The log is cut back to this after a checkpoint; a long reader may make it larger meanwhile."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS route (name TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS batch (
+    source TEXT PRIMARY KEY, sequence INTEGER NOT NULL, at_ns INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS snapshot (route TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
+"""
+
+_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class StoreError(Exception):
+    """The state could not be read or written; nothing of the attempt is in it. Try again later."""
+
+    status_hint = 503
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A rollout that came to its end."""
+
+    challenger: str
+    phase: str
+    at_s: float
+    """Wall clock."""
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """What is true of a route now, whatever the file says."""
+
+    name: str
+    declared_champion: str
+    """``champion:`` in the file when it was last adopted."""
+    champion: str
+    """Who answers users; a promotion changes it, the file does not."""
+    previous_champion: str | None = None
+    """Who was champion before the last promotion; None when there was none, or it was undone."""
+    rollout: Rollout | None = None
+    """The present one, or the last; None before the first."""
+    policy: RouteIntent | None = None
+    """The declaration that the rollout began under and is judged by; None before the first."""
+    salt: bytes = b""
+    tried: tuple[str, ...] = ()
+    """Challengers of the file that had their journey."""
+    history: tuple[Finished, ...] = ()
+    """The latest last; bounded, the audit has all."""
+    hold_reason: str = ""
+    """Not empty after a loss of state: nothing starts until a person resumes the route."""
+    saved_at_s: float = 0.0
+    """Wall clock of the last save, to know how much time a restart took."""
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """Open the state at ``path``, making it if it is not there; StoreError if it cannot be used.
+
+    A damaged file is moved aside (``NAME.damaged-N``), never deleted, and a new state is begun that
+    remembers it: see ``damage``. The connection may be handed to one other thread.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = _open_checked(path)
+    if connection is not None:
+        return connection
+    moved = _move_aside(path)
+    connection = _open_checked(path)
+    if connection is None:
+        raise StoreError(f"{path} is damaged again right after it was moved to {moved}")
+    with transaction(connection):
+        put(connection, "damage", f"the state was damaged and moved to {moved.name}".encode())
+    return connection
+
+
+def damage(connection: sqlite3.Connection) -> str:
+    """Return what happened to an earlier state, as a sentence; empty if nothing did."""
+    return (get(connection, "damage") or b"").decode()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is written inside, all or nothing; StoreError when the store refuses."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):  # SQLite has rolled back by itself on a full disk
+                connection.execute("ROLLBACK")
+            raise
+    except sqlite3.Error as exc:
+        raise StoreError(f"the state could not be written: {exc}") from exc
+
+
+def put(connection: sqlite3.Connection, name: str, content: bytes) -> None:
+    """Keep ``content`` under ``name``, within the caller's transaction."""
+    connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, content))
+
+
+def get(connection: sqlite3.Connection, name: str) -> bytes | None:
+    """Return what was kept under ``name``; None if nothing was."""
+    row = connection.execute("SELECT content FROM meta WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else None
+
+
+def save_route(connection: sqlite3.Connection, state: RouteState) -> None:
+    """Write ``state``, within the caller's transaction."""
+    content = msgspec.json.encode(state)
+    connection.execute("INSERT OR REPLACE INTO route VALUES (?, ?)", (state.name, content))
+
+
+def delete_route(connection: sqlite3.Connection, name: str) -> None:
+    """Forget a route that the file no longer declares, within the caller's transaction."""
+    connection.execute("DELETE FROM route WHERE name = ?", (name,))
+    connection.execute("DELETE FROM snapshot WHERE route = ?", (name,))
+
+
+def load_routes(connection: sqlite3.Connection) -> dict[str, RouteState]:
+    """Return the state of every route."""
+    rows = connection.execute("SELECT content FROM route ORDER BY rowid")
+    states = [msgspec.json.decode(content, type=RouteState) for (content,) in rows]
+    return {state.name: state for state in states}
+
+
+def save_table(connection: sqlite3.Connection, routing: RoutingTable) -> None:
+    """Write the table in force, within the caller's transaction."""
+    put(connection, "table", table.to_bytes(routing))
+
+
+def load_table(connection: sqlite3.Connection) -> RoutingTable | None:
+    """Return the table in force when the state was last written; None in a new state."""
+    raw = get(connection, "table")
+    return None if raw is None else table.from_bytes(raw)
+
+
+def save_intent(connection: sqlite3.Connection, intent: Intent) -> None:
+    """Write the routing file that was adopted, within the caller's transaction."""
+    put(connection, "intent", msgspec.json.encode(intent))
+
+
+def load_intent(connection: sqlite3.Connection) -> Intent | None:
+    """Return the routing file that was adopted last; None in a new state."""
+    raw = get(connection, "intent")
+    return None if raw is None else msgspec.json.decode(raw, type=Intent)
+
+
+def last_sequence(connection: sqlite3.Connection, source: str) -> int:
+    """Return the highest batch of ``source`` that was taken in; 0 if none was."""
+    row = connection.execute("SELECT sequence FROM batch WHERE source = ?", (source,)).fetchone()
+    return row[0] if row else 0
+
+
+def note_sequence(
+    connection: sqlite3.Connection, source: str, sequence: int, *, at_ns: int
+) -> None:
+    """Remember that all batches of ``source`` up to ``sequence`` were taken in."""
+    connection.execute("INSERT OR REPLACE INTO batch VALUES (?, ?, ?)", (source, sequence, at_ns))
+
+
+def forget_sources(connection: sqlite3.Connection, *, before_ns: int) -> None:
+    """Drop sources that sent nothing since ``before_ns``: each router start makes a new one."""
+    connection.execute("DELETE FROM batch WHERE at_ns < ?", (before_ns,))
+
+
+def save_snapshot(connection: sqlite3.Connection, route: str, content: bytes) -> None:
+    """Write the evaluator's state of a route, within the caller's transaction."""
+    connection.execute("INSERT OR REPLACE INTO snapshot VALUES (?, ?)", (route, content))
+
+
+def load_snapshot(connection: sqlite3.Connection, route: str) -> bytes | None:
+    """Return the evaluator's state of a route; None if it has none."""
+    row = connection.execute("SELECT content FROM snapshot WHERE route = ?", (route,)).fetchone()
+    return row[0] if row else None
+
+
+def _open_checked(path: Path) -> sqlite3.Connection | None:
+    """Return a connection to a sound file; None if the file is damaged."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as exc:
+        raise StoreError(f"{path} cannot be opened: {exc}") from exc
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as exc:
+        connection.close()
+        if getattr(exc, "sqlite_errorcode", 0) & 0xFF in _BROKEN:
+            return None
+        raise StoreError(f"{path} cannot be used: {exc}") from exc
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if found != "ok":
+        raise _broken(f"quick_check: {found}")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise StoreError(f"{path} was written by a newer version (schema {version})")
+    if version < SCHEMA_VERSION:  # a sound state is opened without a write: the disk may be full
+        connection.executescript(_SCHEMA + audit.SCHEMA)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    _read_all(connection)
+
+
+def _read_all(connection: sqlite3.Connection) -> None:
+    """Read what a start needs: SQLite has no checksums, so quick_check misses a flipped value."""
+    try:
+        load_routes(connection)
+        load_table(connection)
+        load_intent(connection)
+    except ValueError as exc:  # msgspec's errors are ValueErrors
+        raise _broken(f"a value cannot be read: {exc}") from exc
+
+
+def _broken(because: str) -> sqlite3.DatabaseError:
+    fault = sqlite3.DatabaseError(because)
+    fault.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return fault
+
+
+def _move_aside(path: Path) -> Path:
+    """Rename the file and its log; both are needed to look into it later."""
+    number = 1
+    while (moved := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    path.rename(moved)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(moved.with_name(moved.name + suffix))
+    return moved

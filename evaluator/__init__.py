@@ -1,0 +1,1 @@
+"""Observations in, evidence out. No sockets; imports only the router's observation."""

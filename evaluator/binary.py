@@ -1,0 +1,312 @@
+"""One yes-or-no question about answers, compared between the variants. Pure.
+
+State is counts: per epoch and propensity, how often each variant's answer was good. Everything
+else follows from them, so states add up and the order of arrival does not matter.
+"""
+
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from evaluator.confseq import Interval, normal_interval
+from evaluator.eprocess.clustered import ClusteredEProcess
+from evaluator.eprocess.mixture import MixtureEProcess, clip_bets, grid_bets, log_weights
+from evaluator.eprocess.relative_risk import LOG_WEIGHTS as RATIO_LOG_WEIGHTS
+from evaluator.eprocess.relative_risk import harm_bets, pair_bets
+from evaluator.eprocess.restart import RestartedEProcess
+from evaluator.running import Rate
+
+PAIRED = -1.0
+"""Stands in the place of the propensity in a table of pairs."""
+
+_LEAST_VARIANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, once for an experiment."""
+
+    effect: float
+    """The difference to detect, above -margin: positive, absolute."""
+    is_vague: bool
+    """Nobody declared the effect, so bets are spread wider."""
+    margin: float
+    """The claim is "effect > -margin", harm is "effect < -margin"; 0 or more."""
+    is_rare: bool
+    """Bad answers are rare: harm bets on ratios of their rates, from the bad answers alone."""
+    prior_good: float
+    """Rate of good answers to bet with before any were seen."""
+    prior_discordance: float
+    """Share of pairs that differ, likewise."""
+    prior_strength: float
+    """Answers that the two priors count for."""
+
+
+class Baseline(Struct, frozen=True, array_like=True):
+    """What an epoch's bets are made from: known before the epoch begins."""
+
+    good: float
+    """The champion's rate of good answers, in (0, 1)."""
+    discordance: float
+    """Share of pairs on which the variants differ, in (0, 1)."""
+    effect: float
+    """The difference to bet on, above -margin."""
+    harm_effect: float
+
+    @property
+    def variance(self) -> float:
+        """Of one answer."""
+        return max(self.good * (1.0 - self.good), _LEAST_VARIANCE)
+
+
+class Table(Struct):
+    """Counts of one epoch at one propensity.
+
+    Split: (champion bad, champion good, challenger bad, challenger good).
+    Pairs: (both bad, only challenger good, only champion good, both good).
+    """
+
+    epoch: int
+    propensity: float
+    counts: list[int]
+
+
+class BinaryState(Struct):
+    """All that a BinaryCheck remembers."""
+
+    baselines: list[Baseline]
+    """One for each epoch, from 0."""
+    tables: list[Table]
+    champion: Rate
+    discordant: Rate
+    clustered: ClusteredEProcess | None
+
+
+class BinaryCheck:
+    """Compares how often the two variants give a good answer.
+
+    Null:    claim: effect <= -margin at every request; harm: effect >= -margin.
+    Process: split: h = (A - pi)(Y - m) + pi(1 - pi) margin; pair: h = d + margin. Claim: mixture
+             of bets effect_k / variance on h. Harm: the same on -h, started anew at every epoch.
+    Promise: exact at any time, for any drift of the champion's rate and any change of the share,
+             because m, variance and bets come from earlier epochs only. With clustered units:
+             see ClusteredEProcess.
+    Merge:   counts add.
+    Cost:    O(1) per observation; reading O(13) per table, remembered until the table changes.
+    Source:  evaluator/eprocess/mixture.py and restart.py.
+    """
+
+    def __init__(self, question: Question, state: BinaryState) -> None:
+        self._question = question
+        self.state = state
+        self._log_weights = log_weights(is_vague=question.is_vague)
+        self._index = {(t.epoch, t.propensity): t for t in state.tables}
+        self._seen: dict[tuple[int, float, str], tuple[tuple[int, ...], list[float]]] = {}
+
+    @classmethod
+    def fresh(cls, question: Question, *, is_clustered: bool) -> "BinaryCheck":
+        """Return a check that has seen nothing; its first epoch bets on the priors."""
+        baseline = Baseline(
+            question.prior_good, question.prior_discordance, question.effect, question.effect
+        )
+        clustered = ClusteredEProcess.empty() if is_clustered else None
+        return cls(question, BinaryState([baseline], [], Rate(), Rate(), clustered))
+
+    def learn(self, is_good: bool) -> None:
+        """Take in a champion's answer that proves nothing but tells its rate."""
+        self.state.champion.update(is_good)
+
+    def observe_split(
+        self, epoch: int, propensity: float, is_challenger: bool, is_good: bool, unit: int
+    ) -> None:
+        """Take in the answer of one variant, drawn by lot with ``propensity``."""
+        self._table(epoch, propensity).counts[2 * is_challenger + is_good] += 1
+        if not is_challenger:
+            self.state.champion.update(is_good)
+        if self.state.clustered is not None:
+            baseline = self.state.baselines[epoch]
+            v = self._clustered_variance(baseline.variance)
+            h = (is_challenger - propensity) * (is_good - baseline.good)
+            self.state.clustered.update(unit, h / v, propensity * (1.0 - propensity) / v)
+
+    def observe_pair(
+        self, epoch: int, champion_good: bool, challenger_good: bool, unit: int
+    ) -> None:
+        """Take in both answers to one request."""
+        self._table(epoch, PAIRED).counts[2 * champion_good + challenger_good] += 1
+        self.state.champion.update(champion_good)
+        self.state.discordant.update(champion_good != challenger_good)
+        if self.state.clustered is not None:
+            v = self._clustered_variance(self.state.baselines[epoch].discordance)
+            self.state.clustered.update(unit, (challenger_good - champion_good) / v, 1.0 / v)
+
+    def rates(self) -> tuple[float, float]:
+        """Return the champion's rate of good answers and the discordance to bet with next."""
+        q = self._question
+        good = self.state.champion.estimate(q.prior_good, q.prior_strength)
+        discordance = self.state.discordant.estimate(q.prior_discordance, q.prior_strength)
+        return good, discordance
+
+    def roll(self, baseline: Baseline | None = None) -> None:
+        """Begin the next epoch, with bets from what was seen so far or from ``baseline``."""
+        if baseline is None:
+            q = self._question
+            baseline = Baseline(*self.rates(), q.effect, q.effect)
+        self.state.baselines.append(baseline)
+        self.state.champion.decay()
+        self.state.discordant.decay()
+
+    def claim_log_e(self) -> float:
+        """Return log evidence that the effect is above -margin."""
+        q = self._question
+        if self.state.clustered is not None:
+            return self.state.clustered.claim_log_e(q.effect, q.margin)
+        process = MixtureEProcess(self._log_weights)
+        for table in self.state.tables:
+            for k, product in enumerate(self._products(table, "claim")):
+                process.log_products[k] += product
+            process.n += sum(table.counts)
+        return process.log_e
+
+    def harm_log_e(self) -> float:
+        """Return log evidence that the effect is below -margin."""
+        q = self._question
+        if self.state.clustered is not None:
+            return self.state.clustered.harm_log_e(q.effect, q.margin)
+        process = RestartedEProcess(RATIO_LOG_WEIGHTS if q.is_rare else self._log_weights)
+        for table in self.state.tables:
+            process.add(table.epoch, self._products(table, "harm"), sum(table.counts))
+        return process.log_e
+
+    def interval(self, alpha: float) -> Interval | None:
+        """Return the effect and its confidence sequence; None before any evidence."""
+        if self.state.clustered is not None:
+            s, v, weight = self.state.clustered.moments(0.0)
+        else:
+            s, v, weight = self._moments()
+        return normal_interval(s, v, weight, detect=self._question.effect, alpha=alpha)
+
+    def n(self) -> int:
+        """Return the observations that bear on the question: pairs, and answers by lot."""
+        return sum(sum(table.counts) for table in self.state.tables)
+
+    def goods(self) -> tuple[int, int, int, int]:
+        """Return (champion good, champion all, challenger good, challenger all)."""
+        a = b = n_a = n_b = 0
+        for table in self.state.tables:
+            c = table.counts
+            if table.propensity == PAIRED:
+                a, b, n_a, n_b = a + c[2] + c[3], b + c[1] + c[3], n_a + sum(c), n_b + sum(c)
+            else:
+                a, b, n_a, n_b = a + c[1], b + c[3], n_a + c[0] + c[1], n_b + c[2] + c[3]
+        return a, n_a, b, n_b
+
+    def growth(self) -> float:
+        """Return the mean gain of log evidence per observation if the effect is as declared.
+
+        For the newest epoch and share, to second order in the bet on the declared effect.
+        """
+        if not self.state.tables:
+            return 0.0
+        table = max(self.state.tables, key=lambda t: t.epoch)
+        baseline = self.state.baselines[table.epoch]
+        if table.propensity == PAIRED:
+            weight, variance = 1.0, baseline.discordance
+        else:
+            weight, variance = table.propensity * (1.0 - table.propensity), baseline.variance
+        lowest = min(_values(table.propensity, baseline, self._question.margin))
+        bet = clip_bets([baseline.effect / variance], lowest)[0]
+        return bet * weight * (baseline.effect - 0.5 * bet * variance)
+
+    def merge(self, other: "BinaryCheck") -> None:
+        """Add another check's counts; ValueError if its epochs were bet on differently."""
+        mine, theirs = self.state, other.state
+        if mine.baselines != theirs.baselines:
+            raise ValueError("epochs with different baselines cannot be merged")
+        for table in theirs.tables:
+            counts = self._table(table.epoch, table.propensity).counts
+            for i, count in enumerate(table.counts):
+                counts[i] += count
+        mine.champion.merge(theirs.champion)
+        mine.discordant.merge(theirs.discordant)
+        if mine.clustered is not None and theirs.clustered is not None:
+            mine.clustered.merge(theirs.clustered)
+
+    def _table(self, epoch: int, propensity: float) -> Table:
+        table = self._index.get((epoch, propensity))
+        if table is None:
+            is_lot = 0.0 < propensity < 1.0
+            if not (is_lot or propensity == PAIRED) or not 0 <= epoch < len(self.state.baselines):
+                raise ValueError(f"epoch {epoch!r} or propensity {propensity!r} out of range")
+            table = Table(epoch, propensity, [0, 0, 0, 0])
+            self._index[epoch, propensity] = table
+            self.state.tables.append(table)
+        return table
+
+    def _clustered_variance(self, variance: float) -> float:
+        """Return the variance for bucket sums: not below that of a rate as high as the margin.
+
+        The normal form has no guarantee for rare events; measured, a challenger at the margin of
+        an otherwise faultless champion would pass too often with the champion's own variance.
+        """
+        return max(variance, self._question.margin * (1.0 - self._question.margin))
+
+    def _products(self, table: Table, side: str) -> list[float]:
+        """Return the log-products of one table; remembered until its counts change."""
+        key, counts = (table.epoch, table.propensity, side), tuple(table.counts)
+        seen = self._seen.get(key)
+        if seen is not None and seen[0] == counts:
+            return seen[1]
+        products = self._computed(table, is_harm=side == "harm")
+        self._seen[key] = (counts, products)
+        return products
+
+    def _computed(self, table: Table, *, is_harm: bool) -> list[float]:
+        q, baseline = self._question, self.state.baselines[table.epoch]
+        pi, is_pair = table.propensity, table.propensity == PAIRED
+        sign = -1.0 if is_harm else 1.0
+        # Bets on ratios look at the bad answers alone: their baseline is "all are good".
+        good = 1.0 if is_harm and q.is_rare else baseline.good
+        values = [sign * h for h in _values(pi, Baseline(good, 0.5, 1.0, 1.0), q.margin)]
+        if is_harm and q.is_rare:
+            bets = pair_bets(q.margin) if is_pair else harm_bets(pi, q.margin)
+        else:
+            variance = baseline.discordance if is_pair else baseline.variance
+            effect = baseline.harm_effect if is_harm else baseline.effect
+            bets = grid_bets(effect, variance, min(values))
+        process = MixtureEProcess(RATIO_LOG_WEIGHTS if is_harm and q.is_rare else self._log_weights)
+        for h, count in zip(values, table.counts, strict=True):
+            if count:
+                process.update(h, bets, count)
+        return process.log_products
+
+    def _moments(self) -> tuple[float, float, float]:
+        """Return S, V and W: sums of g = h / variance, of g^2, and of the weights."""
+        s = v = total = 0.0
+        for table in self.state.tables:
+            baseline, pi = self.state.baselines[table.epoch], table.propensity
+            is_pair = pi == PAIRED
+            variance = baseline.discordance if is_pair else baseline.variance
+            weight = (1.0 if is_pair else pi * (1.0 - pi)) / variance
+            empirical = 0.0
+            for h, count in zip(_values(pi, baseline, 0.0), table.counts, strict=True):
+                s += count * h / variance
+                empirical += count * (h / variance) ** 2
+            n = sum(table.counts)
+            total += n * weight
+            # What the baseline expects is a floor: a few rare events say little about variance.
+            v += max(empirical, n * weight)
+        return s, v, total
+
+
+def _values(propensity: float, baseline: Baseline, margin: float) -> tuple[float, ...]:
+    """Return h for each count of a table."""
+    if propensity == PAIRED:
+        return margin, 1.0 + margin, -1.0 + margin, margin
+    pi, m, allowance = propensity, baseline.good, propensity * (1.0 - propensity) * margin
+    return (
+        pi * m + allowance,
+        -pi * (1.0 - m) + allowance,
+        -(1.0 - pi) * m + allowance,
+        (1.0 - pi) * (1.0 - m) + allowance,
+    )

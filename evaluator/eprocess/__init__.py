@@ -1,0 +1,1 @@
+"""E-processes, one family a file, each with its theorem."""

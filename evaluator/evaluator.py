@@ -1,0 +1,351 @@
+"""Routes what was observed to the checks of one experiment, and says what they found.
+
+Pure memory: no clock, no I/O. One evaluator per experiment, owned by the engine's thread.
+"""
+
+from collections import Counter
+
+import msgspec
+from msgspec import Struct
+
+from evaluator.check import Assigned, Check, CheckState, Paired, make
+from evaluator.evidence import Evidence
+from evaluator.extract import Extracted, Extractor
+from evaluator.integrity import Integrity, IntegrityState
+from evaluator.join import Answer, Judgable, Mode
+from evaluator.metric import ExperimentPlan, is_aborted, is_failed, is_readable_in_principle
+from evaluator.reading import harm_reading, harm_weights, metric_reading
+from router.observation import Exposure, MirroredPair, Observation, Outcome
+
+FIRST_EPOCH = 128
+"""Observations after which the first epoch ends by itself; each later one ends when it is as long
+as all before it together, so there are few, and bets learn quickly at first. Chosen."""
+
+COUNTS = (
+    "pairs",
+    "exposures_champion",
+    "exposures_challenger",
+    "judged",
+    "unlabelled",
+    "unreadable",
+    "lost",
+    "fallbacks",
+    "aborted",
+    "errors_champion",
+    "errors_challenger",
+    "foreign",
+    "epochs",
+)
+"""Always there. ``foreign``: of another experiment, or judged after its epoch was forgotten."""
+
+_NOTHING = Extracted(None, "not asked")
+
+
+class State(Struct):
+    """All that an evaluator remembers."""
+
+    plan: str
+    """The plan's text: a snapshot fits no other."""
+    epoch: int
+    n: int
+    """Observations in all."""
+    n_at_epoch: int
+    """Observations in all when this epoch began."""
+    last_at_ns: int
+    counts: dict[str, int]
+    checks: dict[str, CheckState]
+    integrity: IntegrityState
+
+
+class Evaluator:
+    """Evidence about one challenger, from the first observation on.
+
+    Bets, baselines and thresholds of an epoch are fixed when it begins, from earlier ones only;
+    an observation belongs to the epoch in which it was *seen*, also when its label comes later.
+    """
+
+    def __init__(
+        self, plan: ExperimentPlan, *, first_epoch: int = FIRST_EPOCH, state: State | None = None
+    ) -> None:
+        """Start empty, or from ``state``. first_epoch = 0: epochs end only when told."""
+        self.plan = plan
+        self._first_epoch = first_epoch
+        self._extractor = Extractor(plan.prediction)
+        self._state = state if state is not None else _empty(plan)
+        self._checks: dict[str, Check] = {
+            spec.name: make(
+                spec,
+                plan.alpha,
+                is_clustered=plan.clustered,
+                state=self._state.checks.get(spec.name, CheckState()),
+            )
+            for spec in plan.metrics
+        }
+        self._weights = harm_weights(plan.metrics)
+        kinds = {spec.kind for spec in plan.metrics}
+        self._has_labels = "correct" in kinds and plan.prediction is not None
+        self._reads = self._has_labels or "agreement" in kinds
+        self._integrity = Integrity(plan, self._state.integrity)
+
+    # Observations in.
+
+    def observe(self, observation: Observation) -> Judgable | None:
+        """Take in one observation; return what must wait for its label, or None."""
+        if observation.experiment != self.plan.experiment:
+            self._count("foreign")
+            return None
+        self._state.last_at_ns = max(self._state.last_at_ns, observation.at_ns)
+        if isinstance(observation, MirroredPair):
+            judgable = self._pair(observation)
+        else:
+            judgable = self._exposure(observation)
+        self._state.n += 1
+        self._end_epoch_if_long()
+        return judgable
+
+    def judge(self, judgable: Judgable, label: str | None) -> None:
+        """Take in an observation at maturity with its label (canonical JSON text) or without.
+
+        Called once for each, in the order of requests.
+        """
+        self._count("judged")
+        if not 0 <= judgable.epoch <= self._state.epoch:
+            self._count("foreign")
+            return
+        if label is None:
+            self._count("unlabelled")
+        for check in self._checks.values():
+            check.judge(judgable, label)
+
+    def roll_epoch(self, why: str) -> None:
+        """Begin a new epoch: at each change of share or mode, and daily. ``why`` is for the log.
+
+        Nothing observed so far is lost; the next observations are bet on with what is known now.
+        """
+        for check in self._checks.values():
+            check.roll()
+        self._state.epoch += 1
+        self._state.n_at_epoch = self._state.n
+        self._count("epochs")
+
+    # Evidence out.
+
+    def evidence(self, now_s: float) -> Evidence:
+        """Return what all checks say at the time ``now_s``. Changes nothing."""
+        findings = {name: check.finding() for name, check in self._checks.items()}
+        readings = [
+            metric_reading(check.spec, findings[name], self.plan, self._weights[name])
+            for name, check in self._checks.items()
+        ]
+        readings.append(harm_reading(findings, self._weights, self.plan))
+        readings.append(self._integrity.srm_reading())
+        readings.append(self._integrity.readable_reading(is_needed=self._reads))
+        seen = self._state.last_at_ns
+        return Evidence(
+            experiment=self.plan.experiment,
+            at_s=now_s,
+            readings=tuple(readings),
+            counts=dict(self._state.counts),
+            last_observation_s=seen / 1e9 if seen else None,
+        )
+
+    # Memory.
+
+    def snapshot(self) -> bytes:
+        """Return the whole state, exactly."""
+        self._state.checks = {name: check.save() for name, check in self._checks.items()}
+        return msgspec.msgpack.encode(self._state)
+
+    @classmethod
+    def restore(
+        cls, plan: ExperimentPlan, raw: bytes, *, first_epoch: int = FIRST_EPOCH
+    ) -> "Evaluator":
+        """Return an evaluator that goes on where ``raw`` was taken.
+
+        ValueError if the snapshot is not one, or of another plan.
+        """
+        try:
+            state = msgspec.msgpack.decode(raw, type=State)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"not a snapshot of an evaluator: {error}") from error
+        if state.plan != repr(plan):
+            raise ValueError(f"snapshot of another plan: {state.plan} instead of {plan!r}")
+        return cls(plan, first_epoch=first_epoch, state=state)
+
+    def merge(self, other: "Evaluator") -> None:
+        """Add what another evaluator of the same plan has seen of *other* requests.
+
+        Both must have had the same epochs with the same baselines: ValueError if not.
+        """
+        if other.plan != self.plan or other._state.epoch != self._state.epoch:
+            raise ValueError("only evaluators with the same plan and epochs can be merged")
+        for name, check in self._checks.items():
+            check.merge(other._checks[name])
+        self._integrity.merge(other._integrity)
+        epochs = self._state.counts["epochs"]
+        self._state.counts = dict(Counter(self._state.counts) + Counter(other._state.counts))
+        self._state.counts = {name: self._state.counts.get(name, 0) for name in COUNTS}
+        self._state.counts["epochs"] = epochs
+        self._state.n += other._state.n
+        self._state.last_at_ns = max(self._state.last_at_ns, other._state.last_at_ns)
+
+    # One observation.
+
+    def _pair(self, pair: MirroredPair) -> Judgable | None:
+        champion, challenger = pair.champion, pair.challenger
+        if pair.loss or challenger is None:
+            self._count("lost")
+            return self._alone(pair, champion)
+        if is_aborted(champion) or is_aborted(challenger):
+            self._count("aborted")
+            return None
+        self._count("pairs")
+        self._count_errors(champion, challenger)
+        a, b = self._read(champion, False), self._read(challenger, True)
+        seen = Paired(
+            self._state.epoch,
+            pair.unit,
+            champion,
+            challenger,
+            _is_agreed(champion, a, b, challenger),
+        )
+        for check in self._checks.values():
+            check.pair(seen)
+        return self._waiting(
+            pair, Mode.PAIR, 0.5, champion=_answer(champion, a), challenger=_answer(challenger, b)
+        )
+
+    def _exposure(self, exposure: Exposure) -> Judgable | None:
+        is_challenger, propensity = exposure.is_challenger, exposure.propensity
+        self._count("exposures_challenger" if is_challenger else "exposures_champion")
+        if exposure.fallback is not None:
+            self._count("fallbacks")
+        is_lot = 0.0 < propensity < 1.0
+        if is_lot:
+            self._integrity.assigned(propensity, is_challenger, exposure.unit)
+        is_resting = exposure.loss == "ejected" and is_challenger
+        if exposure.loss and not is_resting:
+            self._count("lost")  # e.g. too large a body: outside the experiment for both alike
+            return None
+        if is_resting:
+            self._count("lost")
+        elif is_aborted(exposure.outcome):
+            self._count("aborted")
+            return None
+        if not is_lot:
+            return None if is_challenger else self._alone(exposure, exposure.outcome)
+        return self._drawn(exposure, is_resting=is_resting)
+
+    def _drawn(self, exposure: Exposure, *, is_resting: bool) -> Judgable | None:
+        """Take in a unit that was given its variant by lot: intention to treat."""
+        outcome, is_challenger = exposure.outcome, exposure.is_challenger
+        if is_resting or is_failed(outcome):
+            self._count("errors_challenger" if is_challenger else "errors_champion")
+        seen = Assigned(
+            self._state.epoch,
+            exposure.propensity,
+            exposure.unit,
+            is_challenger,
+            outcome,
+            is_resting,
+        )
+        for check in self._checks.values():
+            check.split(seen)
+        if is_resting:
+            answer = Answer(None, is_failed=True)
+        else:
+            answer = _answer(outcome, self._read(outcome, is_challenger))
+        return self._waiting(
+            exposure,
+            Mode.SPLIT,
+            exposure.propensity,
+            champion=None if is_challenger else answer,
+            challenger=answer if is_challenger else None,
+        )
+
+    def _alone(self, seen: Observation, champion: Outcome) -> Judgable | None:
+        """Learn the champion's rates from an answer that was not drawn by lot."""
+        if is_aborted(champion):
+            self._count("aborted")
+            return None
+        for check in self._checks.values():
+            check.learn(champion)
+        answer = _answer(champion, self._read(champion, False))
+        return self._waiting(seen, Mode.HISTORY, 0.0, champion=answer, challenger=None)
+
+    def _waiting(
+        self,
+        seen: Observation,
+        mode: Mode,
+        propensity: float,
+        *,
+        champion: Answer | None,
+        challenger: Answer | None,
+    ) -> Judgable | None:
+        if not self._has_labels:
+            return None
+        return Judgable(
+            seen.request_id,
+            seen.at_ns,
+            mode,
+            propensity,
+            seen.unit,
+            self._state.epoch,
+            champion,
+            challenger,
+        )
+
+    def _read(self, outcome: Outcome, is_challenger: bool) -> Extracted:
+        """Return the prediction in an answer, and count whether it could be read."""
+        if not self._reads or not is_readable_in_principle(outcome):
+            return _NOTHING
+        found = self._extractor.read(outcome)
+        if found.text is None:
+            self._count("unreadable")
+        self._integrity.read(is_challenger, found.text is not None)
+        return found
+
+    def _count_errors(self, champion: Outcome, challenger: Outcome) -> None:
+        if is_failed(champion):
+            self._count("errors_champion")
+        if is_failed(challenger):
+            self._count("errors_challenger")
+
+    def _count(self, name: str) -> None:
+        self._state.counts[name] += 1
+
+    def _end_epoch_if_long(self) -> None:
+        begun = self._state.n_at_epoch
+        if self._first_epoch and self._state.n - begun >= max(self._first_epoch, begun):
+            self.roll_epoch("the epoch is as long as all before it")
+
+
+def _empty(plan: ExperimentPlan) -> State:
+    return State(
+        plan=repr(plan),
+        epoch=0,
+        n=0,
+        n_at_epoch=0,
+        last_at_ns=0,
+        counts=dict.fromkeys(COUNTS, 0),
+        checks={},
+        integrity=IntegrityState.empty(is_clustered=plan.clustered),
+    )
+
+
+def _answer(outcome: Outcome, found: Extracted) -> Answer:
+    is_cut = found.text is None and (
+        outcome.body_bytes > len(outcome.body) or found.reason.startswith("content-encoding")
+    )
+    return Answer(
+        found.text,
+        is_failed=is_failed(outcome),
+        is_cut=is_cut and is_readable_in_principle(outcome),
+    )
+
+
+def _is_agreed(champion: Outcome, a: Extracted, b: Extracted, challenger: Outcome) -> bool | None:
+    """Return whether a pair agrees; None when the champion gave nothing to agree with."""
+    if a.text is None or _answer(challenger, b).is_cut or is_failed(champion):
+        return None
+    return a.text == b.text

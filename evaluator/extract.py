@@ -1,0 +1,195 @@
+"""From an answer's bytes to the prediction in it, as canonical JSON text. Pure.
+
+Answers come from models that may be broken or hostile: nothing in here raises, every size is
+capped, and what cannot be read has a reason.
+"""
+
+import hashlib
+import json
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import jmespath
+import jmespath.exceptions
+
+from router.observation import Outcome
+
+MAX_BODY_BYTES = 1024 * 1024
+"""After undoing the content-encoding; 16 times the default capture."""
+MAX_TEXT_CHARS = 4096
+"""Canonical text of one prediction; a label may be as long."""
+MAX_DEPTH = 64
+"""Nesting of a prediction. Python's own limit guards the parser before that."""
+MAX_DIGITS = 400
+"""Of an integer; 1e308 written out has 309. Longer ones cost quadratic time to parse."""
+
+_GZIP_OR_ZLIB = 47  # zlib's wbits: 32 + 15, finds out by the header which of the two it is
+_RAW_DEFLATE = -15
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """A prediction, or why there is none."""
+
+    text: str | None
+    """Canonical JSON text; None when it could not be read."""
+    reason: str = ""
+    """Empty when ``text`` is there."""
+
+
+class _Unreadable(ValueError):
+    """The reason is the message. Never leaves this file."""
+
+
+class Extractor:
+    """Reads predictions with one JMESPath expression, compiled once.
+
+    Without an expression the whole body stands for the prediction, by its digest: such bodies can
+    be compared but not labelled.
+    """
+
+    def __init__(self, expression: str | None) -> None:
+        """Compile; ValueError if ``expression`` is not JMESPath."""
+        try:
+            self._path = None if expression is None else jmespath.compile(expression)
+        except jmespath.exceptions.JMESPathError as error:
+            raise ValueError(f"prediction {expression!r} is not JMESPath: {error}") from error
+
+    def read(self, outcome: Outcome) -> Extracted:
+        """Return the prediction in an answer. Never raises, whatever the body is."""
+        try:
+            return Extracted(self._text(outcome))
+        except _Unreadable as error:
+            return Extracted(None, str(error))
+        except RecursionError:
+            return Extracted(None, "nested too deep")
+        except Exception as error:  # the path meets any JSON there is; a reason beats a crash
+            return Extracted(None, f"not readable: {type(error).__name__}")
+
+    def _text(self, outcome: Outcome) -> str:
+        if outcome.body_bytes > len(outcome.body):
+            raise _Unreadable(f"only {len(outcome.body)} of {outcome.body_bytes} bytes captured")
+        body = decoded(outcome.body, outcome.encoding)
+        if self._path is None:
+            return f'"sha256:{hashlib.sha256(body).hexdigest()}"'
+        found = self._path.search(parsed(body))
+        if found is None:
+            raise _Unreadable("no prediction at the declared path")
+        return canonical(found)
+
+
+def decoded(body: bytes, encoding: str) -> bytes:
+    """Undo a content-encoding, at most to MAX_BODY_BYTES; ValueError with the reason."""
+    if encoding in ("", "identity"):
+        if len(body) > MAX_BODY_BYTES:
+            raise _Unreadable(f"larger than {MAX_BODY_BYTES} bytes")
+        return body
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise _Unreadable("content-encoding is not gzip, deflate or identity")
+    try:
+        return _inflated(body, _GZIP_OR_ZLIB)
+    except zlib.error as error:
+        if encoding != "deflate":
+            raise _Unreadable("not valid gzip") from error
+    try:
+        return _inflated(body, _RAW_DEFLATE)  # what many servers send as "deflate", RFC 9110 8.4.1
+    except zlib.error as error:
+        raise _Unreadable("not valid deflate") from error
+
+
+def parsed(body: bytes) -> Any:
+    """Parse JSON as RFC 8259 has it: UTF-8, finite numbers, no key twice; ValueError if not."""
+    try:
+        return json.loads(
+            body.decode(),  # json.loads would guess UTF-16 from the bytes
+            parse_constant=_refuse,
+            parse_float=_finite,
+            parse_int=_whole,
+            object_pairs_hook=_unique,
+        )
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise _Unreadable("not JSON") from error
+
+
+def canonical(value: Any) -> str:
+    """Return the one text that stands for a JSON value; ValueError if it is too large.
+
+    Numbers are compared as numbers, so 7, 7.0 and 7e0 have the same text. The string "7" has
+    another, and so has true: a model that changes its type has changed its answer. Keys are
+    sorted; strings are compared code point by code point, without Unicode normalisation.
+    """
+    text = json.dumps(
+        _plain(value, MAX_DEPTH), sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
+    if len(text) > MAX_TEXT_CHARS:
+        raise _Unreadable(f"prediction is longer than {MAX_TEXT_CHARS} characters")
+    return text
+
+
+def canonical_text(text: str) -> str:
+    """Return the canonical form of a JSON text; ValueError if it is not JSON, or null."""
+    try:
+        value = parsed(text.encode())
+    except RecursionError as error:
+        raise _Unreadable("nested too deep") from error
+    except UnicodeEncodeError as error:
+        raise _Unreadable("not Unicode") from error
+    if value is None:
+        raise _Unreadable("null is not a label")
+    return canonical(value)
+
+
+def _plain(value: Any, depth: int) -> Any:
+    if isinstance(value, float):
+        if not math.isfinite(value):  # JMESPath functions can make one
+            raise _Unreadable("a number is not finite")
+        return int(value) if value.is_integer() else value
+    if value is None or isinstance(value, str | int):
+        return value
+    if depth == 0:
+        raise _Unreadable("nested too deep")
+    if isinstance(value, list):
+        return [_plain(inner, depth - 1) for inner in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(inner, depth - 1) for key, inner in value.items()}
+    raise _Unreadable(f"{type(value).__name__} is not a JSON value")
+
+
+def _inflated(body: bytes, wbits: int) -> bytes:
+    stream = zlib.decompressobj(wbits)
+    out = stream.decompress(body, MAX_BODY_BYTES + 1)
+    if len(out) > MAX_BODY_BYTES:
+        raise _Unreadable(f"unpacks to more than {MAX_BODY_BYTES} bytes")
+    if not stream.eof:
+        raise _Unreadable("compressed answer is cut short")
+    if stream.unused_data:
+        raise _Unreadable("bytes after the end of the compressed answer")
+    return out
+
+
+def _refuse(name: str) -> NoReturn:
+    raise _Unreadable(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise _Unreadable("a number is out of range")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise _Unreadable("an integer has too many digits")
+    return int(text)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise _Unreadable(
+            "a key occurs twice"
+        )  # which of the two a client reads is anybody's guess
+    return fields

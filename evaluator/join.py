@@ -1,0 +1,99 @@
+"""Labels and what becomes of them; what an observation keeps until its label comes. Pure."""
+
+import enum
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from evaluator.extract import canonical_text
+
+MAX_ID_CHARS = 200
+
+
+class Mode(enum.Enum):
+    """How a request bears on the comparison."""
+
+    PAIR = "pair"  # both variants answered it
+    SPLIT = "split"  # one of them did, drawn by lot
+    HISTORY = "history"  # the champion did, without a lot: teaches its rate, proves nothing
+
+
+class Answer(Struct, frozen=True, array_like=True):
+    """What is kept of one variant's answer."""
+
+    prediction: str | None
+    """Canonical JSON text; None when it failed or could not be read."""
+    is_failed: bool = False
+    """5xx, no answer, or not asked because the variant was resting: wrong, whatever the label."""
+    is_cut: bool = False
+    """We could not read it for a reason of ours (too large to capture, unknown encoding): left
+    out. Any other unreadable answer is a wrong answer."""
+
+
+class Judgable(Struct, frozen=True, array_like=True, tag="judgable"):
+    """An observation that waits for its label. To and from MessagePack or JSON by msgspec."""
+
+    request_id: str
+    at_ns: int
+    """Wall clock at dispatch, nanoseconds since the epoch."""
+    mode: Mode
+    propensity: float
+    """P(challenger) with which the unit was assigned; without meaning for a pair."""
+    unit: int
+    epoch: int
+    """The evaluator's epoch in which it was observed: its bets were fixed then."""
+    champion: Answer | None
+    """None when the champion was not assigned."""
+    challenger: Answer | None
+
+    @property
+    def is_challenger(self) -> bool:
+        """Whether the unit was served the challenger."""
+        return self.mode is Mode.SPLIT and self.challenger is not None
+
+
+class LabelOutcome(enum.Enum):
+    """What became of a label."""
+
+    ACCEPTED = "accepted"  # durable, and will be used when its observation is judged
+    DUPLICATE = "duplicate"  # the same label again: nothing changed
+    CONFLICT = "conflict"  # another label was there first, and stays
+    UNKNOWN = "unknown"  # no observation of that id (yet)
+    LATE = "late"  # its observation was judged without it, or is past the window
+    INVALID = "invalid"  # not a label
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """Ground truth for one request."""
+
+    request_id: str
+    label: str
+    """JSON text; 7 and 7.0 are the same label, "7" is another one."""
+    route: str | None = None
+    """None asks for the one route that knows the request id."""
+    at_ns: int | None = None
+    """When the truth was known, as the sender says; kept, not used."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelResult:
+    """What became of one label, and why."""
+
+    outcome: LabelOutcome
+    because: str
+    route: str | None = None
+    """The route it was joined on, None if on none."""
+
+
+def checked(label: Label) -> Label | LabelResult:
+    """Return ``label`` with its text in canonical form, or an INVALID result that says why."""
+    if not 0 < len(label.request_id) <= MAX_ID_CHARS:
+        return LabelResult(
+            LabelOutcome.INVALID, f"request_id must have 1 to {MAX_ID_CHARS} characters"
+        )
+    try:
+        text = canonical_text(label.label)
+    except ValueError as error:
+        return LabelResult(LabelOutcome.INVALID, f"label: {error}")
+    return Label(label.request_id, text, label.route, label.at_ns)

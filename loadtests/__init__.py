@@ -1,0 +1,1 @@
+"""Load and the side-by-side benchmark; see README.md on how to read the numbers."""

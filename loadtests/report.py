@@ -1,0 +1,166 @@
+"""From turns to rows (medians), from rows to the table with its ratios and the JSON.
+
+Pure but for ``show``. A row that did not do its work is shown, and is compared with nothing.
+"""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+RIVALS = ("envoy", "nginx", "haproxy", "relay")
+"""The columns of ratios: each row against the rival's row of the same work."""
+FLOOR = "relay"
+"""The one that every row is compared with, whatever its work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One peer's measurement in one round."""
+
+    cpu_us_per_request: float
+    """User plus system time of the data plane, microseconds."""
+    control_cpu_us_per_request: float
+    """The same for processes beside the requests' path; 0 for a peer without such."""
+    requests: int
+    requests_per_s: float
+    p50_ms: float
+    p99_ms: float
+    rss_mb: float
+    """Of the data plane, at the end of the load, 10^6 bytes."""
+    busy: float
+    """Share of the load's time for which the data plane was computing; near 1 when its core was
+    the narrow place, less when the load generator's was."""
+    challenger_share: float
+    """Requests that reached the challenger, over requests sent; copies in mirror mode."""
+    faults: tuple[str, ...] = ()
+    """Why this measurement does not count, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A peer's medians over the rounds."""
+
+    name: str
+    cpu_us_per_request: float
+    requests_per_s: float
+    p50_ms: float
+    p99_ms: float
+    rss_mb: float
+    controller_cpu_us_per_request: float
+    busy: float
+    cpu_us_low: float
+    """The cheapest round; with ``cpu_us_high`` it shows the noise."""
+    cpu_us_high: float
+    requests: int
+    """Of all rounds together."""
+    challenger_share: float
+    faults: tuple[str, ...]
+    """Of any round. The row is invalid when there is one."""
+
+    @property
+    def is_valid(self) -> bool:
+        return not self.faults
+
+
+def summarise(name: str, turns: Sequence[Turn]) -> Row:
+    """Return the medians of at least one turn."""
+    costs = [turn.cpu_us_per_request for turn in turns]
+    return Row(
+        name=name,
+        cpu_us_per_request=statistics.median(costs),
+        requests_per_s=statistics.median(turn.requests_per_s for turn in turns),
+        p50_ms=statistics.median(turn.p50_ms for turn in turns),
+        p99_ms=statistics.median(turn.p99_ms for turn in turns),
+        rss_mb=statistics.median(turn.rss_mb for turn in turns),
+        controller_cpu_us_per_request=statistics.median(
+            turn.control_cpu_us_per_request for turn in turns
+        ),
+        busy=statistics.median(turn.busy for turn in turns),
+        cpu_us_low=min(costs),
+        cpu_us_high=max(costs),
+        requests=sum(turn.requests for turn in turns),
+        challenger_share=statistics.median(turn.challenger_share for turn in turns),
+        faults=tuple(dict.fromkeys(fault for turn in turns for fault in turn.faults)),
+    )
+
+
+def to_json(rounds: int, rows: Sequence[Row]) -> dict[str, object]:
+    """Return the JSON-ready report; figures to three decimals."""
+    return {"rounds": rounds, "rows": [_row_json(row) for row in rows]}
+
+
+def _row_json(row: Row) -> dict[str, object]:
+    return {
+        "name": row.name,
+        "cpu_us_per_request": round(row.cpu_us_per_request, 3),
+        "requests_per_s": round(row.requests_per_s, 1),
+        "p50_ms": round(row.p50_ms, 3),
+        "p99_ms": round(row.p99_ms, 3),
+        "rss_mb": round(row.rss_mb, 1),
+        "controller_cpu_us_per_request": round(row.controller_cpu_us_per_request, 3),
+        "busy": round(row.busy, 3),
+        "cpu_us_low": round(row.cpu_us_low, 3),
+        "cpu_us_high": round(row.cpu_us_high, 3),
+        "requests": row.requests,
+        "challenger_share": round(row.challenger_share, 4),
+        "valid": row.is_valid,
+        "faults": list(row.faults),
+    }
+
+
+def rival_of(name: str, rival: str, rows: Sequence[Row]) -> Row | None:
+    """Return the rival's row for ``name``, or None if it was not measured or is invalid.
+
+    A name is PEER-MODE, with -SIZE for a larger work; the floor has no mode and serves for all.
+    """
+    peer, _, work = name.partition("-")
+    if rival == FLOOR and peer != FLOOR:
+        work = work.partition("-")[2]
+    wanted = f"{rival}-{work}" if work else rival
+    return next((row for row in rows if row.name == wanted and row.is_valid), None)
+
+
+def ratio(row: Row, rival: str, rows: Sequence[Row]) -> float | None:
+    """Return the row's processor time per request over the rival's; None if not comparable."""
+    other = rival_of(row.name, rival, rows)
+    if other is None or not row.is_valid or other.cpu_us_per_request <= 0:
+        return None
+    return row.cpu_us_per_request / other.cpu_us_per_request
+
+
+def show(rounds: int, rows: Sequence[Row], console: Console) -> None:
+    """Print the table, cheapest first within the mode, and every fault below it."""
+    title = f"CPU per request, medians of {rounds} round{'s' * (rounds != 1)}"
+    table = Table(title=title)
+    table.add_column("proxy")
+    for column in ("CPU us/req", "low..high", "control us", "busy", "req/s", "p50 ms", "p99 ms"):
+        table.add_column(column, justify="right")
+    for column in ("RSS MB", "chall.", *(f"/{rival}" for rival in RIVALS)):
+        table.add_column(column, justify="right")
+    for row in sorted(rows, key=lambda row: (row.name.partition("-")[2], row.cpu_us_per_request)):
+        table.add_row(*_cells(row, rows), style=None if row.is_valid else "red")
+    console.print(table)
+    for row in rows:
+        for fault in row.faults:
+            console.print(f"[bold red]INVALID[/] {row.name}: {fault}", highlight=False)
+
+
+def _cells(row: Row, rows: Sequence[Row]) -> list[str]:
+    control = row.controller_cpu_us_per_request
+    ratios = [ratio(row, rival, rows) for rival in RIVALS]
+    return [
+        row.name if row.is_valid else f"{row.name} INVALID",
+        f"{row.cpu_us_per_request:.1f}",
+        f"{row.cpu_us_low:.1f}..{row.cpu_us_high:.1f}",
+        f"{control:.1f}" if control else "",
+        f"{row.busy:.0%}",
+        f"{row.requests_per_s:,.0f}",
+        f"{row.p50_ms:.2f}",
+        f"{row.p99_ms:.2f}",
+        f"{row.rss_mb:.0f}",
+        f"{row.challenger_share:.0%}",
+        *("" if each is None else f"{each:.2f}" for each in ratios),
+    ]

@@ -1,0 +1,70 @@
+"""Understudy as a peer: ``understudy run`` on a file of its own, in the state that a mode asks for.
+
+``understudy_peer`` is the one place that knows how the sidecar is started and asked; the peer
+that starts a router worker alone is in router_alone.py.
+"""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from loadtests.launch import fetch
+from loadtests.peers import Peer, Site, answers, write
+from loadtests.work import Mode
+
+ROUTE = "bench"
+ROUTER = "-m router.worker"
+"""What the command line of a router process holds."""
+WANTED = {
+    Mode.SPLIT: {"phase": "canary", "share": 0.5},
+    Mode.MIRROR: {"phase": "shadow", "mirror_share": 1.0},
+}
+"""What the route's status says once the rollout stands where the measurement needs it."""
+
+
+def understudy_peer(mode: Mode) -> Peer:
+    """Understudy with one router worker and everything on."""
+
+    def command(program: str, site: Site) -> list[str]:
+        return [program, "run", write(f"understudy-{mode.value}.yaml", site)]
+
+    return Peer(
+        name=f"understudy-{mode.value}",
+        mode=mode,
+        find=_find,
+        command=command,
+        is_data_plane=is_router,
+        is_ready=_is_in_phase(WANTED[mode]),
+    )
+
+
+def is_router(command_line: str) -> bool:
+    """Whether a process is a router: the data plane."""
+    return ROUTER in command_line
+
+
+def _find() -> str | None:
+    """Return the program of the environment that we run in."""
+    return shutil.which("understudy", path=str(Path(sys.executable).parent))
+
+
+def _is_in_phase(wanted: dict[str, object]) -> Callable[[Site], bool]:
+    def is_ready(site: Site) -> bool:
+        status, body = fetch(site.admin_port, path="/v1/status")
+        return status == 200 and is_in_force(json.loads(body), wanted) and answers(site)
+
+    return is_ready
+
+
+def is_in_force(status: dict[str, Any], wanted: dict[str, object]) -> bool:
+    """Whether the route stands as wanted *and* the router works by that table. Pure.
+
+    The controller may be a second ahead of a router that has not found its socket yet.
+    """
+    (route,) = (route for route in status["routes"] if route["name"] == ROUTE)
+    versions = [router["table_version"] for router in status["routers"]]
+    is_applied = versions == [status["table_version"]]
+    return is_applied and all(route[key] == value for key, value in wanted.items())

@@ -1,0 +1,182 @@
+"""One attempt to have one variant answer one request, and what was measured of it.
+
+A call belongs to whoever made it (an Exchange, or a mirrored copy), which it tells of each thing
+that happens, once. It ends exactly once: with its answer's last byte, with a fault, or dropped.
+"""
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Protocol
+
+from router.message import AnswerHead
+from router.observation import Outcome
+
+if TYPE_CHECKING:
+    from router.pool import Pool
+    from router.upstream import Upstream
+
+
+class Caller(Protocol):
+    """Who makes calls."""
+
+    def on_answer_head(self, call: "Call", payload: bytes, is_last: bool) -> None:
+        """The head of an answer, and the part of its body that came with it."""
+
+    def on_answer_payload(self, call: "Call", payload: bytes, is_last: bool) -> None:
+        """More of the body; ``payload`` may be empty when ``is_last``."""
+
+    def on_call_failed(self, call: "Call", is_stale: bool) -> None:
+        """No complete answer will come; ``call.fault`` says why. ``is_stale``: the connection
+        had been idle and closed before it answered, so the variant may never have seen it."""
+
+    def on_request_full(self) -> None:
+        """Stop giving the request's body: the variant's side is full."""
+
+    def on_request_room(self) -> None:
+        """Go on giving the request's body."""
+
+
+class Call:
+    """A request on its way to a variant, and the answer on its way back."""
+
+    __slots__ = (
+        "_caller",
+        "_capture_limit",
+        "_captured",
+        "_captured_bytes",
+        "_started_s",
+        "_unsent",
+        "answer_bytes",
+        "connection",
+        "ended_s",
+        "fault",
+        "head",
+        "is_over",
+        "is_sent",
+        "method",
+        "pool",
+    )  # fmt: skip
+
+    def __init__(
+        self, pool: "Pool", method: bytes, request: bytes, caller: Caller, capture_limit: int
+    ) -> None:
+        self.pool = pool
+        self.method = method
+        self.connection: Upstream | None = None
+        self.head: AnswerHead | None = None
+        self.fault = ""
+        self.is_over = False
+        self.is_sent = True
+        """False while more of the request's body will follow."""
+        self.answer_bytes = 0
+        self.ended_s = 0.0
+        self._caller = caller
+        self._unsent = request
+        self._captured: list[bytes] = []
+        self._captured_bytes = 0
+        self._capture_limit = capture_limit
+        self._started_s = perf_counter()
+
+    # Towards the variant.
+
+    def take_unsent(self) -> bytes:
+        """Hand over what was given to send before there was a connection."""
+        unsent, self._unsent = self._unsent, b""
+        return unsent
+
+    def send(self, payload: bytes) -> None:
+        """Send more of the request's body, already framed."""
+        if self.connection is not None:
+            self.connection.write(payload)
+        elif not self.is_over:
+            self._unsent += payload
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits for a connection."""
+        return len(self._unsent)
+
+    def drop(self, fault: str = "aborted") -> None:
+        """Give up: nobody wants the answer any more. The caller is not told."""
+        if self.is_over:
+            return
+        self._finish(fault)
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.abort()
+
+    # From the variant.
+
+    def on_head(self, head: AnswerHead, payload: bytes, is_last: bool) -> None:
+        """The answer begins."""
+        self.head = head
+        self._count(payload)
+        if is_last:
+            self._finish("status" if head.status >= 500 else "")
+        self._caller.on_answer_head(self, payload, is_last)
+
+    def on_payload(self, payload: bytes, is_last: bool) -> None:
+        """The answer goes on."""
+        self._count(payload)
+        if is_last:
+            assert self.head is not None
+            self._finish("status" if self.head.status >= 500 else "")
+        self._caller.on_answer_payload(self, payload, is_last)
+
+    def _count(self, payload: bytes) -> None:
+        self.answer_bytes += len(payload)
+        room = self._capture_limit - self._captured_bytes
+        if room > 0 and payload:
+            piece = payload if len(payload) <= room else payload[:room]
+            self._captured.append(piece)
+            self._captured_bytes += len(piece)
+
+    def fail(self, fault: str, *, is_stale: bool = False) -> None:
+        """No complete answer will come."""
+        if self.is_over:
+            return
+        self._finish(fault)
+        self._caller.on_call_failed(self, is_stale)
+
+    def on_deadline(self) -> None:
+        """The response timeout has passed."""
+        if self.is_over:
+            return
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.abort()
+        self.fail("timeout")
+
+    def on_full(self) -> None:
+        """The variant's side of the connection is full."""
+        self._caller.on_request_full()
+
+    def on_room(self) -> None:
+        """The variant's side of the connection has room again."""
+        self._caller.on_request_room()
+
+    def _finish(self, fault: str) -> None:
+        self.is_over = True
+        self.fault = fault
+        self.ended_s = perf_counter()
+        self.pool.deadlines.discard(self)
+
+    # Afterwards.
+
+    @property
+    def latency_s(self) -> float:
+        """From the making of the call to its end, seconds."""
+        return self.ended_s - self._started_s
+
+    def outcome(self) -> Outcome:
+        """What there is to say about this variant's answer; the call must be over."""
+        head = self.head
+        captured = self._captured
+        return Outcome(
+            self.pool.variant.name,
+            head.status if head is not None else 0,
+            self.ended_s - self._started_s,
+            self.fault,
+            captured[0] if len(captured) == 1 else b"".join(captured),
+            self.answer_bytes,
+            head.encoding.decode("latin-1").lower() if head is not None and head.encoding else "",
+        )

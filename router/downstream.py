@@ -1,0 +1,271 @@
+"""One client connection: requests in, one at a time and in order; answers out.
+
+It owns the bytes that have come and not been used, and the request under way. What a request
+means and who answers it is the exchange's business.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from router.body import Body, body_reader
+from router.errors import RequestError, RequestTimeout
+from router.exchange import Exchange
+from router.parser import find_request_head, parse_request
+from router.wire import CONTINUE, refusal
+
+if TYPE_CHECKING:
+    from router.server import Server
+
+MAX_PIPELINED_BYTES = 64 * 1024
+"""What may wait behind the request under way before we stop reading."""
+MAX_LINGER_BYTES = 1024 * 1024
+"""What a refused client may still send before we stop being polite."""
+
+
+class Downstream(asyncio.Protocol):
+    """Owner: the Server, from ``connection_made`` to ``connection_lost``."""
+
+    __slots__ = (
+        "_body", "_buffer", "_exchange", "_has_left", "_has_skipped_line", "_is_closing",
+        "_is_paused", "_is_request_paused", "_linger_bytes", "_seen", "_server", "_transport",
+        "last_used_s",
+    )  # fmt: skip
+
+    def __init__(self, server: "Server") -> None:
+        # Per connection
+        self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._is_closing = False
+        self._has_left = False
+        """Whether the client has sent its FIN; it may still read."""
+        self._is_paused = False
+        """Whether our side of the client's socket is full."""
+        self._is_request_paused = False
+        """Whether we have stopped reading from the client."""
+        self._linger_bytes = 0
+        self.last_used_s = server.now_s()
+        # Per request
+        self._buffer = b""
+        self._seen = 0
+        self._has_skipped_line = False
+        self._exchange: Exchange | None = None
+        self._body: Body | None = None
+        """The reader of the request's body; None before a head, and after the body."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request of which nothing has come."""
+        return self._exchange is None and not self._buffer and not self._is_closing
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are asyncio.Transports in all but ancestry.
+        self._transport = cast(asyncio.Transport, transport)
+        self._server.opened(self)
+
+    def data_received(self, received: bytes) -> None:
+        if self._is_closing:
+            self._linger(received)
+            return
+        try:
+            if self._body is not None:
+                self._read_body(received)
+            elif self._exchange is not None:
+                self._wait(received)
+            else:
+                self._read_head(received)
+        except RequestError as error:
+            self._go_wrong(error)
+
+    def eof_received(self) -> bool:
+        """A client that shut down its side may still be reading: finish what it asked for."""
+        self._has_left = True
+        if self._is_closing or self._exchange is None:
+            return False
+        if self._body is not None:
+            self._go_wrong(RequestError("the connection ended inside the body"))
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._is_closing = True
+        server = self._server
+        server.closed(self)
+        for deadlines in (server.head_deadlines, server.body_deadlines, server.write_deadlines):
+            deadlines.discard(self)
+        server.linger_deadlines.discard(self)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.leave()
+
+    def pause_writing(self) -> None:
+        self._is_paused = True
+        self._server.write_deadlines.add(self, self._server.now_s())
+        if self._exchange is not None:
+            self._exchange.pause_answer()
+
+    def resume_writing(self) -> None:
+        self._is_paused = False
+        self._server.write_deadlines.discard(self)
+        if self._exchange is not None:
+            self._exchange.resume_answer()
+
+    # Reading requests.
+
+    def _read_head(self, received: bytes) -> None:
+        buffer = self._buffer + received if self._buffer else received
+        if buffer[:2] == b"\r\n" and not self._has_skipped_line:
+            buffer = buffer[2:]  # one empty line before a request line: RFC 9112 section 2.2
+            self._seen = 0
+            self._has_skipped_line = True
+        end = find_request_head(buffer, self._seen)
+        if end < 0:
+            if not self._buffer and buffer:
+                self._server.head_deadlines.add(self, self._server.now_s())
+            self._buffer, self._seen = buffer, len(buffer)
+            return
+        if self._buffer:
+            self._server.head_deadlines.discard(self)
+            self._buffer, self._seen = b"", 0
+        self._has_skipped_line = False
+        self._begin(buffer[:end], buffer[end:])
+
+    def _begin(self, raw_head: bytes, rest: bytes) -> None:
+        server = self._server
+        head = parse_request(raw_head)
+        live = server.find(head)
+        if live is None:
+            self._refuse_unrouted(body_length=head.body_length, rest=rest)
+            return
+        if head.expects_continue and not rest:
+            self.write(CONTINUE)
+        body = body_reader(head.body_length, RequestError)
+        payload, rest = body.feed(rest)
+        exchange = Exchange(self, server, live, head)
+        self._exchange = exchange
+        self._buffer = rest
+        if not body.is_done:
+            self._body = body
+            server.body_deadlines.add(self, server.now_s())
+        exchange.begin(payload, body.is_done)
+
+    def _refuse_unrouted(self, *, body_length: int, rest: bytes) -> None:
+        self._server.counters.event("understudy_unrouted_requests_total")
+        self._buffer = rest
+        self.refuse(404, "no route matches this request", keep=body_length == 0)
+
+    def _read_body(self, received: bytes) -> None:
+        body, exchange = self._body, self._exchange
+        assert body is not None and exchange is not None
+        payload, rest = body.feed(received)
+        if body.is_done:
+            self._body = None
+            self._server.body_deadlines.discard(self)
+            self._buffer = rest
+        if payload or body.is_done:
+            exchange.on_body(payload, body.is_done)
+
+    def _wait(self, received: bytes) -> None:
+        """Keep what is pipelined behind the request under way."""
+        self._buffer += received
+        if len(self._buffer) > MAX_PIPELINED_BYTES:
+            self.pause_request()
+
+    def _go_wrong(self, error: RequestError) -> None:
+        server = self._server
+        server.counters.event("understudy_refused_requests_total", f"code={error.status_hint}")
+        server.head_deadlines.discard(self)
+        server.body_deadlines.discard(self)
+        self._body = None
+        exchange = self._exchange
+        if exchange is not None:
+            exchange.refuse(error)
+        else:
+            self.refuse(error.status_hint, str(error), keep=False)
+
+    def on_deadline(self) -> None:
+        """A head or a body took too long, a client does not read, or a farewell has ended."""
+        assert self._transport is not None
+        if self._is_closing or self._is_paused:
+            self._transport.abort()
+        else:
+            self._go_wrong(RequestTimeout("the request took too long to arrive"))
+
+    # What the exchange asks of it.
+
+    def write(self, payload: bytes) -> None:
+        """Send bytes to the client; they are dropped when it has gone."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(payload)
+
+    def pause_request(self) -> None:
+        """Stop reading from the client."""
+        if self._transport is not None and not self._is_closing and not self._is_request_paused:
+            self._is_request_paused = True
+            self._transport.pause_reading()
+
+    def resume_request(self) -> None:
+        """Read from the client again."""
+        if self._transport is not None and not self._is_closing and self._is_request_paused:
+            self._is_request_paused = False
+            self._transport.resume_reading()
+
+    def refuse(self, status: int, message: str, *, keep: bool) -> None:
+        """Answer by ourselves, and close unless the next request's beginning is known."""
+        exchange = self._exchange
+        request_id = exchange.request_id if exchange is not None else b""
+        keep = keep and not self._has_left and not self._server.is_draining
+        self.write(refusal(status, message, request_id, keep))
+        self.exchange_over(keep)
+
+    def exchange_over(self, keep: bool) -> None:
+        """The client has its answer: on to the next request, or close."""
+        self._exchange = None
+        self.last_used_s = self._server.now_s()
+        if not keep or self._has_left or self._server.is_draining:
+            self.close()
+            return
+        if self._is_request_paused:
+            self.resume_request()
+        if self._buffer:
+            # Not from inside the call that ended the last one: a client that pipelines a thousand
+            # requests must not recurse a thousand deep.
+            self._server.loop.call_soon(self._next)
+
+    def _next(self) -> None:
+        if self._is_closing or self._exchange is not None:
+            return
+        buffer, self._buffer, self._seen = self._buffer, b"", 0
+        if buffer:
+            self.data_received(buffer)
+
+    def cut(self) -> None:
+        """Break the connection off: the client must see that its answer is incomplete."""
+        self._is_closing = True
+        self._exchange = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Say goodbye: send what is written, then wait shortly for the client to close.
+
+        Closing at once while bytes of the client are unread makes the kernel send RST, which
+        would take the answer with it (RFC 9112 section 9.6).
+        """
+        transport = self._transport
+        if self._is_closing or transport is None:
+            return
+        self._is_closing = True
+        self._buffer = b""
+        if self._has_left or transport.is_closing() or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        if self._is_request_paused:
+            transport.resume_reading()
+        self._server.linger_deadlines.add(self, self._server.now_s())
+
+    def _linger(self, received: bytes) -> None:
+        self._linger_bytes += len(received)
+        if self._linger_bytes > MAX_LINGER_BYTES and self._transport is not None:
+            self._transport.abort()

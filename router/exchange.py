@@ -1,0 +1,341 @@
+"""One request's life: choose, ask, pass on the answer, and say afterwards what was seen.
+
+The client's promise is kept here. A challenger that fails before the first byte of its answer has
+gone out is replaced by the champion, which gets the same request from the bytes we kept. The
+order of states is in states.py; docs/life-of-a-request.md walks through it.
+"""
+
+from time import time_ns
+from typing import TYPE_CHECKING
+
+from router.call import Call
+from router.choose import choose
+from router.errors import RequestError
+from router.message import CHUNKED, IDEMPOTENT, RequestHead
+from router.mirror import Pair, PairIdentity
+from router.observation import Exposure, Outcome
+from router.states import OVER, Event, State, after
+from router.wire import answer_head, frame, request_head
+
+if TYPE_CHECKING:
+    from router.downstream import Downstream
+    from router.routes import LiveRoute
+    from router.server import Server
+
+MAX_UNSENT_BYTES = 64 * 1024
+"""What may wait for a connection to a variant before the client is paused."""
+REFUSALS = {
+    "connect": (502, "the model server cannot be reached"),
+    "reset": (502, "the model server closed the connection before it had answered"),
+    "protocol": (502, "the model server's answer is not valid HTTP/1.1"),
+    "timeout": (504, "the model server did not answer in the time it has"),
+    "overload": (503, "too many requests are waiting for the model server"),
+}
+
+
+class Exchange:
+    """Owner: the Downstream it came in on. Over when its state is in OVER."""
+
+    __slots__ = (
+        "_at_ns", "_body_bytes", "_call", "_challenger_outcome", "_decision", "_downstream",
+        "_head", "_is_body_done", "_is_chunked_answer", "_is_held", "_keeps_alive", "_kept",
+        "_live", "_loss", "_pair", "_server", "request_id", "state",
+    )  # fmt: skip
+
+    def __init__(
+        self, downstream: "Downstream", server: "Server", live: "LiveRoute", head: RequestHead
+    ) -> None:
+        fresh_id, fresh_unit = server.entropy.draw()
+        route = live.route
+        unit = head.field(live.unit_header) if live.unit_header else b""
+        self.state = State.ASKING
+        self.request_id = head.request_id or fresh_id
+        self._downstream = downstream
+        self._server = server
+        self._live = live
+        self._head = head
+        # A request id that the client made up must not decide its variant, so a request that is
+        # its own unit is hashed by bytes that nobody outside knows.
+        self._decision = choose(route, unit or fresh_unit)
+        self._at_ns = time_ns() if route.experiment else 0
+        self._call: Call | None = None
+        self._challenger_outcome: Outcome | None = None
+        self._pair: Pair | None = None
+        self._loss = ""
+        self._kept: list[bytes] | None = None
+        """The request's body so far, while somebody else may need it too."""
+        self._body_bytes = 0
+        self._is_body_done = False
+        self._is_held = False
+        """Whether the challenger waits for a body whose size was not declared."""
+        self._is_chunked_answer = False
+        self._keeps_alive = False
+        """Whether the answer's head told the client that the connection lives on."""
+
+    # The request, from the client.
+
+    def begin(self, payload: bytes, is_last: bool) -> None:
+        """Choose, and ask, with what has come of the body; RequestError if it is too large."""
+        head, decision, route = self._head, self._decision, self._live.route
+        if head.body_length > route.body_limit_bytes:
+            raise _too_large(route.body_limit_bytes)
+        if decision.is_challenger or decision.mirror is not None:
+            self._kept = []
+            if head.body_length > route.replay_bytes:
+                self._lose("body_too_large")
+            elif not self._live.ejection.may_use(self._server.now_s()):
+                self._lose("ejected")
+        self._take(payload, is_last)
+        asks_challenger = decision.is_challenger and not self._loss
+        if asks_challenger and head.body_length == CHUNKED and not is_last:
+            self._is_held = True
+            return
+        self._ask(decision.serve if asks_challenger else route.split.champion, payload)
+        if is_last and decision.mirror is not None and self.state not in OVER:
+            self._mirror(decision.mirror)
+
+    def on_body(self, payload: bytes, is_last: bool) -> None:
+        """More of the request's body; RequestError if it is too large."""
+        self._take(payload, is_last)
+        if self._is_held:
+            self._stop_holding()
+        elif self._call is not None and not self._call.is_over:
+            self._call.is_sent = is_last
+            self._call.send(frame(payload, is_last, self._head.body_length))
+            if self._call.unsent_bytes > MAX_UNSENT_BYTES:
+                self.on_request_full()
+        if is_last and self._decision.mirror is not None and self.state not in OVER:
+            self._mirror(self._decision.mirror)
+
+    def _take(self, payload: bytes, is_last: bool) -> None:
+        route = self._live.route
+        self._is_body_done = is_last
+        self._body_bytes += len(payload)
+        if self._body_bytes > route.body_limit_bytes:
+            raise _too_large(route.body_limit_bytes)
+        if self._kept is not None:
+            self._kept.append(payload)
+            if self._body_bytes > route.replay_bytes and not self._is_held:
+                self._lose("body_too_large")
+
+    def _stop_holding(self) -> None:
+        """Ask once the whole body is here, or once it is clear that it cannot be kept."""
+        fits = self._body_bytes <= self._live.route.replay_bytes
+        if not self._is_body_done and fits:
+            return
+        assert self._kept is not None
+        body = b"".join(self._kept)
+        self._is_held = False
+        if not fits:
+            self._lose("body_too_large")
+        self._ask(self._decision.serve if fits else self._live.route.split.champion, body)
+
+    def _lose(self, reason: str) -> None:
+        self._loss = reason
+        self._kept = None
+
+    def _ask(self, variant: str, payload: bytes, *, fresh: bool = False) -> None:
+        live, head = self._live, self._head
+        pool = live.pools[variant]
+        request = request_head(head, self.request_id, pool.authority) + frame(
+            payload, self._is_body_done, head.body_length
+        )
+        capture = live.route.capture_bytes if live.route.experiment else 0
+        call = Call(pool, head.method, request, self, capture)
+        call.is_sent = self._is_body_done
+        self._call = call
+        pool.submit(call, fresh=fresh)
+
+    def _mirror(self, variant: str) -> None:
+        """The champion has the whole request: the challenger may have its copy."""
+        live, decision, server = self._live, self._decision, self._server
+        identity = PairIdentity(
+            live.route.name,
+            live.route.experiment,
+            self.request_id.decode("ascii"),
+            decision.unit,
+            live.table_version,
+            self._at_ns,
+        )
+        self._pair = pair = Pair(server.mirrors, identity)
+        if self._kept is None:
+            server.mirrors.lose(live, pair, self._loss)
+            return
+        span = server.entropy.draw()[0][:16]
+        server.mirrors.copy(
+            live, variant, self._head, self.request_id, self._kept, self._body_bytes, span, pair
+        )
+        self._kept = None
+
+    def on_request_full(self) -> None:
+        """The variant's side is full: the client must wait."""
+        self._downstream.pause_request()
+
+    def on_request_room(self) -> None:
+        """The variant's side has room again."""
+        self._downstream.resume_request()
+
+    # The answer, from a variant.
+
+    def on_answer_head(self, call: Call, payload: bytes, is_last: bool) -> None:
+        """An answer begins: the client's, unless it is a challenger's failure."""
+        if call is not self._call:
+            return
+        head = call.head
+        assert head is not None
+        if head.status >= 500 and self._may_fall_back(call):
+            self._fall_back(call)
+            return
+        self.state = after(self.state, Event.HEAD)
+        request = self._head
+        keep = request.keep_alive and self._is_body_done and not self._server.is_draining
+        self._keeps_alive = keep
+        self._is_chunked_answer = head.body_length < 0 and request.is_http_11
+        variant = call.pool.variant.name if self._live.route.show_variant else ""
+        begin = answer_head(head, request, self.request_id, keep, variant)
+        if payload or (is_last and self._is_chunked_answer):
+            begin += frame(payload, is_last, CHUNKED if self._is_chunked_answer else 0)
+        self._downstream.write(begin)
+        if is_last:
+            self._end()
+
+    def on_answer_payload(self, call: Call, payload: bytes, is_last: bool) -> None:
+        """The answer goes on."""
+        if call is not self._call:
+            return
+        if self._is_chunked_answer:
+            payload = frame(payload, is_last, CHUNKED)
+        if payload:
+            self._downstream.write(payload)
+        if is_last:
+            self._end()
+
+    def on_call_failed(self, call: Call, is_stale: bool) -> None:
+        """No complete answer will come from this variant."""
+        if call is not self._call:
+            return
+        if self.state is State.ANSWERING:
+            self.state = after(self.state, Event.FAIL)
+            self._settle(call)
+            self._downstream.cut()
+        elif is_stale and self._may_retry():
+            self.state = after(self.state, Event.RETRY)
+            self._live.count("understudy_retries_total", variant=call.pool.variant.name)
+            self._downstream.resume_request()
+            self._ask(call.pool.variant.name, self._body_so_far(), fresh=True)
+        elif self._may_fall_back(call):
+            self._fall_back(call)
+        else:
+            self.state = after(self.state, Event.FAIL)
+            self._settle(call)
+            status, message = REFUSALS[call.fault]
+            self._downstream.refuse(status, message, keep=self._is_body_done)
+
+    def _may_retry(self) -> bool:
+        """A POST is never sent twice once a byte of it may have been read (RFC 9110, 9.2.2)."""
+        return self._head.method in IDEMPOTENT and (not self._body_bytes or self._kept is not None)
+
+    def _body_so_far(self) -> bytes:
+        return b"".join(self._kept) if self._kept is not None else b""
+
+    def _may_fall_back(self, call: Call) -> bool:
+        return call.pool is not self._live.champion and self._kept is not None
+
+    def _fall_back(self, call: Call) -> None:
+        """The champion answers for the challenger, and the challenger bears the failure."""
+        self.state = after(self.state, Event.FALL_BACK)
+        if not call.is_over:
+            call.drop("status")
+        live = self._live
+        live.count("understudy_fallbacks_total", reason=call.fault)
+        outcome = call.outcome()
+        live.counts(outcome.variant, "challenger").add(outcome.status, outcome.latency_s)
+        self._server.judge(live, outcome.fault)
+        self._challenger_outcome = outcome
+        self._downstream.resume_request()
+        self._ask(live.route.split.champion, self._body_so_far())
+
+    # The end.
+
+    def _end(self) -> None:
+        self.state = after(self.state, Event.END)
+        assert self._call is not None
+        self._settle(self._call)
+        self._downstream.exchange_over(self._keeps_alive)
+
+    def leave(self) -> None:
+        """The client has gone: nobody's error, and no more work for it."""
+        self.state = after(self.state, Event.LEAVE)
+        self._drop("aborted")
+
+    def refuse(self, error: RequestError) -> None:
+        """The client's request went wrong after it began; it may have an answer under way."""
+        was_asking = self.state is State.ASKING
+        self.state = after(self.state, Event.REFUSE)
+        self._drop("aborted")
+        if was_asking:
+            self._downstream.refuse(error.status_hint, str(error), keep=False)
+        else:
+            self._downstream.cut()
+
+    def _drop(self, fault: str) -> None:
+        call = self._call
+        if call is None:
+            return
+        call.drop(fault)
+        self._settle(call)
+
+    def pause_answer(self) -> None:
+        """The client does not read: stop taking in the answer."""
+        if self._call is not None and self._call.connection is not None:
+            self._call.connection.pause_reading()
+
+    def resume_answer(self) -> None:
+        """The client reads again."""
+        if self._call is not None and self._call.connection is not None:
+            self._call.connection.resume_reading()
+
+    def _settle(self, call: Call) -> None:
+        """Count the serving call and observe what was seen; once, at the end."""
+        live = self._live
+        variant = call.pool.variant
+        is_challenger = call.pool is not live.champion
+        if self._challenger_outcome is not None:
+            role = "fallback"
+        else:
+            role = "challenger" if is_challenger else "champion"
+        status = call.head.status if call.head is not None else 0
+        live.counts(variant.name, role).add(status, call.latency_s)
+        if is_challenger:
+            self._server.judge(live, call.fault)
+        if live.route.experiment:
+            self._observe(call.outcome())
+
+    def _observe(self, served: Outcome) -> None:
+        if self._pair is not None:
+            self._pair.settle_champion(served)
+            return
+        live, decision = self._live, self._decision
+        route = live.route
+        failed = self._challenger_outcome
+        # Too large to be kept means outside the experiment, whoever it was assigned to.
+        too_large = self._body_bytes > route.replay_bytes
+        self._server.observe(
+            Exposure(
+                route.name,
+                route.experiment,
+                self.request_id.decode("ascii"),
+                decision.unit,
+                decision.is_challenger,
+                decision.propensity,
+                live.table_version,
+                self._at_ns,
+                served if failed is None else failed,
+                None if failed is None else served,
+                "body_too_large" if too_large else self._loss,
+            )
+        )
+
+
+def _too_large(limit_bytes: int) -> RequestError:
+    return RequestError(f"the body is over {limit_bytes} bytes", status_hint=413)

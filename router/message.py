@@ -1,0 +1,310 @@
+"""What HTTP/1.1 asks of a message head beyond what a parser checks. Pure.
+
+A parser tells *where* names and values are; this file decides what they mean: how long the body
+is, whether the connection lives on, and which fields may cross to the other side. The rules are
+RFC 9110 and RFC 9112; where they leave a choice we refuse, because a proxy that guesses is how
+requests get smuggled. Field names are compared in lower case, and kept as they came.
+"""
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from router.errors import AnswerError, RequestError
+
+Field = tuple[bytes, bytes]
+
+CHUNKED = -1
+"""Body length of a message in chunked transfer coding."""
+UNTIL_CLOSE = -2
+"""Body length of an answer that ends with its connection (RFC 9112 section 6.3, rule 8)."""
+
+MAX_HEAD_BYTES = 32 * 1024
+"""Whole head, request line included. Precedents: Envoy 60 KiB, HAProxy 16, nginx 8 x 4, h11 64."""
+MAX_TARGET_BYTES = 16 * 1024
+MAX_FIELDS = 128
+"""Precedents: Envoy and Apache 100, HAProxy 101."""
+
+_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# Visible ASCII, space, tab and obs-text; possessive, so hostile input cannot make it backtrack.
+_FIELD_LINES = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
+REQUEST_HEAD = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/(\d\.\d)\r\n" + _FIELD_LINES)
+ANSWER_HEAD = re.compile(
+    rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n" + _FIELD_LINES
+)
+FIELD_LINES = re.compile(_FIELD_LINES)
+REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]++ HTTP/\d\.\d\r\n")
+# What no head may hold, wherever it is cut: a bare LF, a bare CR, any other control byte.
+NEVER_IN_HEAD = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_HOST = re.compile(
+    rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9_])?\.?)(?::[0-9]{1,5})?"
+)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:~/+=\-]{1,128}")
+_TRACEPARENT = re.compile(rb"([0-9a-f]{2}-[0-9a-f]{32}-)[0-9a-f]{16}(-[0-9a-f]{2})")
+
+# Names that decide something. Everything else is forwarded as it came.
+_HOP, _LEN, _TE, _CONN, _HOSTN, _EXPECT, _ID, _OURS, _SECRET, _ENC, _TRACE, _DISGUISED = range(12)
+_KNOWN: dict[bytes, int] = {
+    b"keep-alive": _HOP,
+    b"proxy-connection": _HOP,
+    b"proxy-authenticate": _HOP,
+    b"proxy-authorization": _HOP,
+    b"te": _HOP,
+    b"trailer": _HOP,
+    b"upgrade": _HOP,
+    b"content-length": _LEN,
+    b"transfer-encoding": _TE,
+    b"connection": _CONN,
+    b"host": _HOSTN,
+    b"expect": _EXPECT,
+    b"x-request-id": _ID,
+    b"x-understudy-mirror": _OURS,
+    b"x-understudy-variant": _OURS,
+    b"x-understudy-route": _OURS,
+    b"x-understudy-fallback": _OURS,
+    b"authorization": _SECRET,
+    b"cookie": _SECRET,
+    b"content-encoding": _ENC,
+    b"traceparent": _TRACE,
+    # Servers that turn names into CGI variables read these as the framing fields they imitate.
+    b"content_length": _DISGUISED,
+    b"transfer_encoding": _DISGUISED,
+}
+# A client may nominate fields as hop-by-hop; these it may not take away from the next hop.
+_NEVER_NOMINATED = frozenset({b"host", b"content-length", b"transfer-encoding", b"x-request-id"})
+
+IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+"""RFC 9110 section 9.2.2; TRACE and CONNECT are refused."""
+_REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
+
+
+class RequestHead(Struct):
+    """A request that may be forwarded: what routing needs, and the fields that may cross."""
+
+    method: bytes
+    target: bytes
+    path: bytes
+    host: bytes
+    fields: list[Field]
+    forward: list[bytes]
+    """Field lines that cross to a variant, each with its CRLF; no framing, no request id."""
+    secrets: list[bytes]
+    """Credentials: they cross to whoever serves the client, and never into a copy."""
+    traceparent: bytes
+    body_length: int
+    """Bytes, or CHUNKED; 0 for none."""
+    is_http_11: bool
+    keep_alive: bool
+    expects_continue: bool
+    request_id: bytes
+    """As the client sent it, or empty when it did not or when it is not usable."""
+
+    def field(self, name: bytes) -> bytes:
+        """Return the value of the first field called ``name`` (lower case), or empty."""
+        for given, value in self.fields:
+            if given.lower() == name:
+                return value
+        return b""
+
+
+class AnswerHead(Struct):
+    """An answer that may be forwarded."""
+
+    status: int
+    line: bytes
+    """``200 OK``: what follows the version, without CRLF."""
+    forward: list[bytes]
+    body_length: int
+    """Bytes, CHUNKED or UNTIL_CLOSE; 0 for none."""
+    keep_alive: bool
+    encoding: bytes
+
+
+def read_request(
+    method: bytes, target: bytes, version: bytes, fields: Sequence[Field]
+) -> RequestHead:
+    """Decide what a request head means; RequestError if it must not be forwarded."""
+    if version not in (b"1.1", b"1.0"):
+        raise RequestError(f"HTTP version {version!r} is not spoken here", status_hint=505)
+    if method in _REFUSED_METHODS:
+        raise RequestError(f"method {method!r} is not forwarded", status_hint=405)
+    if len(target) > MAX_TARGET_BYTES:
+        raise RequestError(f"the target is over {MAX_TARGET_BYTES} bytes", status_hint=414)
+    is_http_11 = version == b"1.1"
+    forward: list[bytes] = []
+    secrets: list[bytes] = []
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    hosts: list[bytes] = []
+    nominated: list[bytes] = []
+    expect = request_id = traceparent = b""
+    known = _KNOWN
+    for name, value in fields:
+        kind = known.get(name.lower())
+        if kind is None:
+            forward.append(b"%b: %b\r\n" % (name, value))
+        elif kind == _HOSTN:
+            hosts.append(value)
+        elif kind == _LEN:
+            lengths.append(value)
+        elif kind == _CONN:
+            nominated += [token.strip(b" \t").lower() for token in value.split(b",")]
+        elif kind == _ID:
+            request_id = value if _REQUEST_ID.fullmatch(value) else b""
+        elif kind == _TE:
+            codings.append(value)
+        elif kind == _EXPECT:
+            expect = value
+        elif kind == _SECRET:
+            secrets.append(b"%b: %b\r\n" % (name, value))
+        elif kind == _TRACE:
+            traceparent = value
+        elif kind == _ENC:
+            forward.append(b"%b: %b\r\n" % (name, value))
+        elif kind == _DISGUISED:
+            raise RequestError(f"field {name!r} imitates a framing field")
+        # _HOP ends here; _OURS is not for clients to say
+    if nominated:
+        forward = _without(forward, nominated)
+        secrets = _without(secrets, nominated)
+    target, host = _target_and_host(method, target, hosts, is_http_11)
+    if expect and expect.lower() != b"100-continue":
+        raise RequestError(f"expectation {expect!r} cannot be met", status_hint=417)
+    path, _, _ = target.partition(b"?")
+    return RequestHead(
+        method,
+        target,
+        path,
+        host,
+        list(fields),
+        forward,
+        secrets,
+        traceparent,
+        _request_length(lengths, codings, is_http_11),
+        is_http_11,
+        is_http_11 and b"close" not in nominated,
+        bool(expect) and is_http_11,
+        request_id,
+    )
+
+
+def _target_and_host(
+    method: bytes, target: bytes, hosts: list[bytes], is_http_11: bool
+) -> tuple[bytes, bytes]:
+    if len(hosts) > 1:
+        raise RequestError("more than one Host field")
+    if not hosts and is_http_11:
+        raise RequestError("HTTP/1.1 without a Host field")
+    host = hosts[0] if hosts else b""
+    if target[:1] != b"/":
+        target, host = _absolute(method, target, host)
+    if b"#" in target:
+        raise RequestError("the target holds a fragment")
+    if host and not _HOST.fullmatch(host):
+        raise RequestError(f"Host {host!r} is not a host")
+    if hosts and not host:
+        raise RequestError("an empty Host field")
+    return target, host
+
+
+def _absolute(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
+    """Turn ``http://host/path`` into its origin form (RFC 9112 section 3.2.2)."""
+    if target == b"*" and method == b"OPTIONS":
+        return target, host
+    if target[:7].lower() != b"http://":
+        raise RequestError(f"target {target[:64]!r} is neither a path nor an http URL")
+    rest = target[7:]
+    cut = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
+    authority, path = rest[:cut], rest[cut:]
+    if not _HOST.fullmatch(authority):
+        raise RequestError(f"authority {authority!r} is not a host")
+    # The two must agree: a front that routes on one and a model server that logs the other differ.
+    if host and authority.lower() != host.lower():
+        raise RequestError(f"target is for {authority!r}, Host says {host!r}")
+    return (path if path[:1] == b"/" else b"/" + path), authority
+
+
+def _request_length(lengths: list[bytes], codings: list[bytes], is_http_11: bool) -> int:
+    if codings:
+        if lengths:
+            raise RequestError("both Content-Length and Transfer-Encoding")
+        if not is_http_11:
+            raise RequestError("Transfer-Encoding in HTTP/1.0")
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise RequestError(f"transfer coding {b', '.join(codings)!r} is not chunked")
+        return CHUNKED
+    if not lengths:
+        return 0
+    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+        raise RequestError(f"Content-Length {b', '.join(lengths)[:64]!r} is not one number")
+    return int(lengths[0])
+
+
+def _without(lines: list[bytes], nominated: list[bytes]) -> list[bytes]:
+    names = set(nominated) - _NEVER_NOMINATED
+    return [line for line in lines if line.partition(b":")[0].lower() not in names]
+
+
+def read_answer(
+    status: int, line: bytes, is_http_11: bool, fields: Sequence[Field], method: bytes
+) -> AnswerHead:
+    """Decide what an answer head means; AnswerError if it must not be forwarded."""
+    forward: list[bytes] = []
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    nominated: list[bytes] = []
+    encoding = b""
+    known = _KNOWN
+    for name, value in fields:
+        kind = known.get(name.lower())
+        if kind is None or kind in (_SECRET, _TRACE):
+            forward.append(b"%b: %b\r\n" % (name, value))
+        elif kind == _LEN:
+            lengths.append(value)
+        elif kind == _CONN:
+            nominated += [token.strip(b" \t").lower() for token in value.split(b",")]
+        elif kind == _TE:
+            codings.append(value)
+        elif kind == _ENC:
+            encoding = value
+            forward.append(b"%b: %b\r\n" % (name, value))
+        # hop-by-hop fields, our own names and the variant's idea of the request id end here
+    if nominated:
+        forward = _without(forward, nominated)
+    body_length = _answer_length(status, lengths, codings, is_http_11, method)
+    if status == 304 or (method == b"HEAD" and lengths and not codings):
+        # The length that a GET would have had is content, not framing (RFC 9110 section 8.6).
+        forward += [b"content-length: %b\r\n" % length for length in lengths]
+    keep_alive = is_http_11 and b"close" not in nominated and body_length != UNTIL_CLOSE
+    return AnswerHead(status, line, forward, body_length, keep_alive, encoding)
+
+
+def _answer_length(
+    status: int, lengths: list[bytes], codings: list[bytes], is_http_11: bool, method: bytes
+) -> int:
+    if len(lengths) > 1 or (lengths and not _LENGTH.fullmatch(lengths[0])):
+        raise AnswerError(f"Content-Length {b', '.join(lengths)[:64]!r} is not one number")
+    if codings:
+        if lengths:
+            raise AnswerError("both Content-Length and Transfer-Encoding")
+        if not is_http_11:
+            raise AnswerError("Transfer-Encoding in HTTP/1.0")
+        if len(codings) > 1 or codings[0].lower() != b"chunked":
+            raise AnswerError(f"transfer coding {b', '.join(codings)[:64]!r} is not chunked")
+    if method == b"HEAD" or status < 200 or status in (204, 304):
+        return 0
+    if codings:
+        return CHUNKED
+    return int(lengths[0]) if lengths else UNTIL_CLOSE
+
+
+def child_span(traceparent: bytes, span_id: bytes) -> bytes:
+    """Return ``traceparent`` with its span replaced: a copy is a request of its own.
+
+    ``span_id`` is 16 lower-case hex digits. A value that is not a traceparent comes back empty.
+    """
+    match = _TRACEPARENT.fullmatch(traceparent)
+    return match[1] + span_id + match[2] if match else b""

@@ -1,0 +1,106 @@
+"""What the data plane saw: exposures, mirrored pairs and their outcomes, and their wire form.
+
+Pure: no I/O, no clock. It is the one file of the router that the evaluator may import.
+"""
+
+import msgspec
+from msgspec import Struct
+
+FAULTS = (
+    "",  # answered below 500
+    "status",  # answered 500 or above
+    "connect",  # refused, unreachable, or not within the connect timeout
+    "timeout",  # no complete answer within the response timeout
+    "reset",  # the connection ended before the answer did
+    "protocol",  # the answer was not HTTP/1.1 that we may forward
+    "overload",  # too many requests were waiting for this variant
+    "aborted",  # the client went away first: nobody's fault, and not counted as an error
+)
+
+LOSSES = (
+    "",
+    "queue_full",  # too many copies under way, by count
+    "budget",  # too many copies under way, by bytes
+    "body_too_large",
+    "ejected",  # the challenger is resting after consecutive failures
+    "shutdown",
+)
+
+
+class Outcome(Struct, frozen=True, array_like=True):
+    """What was measured about one variant's answer at once."""
+
+    variant: str
+    status: int
+    """0 when no response head arrived."""
+    latency_s: float
+    """From the request's dispatch to the answer's last byte (or to its failure)."""
+    fault: str
+    """One of FAULTS."""
+    body: bytes = b""
+    """The first bytes of the answer's body, as sent (content-encoding not undone)."""
+    body_bytes: int = 0
+    """The whole body's size; the capture was cut if it is larger than ``len(body)``."""
+    encoding: str = ""
+    """Content-Encoding, lower case; empty for identity."""
+
+
+class Exposure(Struct, frozen=True, array_like=True, tag="exposure"):
+    """A unit was served a variant, under a table version."""
+
+    route: str
+    experiment: str
+    request_id: str
+    unit: int
+    """64-bit hash of what is randomised; equal units have equal hashes within an experiment."""
+    is_challenger: bool
+    """What was *assigned*: it stays true when the champion answered instead."""
+    propensity: float
+    """P(challenger) with which the unit was assigned. 0 or 1 means: no comparison."""
+    table_version: int
+    at_ns: int
+    """Wall clock at dispatch, nanoseconds since the epoch."""
+    outcome: Outcome
+    """Of the assigned variant."""
+    fallback: Outcome | None = None
+    """Of the champion, when it answered for a failing challenger."""
+    loss: str = ""
+    """Why an assigned challenger was not asked (it was resting), one of LOSSES."""
+
+
+class MirroredPair(Struct, frozen=True, array_like=True, tag="pair"):
+    """The champion's answer and the challenger's to a copy of the same request."""
+
+    route: str
+    experiment: str
+    request_id: str
+    unit: int
+    table_version: int
+    at_ns: int
+    champion: Outcome
+    challenger: Outcome | None
+    """None when no copy was made; ``loss`` says why."""
+    loss: str = ""
+
+
+Observation = Exposure | MirroredPair
+
+
+class Batch(Struct, frozen=True, array_like=True, tag="batch"):
+    """Observations of one router, numbered so that taking them in twice changes nothing."""
+
+    source: str
+    """The router process that saw them: a fresh name at each start."""
+    sequence: int
+    """1, 2, 3, ... within a source."""
+    observations: tuple[Observation, ...]
+
+
+def to_bytes(batch: Batch) -> bytes:
+    """Encode a batch (MessagePack)."""
+    return msgspec.msgpack.encode(batch)
+
+
+def from_bytes(raw: bytes) -> Batch:
+    """Decode a batch; msgspec.ValidationError if it is not one."""
+    return msgspec.msgpack.decode(raw, type=Batch)

@@ -1,0 +1,119 @@
+"""Bytes to message heads: the only file that knows httptools.
+
+Two readings must agree. Our grammar (message.REQUEST_HEAD) takes only what RFC 9112 allows; then
+llhttp reads the same bytes and delivers the fields. Both see a head only when it is whole, so it
+makes no difference where the network cut it, and llhttp's cost for a value that never ends (22.9 s
+of CPU for 32 MiB in pieces) cannot arise: the budget is spent on raw bytes before either looks.
+Bodies are not llhttp's business: see body.py.
+"""
+
+from typing import NoReturn
+
+import httptools
+
+from router.errors import AnswerError, RequestError, RouterError
+from router.message import (
+    ANSWER_HEAD,
+    MAX_FIELDS,
+    MAX_HEAD_BYTES,
+    NEVER_IN_HEAD,
+    REQUEST_HEAD,
+    REQUEST_LINE,
+    AnswerHead,
+    Field,
+    RequestHead,
+    read_answer,
+    read_request,
+)
+
+_END = b"\r\n\r\n"
+
+
+class _Fields:
+    """Collects what llhttp calls out; one a message."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self) -> None:
+        self.fields: list[Field] = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # llhttp keeps trailing white space, which is not part of a value (RFC 9112 section 5).
+        self.fields.append((name, value.rstrip(b" \t")))
+
+
+def find_head(buffer: bytes, seen: int = 0) -> int:
+    """Return where the first head in ``buffer`` ends, or -1 while it is incomplete.
+
+    ``seen`` bytes were looked at before. RequestError as soon as no continuation could make it a
+    head: over the budget, or holding a byte that no head may hold.
+    """
+    end = buffer.find(_END, max(0, seen - 3))
+    if end >= 0:
+        if end + 4 > MAX_HEAD_BYTES:
+            raise RequestError(f"the head is over {MAX_HEAD_BYTES} bytes", status_hint=431)
+        return end + 4
+    if len(buffer) > MAX_HEAD_BYTES:
+        status = 414 if b"\r\n" not in buffer else 431
+        raise RequestError(f"the head is over {MAX_HEAD_BYTES} bytes", status_hint=status)
+    if NEVER_IN_HEAD.search(buffer, max(0, seen - 1)):
+        raise RequestError("a byte that no message head may hold")
+    return -1
+
+
+def find_request_head(buffer: bytes, seen: int = 0) -> int:
+    """As find_head, and refuse a request line that is none as soon as it is whole (HTTP/0.9)."""
+    end = find_head(buffer, seen)
+    if end < 0 and b"\r\n" in buffer and not REQUEST_LINE.match(buffer):
+        _refuse_request(buffer)
+    return end
+
+
+def parse_request(head: bytes) -> RequestHead:
+    """Read one whole request head (ending in an empty line); RequestError says what is wrong."""
+    match = REQUEST_HEAD.fullmatch(head)
+    if match is None:
+        _refuse_request(head)
+    found = _Fields()
+    try:
+        httptools.HttpRequestParser(found).feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass  # we do not upgrade: the field is dropped and the body stays ours to read
+    except httptools.HttpParserError as error:
+        raise RequestError(str(error)) from error
+    fields = found.fields
+    if len(fields) > MAX_FIELDS:
+        raise RequestError(f"more than {MAX_FIELDS} fields", status_hint=431)
+    method, target, version = match.group(1, 2, 3)
+    return read_request(method, target, version, fields)
+
+
+def _refuse_request(head: bytes) -> NoReturn:
+    line = head.partition(b"\r\n")[0]
+    raise RequestError(f"not an HTTP/1.1 request head: {line[:80]!r}")
+
+
+def parse_answer(head: bytes, method: bytes) -> AnswerHead:
+    """Read one whole answer head to a request with ``method``; AnswerError if it is none."""
+    match = ANSWER_HEAD.fullmatch(head)
+    if match is None:
+        raise AnswerError(f"not an HTTP/1.1 answer: {head[:80]!r}")
+    found = _Fields()
+    try:
+        httptools.HttpResponseParser(found).feed_data(head)
+    except httptools.HttpParserUpgrade:
+        pass
+    except httptools.HttpParserError as error:
+        raise AnswerError(str(error)) from error
+    if len(found.fields) > MAX_FIELDS:
+        raise AnswerError(f"more than {MAX_FIELDS} fields")
+    line = head[9 : head.index(b"\r\n")]
+    return read_answer(int(match[2]), line, match[1] == b"1", found.fields, method)
+
+
+def find_answer_head(buffer: bytes, seen: int = 0) -> int:
+    """As find_head, for answers: the fault is the variant's."""
+    try:
+        return find_head(buffer, seen)
+    except RouterError as error:
+        raise AnswerError(str(error)) from error

@@ -1,0 +1,147 @@
+"""A variant's connections: which to reuse, when to open one, who waits.
+
+Last in, first out, so that the number in use follows the load and the rest grow old and close;
+the oldest idle one is always at the other end. No request ever looks at more than it needs.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from router.call import Call
+from router.deadline import Deadlines
+from router.table import Variant
+from router.tasks import spawn
+from router.upstream import Upstream
+
+
+class Pool:
+    """Owner: the LiveRoute that names the variant. Closed when no table names it any more."""
+
+    def __init__(
+        self,
+        variant: Variant,
+        loop: asyncio.AbstractEventLoop,
+        deadlines: Deadlines,
+        clock: Callable[[], float],
+    ) -> None:
+        self.variant = variant
+        self.deadlines = deadlines
+        """For the response timeout of this variant's calls."""
+        self.authority = f"{variant.host}:{variant.port}".encode()
+        self.n_open = 0
+        """Connections that are open or being opened."""
+        self._loop = loop
+        self.now_s = clock
+        self._idle: deque[Upstream] = deque()
+        self._waiting: deque[Call] = deque()
+        self._is_closed = False
+
+    def __repr__(self) -> str:
+        return (
+            f"<Pool {self.variant.name} [{self.n_open} open, {len(self._idle)} idle, "
+            f"{len(self._waiting)} waiting]>"
+        )
+
+    @property
+    def n_idle(self) -> int:
+        """Connections that could take a call now."""
+        return len(self._idle)
+
+    @property
+    def n_waiting(self) -> int:
+        """Calls without a connection yet."""
+        return len(self._waiting)
+
+    def submit(self, call: Call, *, fresh: bool = False) -> None:
+        """Have ``call`` carried by an idle connection, a new one, or the next to come free.
+
+        ``fresh`` asks for a connection that has carried nothing before.
+        """
+        self.deadlines.add(call, self.now_s())
+        idle = self._idle
+        while idle and not fresh:
+            connection = idle.pop()
+            if not connection.is_closed:
+                connection.start(call)
+                return
+        if self.n_open < self.variant.max_connections:
+            self.n_open += 1
+            spawn(self._open(call), name=f"connect-{self.variant.name}")
+        elif len(self._waiting) < self.variant.max_pending:
+            self._waiting.append(call)
+        else:
+            call.fail("overload")
+
+    async def _open(self, call: Call) -> None:
+        variant = self.variant
+        try:
+            async with asyncio.timeout(variant.connect_timeout_s):
+                _, connection = await self._loop.create_connection(
+                    lambda: Upstream(self), variant.host, variant.port
+                )
+        except OSError:  # TimeoutError is one
+            self.n_open -= 1
+            call.fail("connect")
+            self._open_for_waiting()
+            return
+        except BaseException:
+            self.n_open -= 1
+            call.fail("connect")
+            raise
+        if call.is_over:
+            self.release(connection)
+        else:
+            connection.start(call)
+
+    def _open_for_waiting(self) -> None:
+        """A place came free without a connection: the next in line tries its own."""
+        call = self._next_waiting()
+        if call is not None:
+            self.n_open += 1
+            spawn(self._open(call), name=f"connect-{self.variant.name}")
+
+    def _next_waiting(self) -> Call | None:
+        waiting = self._waiting
+        while waiting:
+            call = waiting.popleft()
+            if not call.is_over:
+                return call
+        return None
+
+    def release(self, connection: Upstream) -> None:
+        """Take back a connection whose call is complete."""
+        connection.is_reused = True
+        if self._is_closed:
+            connection.abort()
+            return
+        call = self._next_waiting() if self._waiting else None
+        if call is not None:
+            connection.start(call)
+            return
+        connection.idle_since_s = self.now_s()
+        self._idle.append(connection)
+
+    def forget(self, connection: Upstream) -> None:
+        """A connection has ended; if calls wait, its place goes to the next of them."""
+        self.n_open -= 1
+        # An idle one is skipped when it comes to be used, or dropped below when it is the oldest.
+        if self._waiting and not self._is_closed:
+            self._open_for_waiting()
+
+    def close_idle(self, now_s: float) -> None:
+        """Close what has been idle for longer than the variant's keep-alive time."""
+        idle = self._idle
+        until = now_s - self.variant.keepalive_s
+        while idle and (idle[0].is_closed or idle[0].idle_since_s <= until):
+            connection = idle.popleft()
+            if not connection.is_closed:
+                connection.abort()
+
+    def close(self) -> None:
+        """Close what is idle now, and the rest when its call is complete."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().abort()
+        while self._waiting:
+            self._waiting.popleft().fail("connect")

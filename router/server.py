@@ -1,0 +1,209 @@
+"""The data plane of one process: what its connections share, and how it starts, drains and stops.
+
+Shutdown order, written once, in ``stop``: stop accepting, finish or time out exchanges, drop
+mirrors, close upstreams, hand over the last observations.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+
+from router import frames
+from router.channel import Channel
+from router.counters import Counters
+from router.deadline import DeadlineBook
+from router.downstream import Downstream
+from router.entropy import Entropy
+from router.message import RequestHead
+from router.mirror import Mirrors
+from router.pool import Pool
+from router.routes import LiveRoute, challenger_of, enliven, retired
+from router.table import RoutingTable, Variant
+from router.tasks import spawn
+from router.wire import refusal
+
+log = logging.getLogger("router.server")
+
+HEAD_S = 10.0
+"""A whole request head, from its first byte (nginx 60, HAProxy's advice 5 to 10)."""
+BODY_S = 60.0
+"""A whole request body, from the end of its head."""
+WRITE_S = 30.0
+"""How long a client may leave a full socket unread."""
+LINGER_S = 2.0
+IDLE_S = 75.0
+"""Keep-alive between requests (nginx's default)."""
+TICK_S = 0.02
+"""Deadlines are up to this much late, and observations up to this old when they leave."""
+COUNTERS_EVERY_S = 1.0
+MAX_CONNECTIONS = 8192
+
+
+class Server:
+    """Owner: the worker. Owns the live table, the client connections and their deadlines."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, table: RoutingTable, worker: int, control_path: str
+    ) -> None:
+        self.loop = loop
+        self.now_s = time.monotonic
+        self.entropy = Entropy()
+        self.counters = Counters()
+        self.channel = Channel(
+            control_path, worker, self.counters, self.use, lambda: self._live.table.version
+        )
+        self.observe = self.channel.observe
+        self.mirrors = Mirrors(self.channel.observe, self.judge)
+        self.is_draining = False
+        book = self._book = DeadlineBook()
+        self.head_deadlines = book.of(HEAD_S)
+        self.body_deadlines = book.of(BODY_S)
+        self.write_deadlines = book.of(WRITE_S)
+        self.linger_deadlines = book.of(LINGER_S)
+        self._worker = worker
+        self._connections: set[Downstream] = set()
+        self._none_left = asyncio.Event()
+        self._listener: asyncio.Server | None = None
+        self._ticks: asyncio.Task[None] | None = None
+        self._live = enliven(table, None, self._make_pool, self.counters)
+        self.find = self._live.find
+
+    def __repr__(self) -> str:
+        return f"<Server table {self._live.table.version} [{len(self._connections)} connections]>"
+
+    # The routing table.
+
+    def find_route(self, head: RequestHead) -> LiveRoute | None:
+        """Return the route in force for ``head``; ``find`` is the same, bound to one table."""
+        return self._live.find(head)
+
+    def use(self, table: RoutingTable) -> None:
+        """Swap the table: one reference. Requests under way keep the one they began with."""
+        before = self._live
+        if table.version < before.table.version:
+            log.warning("an older table was ignored", extra={"version": table.version})
+            return
+        after = enliven(table, before, self._make_pool, self.counters)
+        self._live = after
+        self.find = after.find
+        for pool in retired(before, after):
+            pool.close()
+        log.info("table in force", extra={"version": table.version})
+
+    def _make_pool(self, variant: Variant) -> Pool:
+        deadlines = self._book.of(variant.response_timeout_s)
+        return Pool(variant, self.loop, deadlines, self.now_s)
+
+    def judge(self, live: LiveRoute, fault: str) -> None:
+        """Note how a call to the challenger ended; eject it after a run of failures."""
+        if fault == "aborted":
+            return
+        if not fault:
+            live.ejection.succeeded()
+            return
+        if not live.ejection.failed(self.now_s()):
+            return
+        route, variant, failures = (
+            live.route.name,
+            challenger_of(live.route),
+            live.ejection.failures,
+        )
+        live.count("understudy_ejections_total", variant=variant)
+        log.warning(
+            "challenger ejected", extra={"route": route, "variant": variant, "fault": fault}
+        )
+        # The reason must arrive before or with the verdict that it leads to.
+        self.channel.flush()
+        self.channel.say(
+            frames.Ejected(self.channel.source, route, variant, failures, time.time_ns())
+        )
+
+    # Connections.
+
+    def opened(self, connection: Downstream) -> None:
+        """A client has connected."""
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self.counters.event("understudy_refused_requests_total", "code=503")
+            connection.write(refusal(503, "too many connections", b"", False))
+            connection.close()
+        self._connections.add(connection)
+
+    def closed(self, connection: Downstream) -> None:
+        """A client's connection has ended."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._none_left.set()
+
+    # Life.
+
+    async def start(self, listener: socket.socket) -> None:
+        """Accept connections on ``listener``, which is bound and listening already."""
+        self._listener = await self.loop.create_server(lambda: Downstream(self), sock=listener)
+        self.channel.start()
+        self._ticks = spawn(self._tick(), name="ticks")
+
+    async def _tick(self) -> None:
+        """Deadlines, idle connections, observations and counters: everything with a clock."""
+        next_sweep_s = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            now_s = self.now_s()
+            self._book.expire(now_s)
+            self.channel.flush()
+            if now_s >= next_sweep_s:
+                next_sweep_s = now_s + COUNTERS_EVERY_S
+                self._sweep(now_s)
+
+    def _sweep(self, now_s: float) -> None:
+        for live in self._live.routes:
+            for pool in live.pools.values():
+                pool.close_idle(now_s)
+        for connection in list(self._connections):
+            if connection.is_idle and now_s - connection.last_used_s > IDLE_S:
+                connection.close()
+        self.channel.say(frames.Counters(self.channel.source, self._worker, self.counter_values()))
+
+    def counter_values(self) -> dict[str, float]:
+        """Return everything counted, and the gauges of now."""
+        values = self.counters.values()
+        values["understudy_downstream_connections"] = len(self._connections)
+        values["understudy_mirror_queue_depth"] = len(self.mirrors)
+        values["understudy_observations_waiting"] = self.channel.n_waiting
+        for live in self._live.routes:
+            for name, pool in live.pools.items():
+                labels = f"|{live.labels}|variant={name}|state="
+                values[f"understudy_upstream_connections{labels}open"] = pool.n_open
+                values[f"understudy_upstream_connections{labels}idle"] = pool.n_idle
+                values[f"understudy_upstream_connections{labels}waiting"] = pool.n_waiting
+        return values
+
+    async def stop(self, drain_s: float) -> None:
+        """Stop within ``drain_s`` and a second: see the order above."""
+        self.is_draining = True
+        if self._listener is not None:
+            self._listener.close()
+        for connection in list(self._connections):
+            if connection.is_idle:
+                connection.close()
+        await self._connections_ended(drain_s)
+        self.mirrors.close()
+        for live in self._live.routes:
+            for pool in live.pools.values():
+                pool.close()
+        await self.channel.drained(1.0)
+        if self._ticks is not None:
+            self._ticks.cancel()
+        self.channel.close()
+
+    async def _connections_ended(self, within_s: float) -> None:
+        if not self._connections:
+            return
+        self._none_left.clear()
+        try:
+            async with asyncio.timeout(within_s):
+                await self._none_left.wait()
+        except TimeoutError:
+            log.warning("exchanges cut at shutdown", extra={"n": len(self._connections)})
+            for connection in list(self._connections):
+                connection.cut()

@@ -1,0 +1,57 @@
+"""The life of one exchange: a client's request and whatever it takes to answer it. Pure.
+
+Everything that affects the machine is in this file, and this file knows no sockets. Reading the
+table from top to bottom is reading a request's life; docs/life-of-a-request.md draws it.
+"""
+
+import enum
+
+
+class State(enum.Enum):
+    """Where an exchange stands."""
+
+    ASKING = "asking"  # a variant was chosen; its connection is awaited or has the request
+    ANSWERING = "answering"  # the first byte of an answer has gone to the client
+    DONE = "done"  # the client has its whole answer
+    REFUSED = "refused"  # the client has an answer of ours (4xx, 5xx)
+    CUT = "cut"  # the answer broke off; the client can see that it is incomplete
+    ABORTED = "aborted"  # the client went away
+
+
+class Event(enum.Enum):
+    """What happens to an exchange."""
+
+    HEAD = "an answer's head arrived"
+    END = "the answer's last byte arrived"
+    FALL_BACK = "the challenger failed before its first byte went out"
+    RETRY = "a reused connection was closed by the variant before it answered"
+    FAIL = "the variant failed"
+    REFUSE = "the client's request went wrong"
+    LEAVE = "the client's connection ended"
+
+
+TRANSITIONS: dict[tuple[State, Event], State] = {
+    # The usual way.
+    (State.ASKING, Event.HEAD): State.ANSWERING,
+    (State.ANSWERING, Event.END): State.DONE,
+    # Nothing has reached the client yet, so somebody else may still answer.
+    (State.ASKING, Event.FALL_BACK): State.ASKING,
+    (State.ASKING, Event.RETRY): State.ASKING,
+    # Nobody else is left: 502 or 504 of our own.
+    (State.ASKING, Event.FAIL): State.REFUSED,
+    # Too late for another answer: the client must see that this one is incomplete.
+    (State.ANSWERING, Event.FAIL): State.CUT,
+    # The body turned out malformed, too large or too slow after the exchange began.
+    (State.ASKING, Event.REFUSE): State.REFUSED,
+    (State.ANSWERING, Event.REFUSE): State.CUT,
+    # The client may leave at any time; that is nobody's error.
+    (State.ASKING, Event.LEAVE): State.ABORTED,
+    (State.ANSWERING, Event.LEAVE): State.ABORTED,
+}
+
+OVER = frozenset({State.DONE, State.REFUSED, State.CUT, State.ABORTED})
+
+
+def after(state: State, event: Event) -> State:
+    """Return the state after ``event``; KeyError if it cannot happen there."""
+    return TRANSITIONS[state, event]

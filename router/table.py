@@ -1,0 +1,144 @@
+"""What the data plane is told to do: variants, routes and shares, frozen and versioned.
+
+Pure: no I/O, no clock. A table is checked as a whole when it is built, so a router never holds
+one that it cannot serve. A request reads the table once; a new table is one reference assignment.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+BUCKETS = 10_000
+"""One bucket is 0.01 % of a route's units."""
+
+Buckets = Annotated[int, Meta(ge=0, le=BUCKETS)]
+
+
+class Variant(Struct, frozen=True, kw_only=True):
+    """One deployed model version, reachable at one address."""
+
+    name: str
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    connect_timeout_s: float = 1.0
+    response_timeout_s: float = 30.0
+    """From the request's last byte sent to the response's last byte received."""
+    max_connections: int = 256
+    """Open connections to this variant from one router process; further requests wait."""
+    max_pending: int = 1024
+    """Requests that may wait for a connection; further ones are refused at once."""
+    keepalive_s: float = 4.0
+    """Idle connections are closed after this; below uvicorn's 5 s, so that we close first."""
+
+
+class Match(Struct, frozen=True, kw_only=True):
+    """Which requests belong to a route. All parts that are given must hold."""
+
+    path: str
+    """Exact, or a prefix when it ends in ``*``."""
+    host: str | None = None
+    """Compared without its port, lower case."""
+    header: tuple[str, str] | None = None
+    """Name in lower case, and the exact value."""
+
+
+class Split(Struct, frozen=True, kw_only=True):
+    """Who answers a route's users.
+
+    The challenger owns the lowest buckets, so raising its share moves units from the champion to
+    the challenger and never back.
+    """
+
+    champion: str
+    challenger: str | None = None
+    challenger_buckets: Buckets = 0
+
+
+class Mirror(Struct, frozen=True, kw_only=True):
+    """Who gets a copy of what the champion serves. The copy's answer is measured, never sent."""
+
+    variant: str
+    buckets: Buckets = BUCKETS
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """A match, the variants behind it, and how its units are shared between them."""
+
+    name: str
+    match: Match
+    variants: tuple[Variant, ...]
+    split: Split
+    mirror: Mirror | None = None
+    experiment: str = ""
+    """Names the comparison under way; empty when there is none."""
+    salt: bytes = b""
+    """Secret, one per experiment: assignments of two experiments are independent, and a client
+    that does not know it cannot choose its bucket."""
+    unit_header: str | None = None
+    """Lower-case name of the header that names the unit; without it each request is a unit."""
+    capture_bytes: int = 65_536
+    """How much of an answer's body travels with its observation. 0 captures nothing."""
+    body_limit_bytes: int = 64 * 1024 * 1024
+    replay_bytes: int = 1024 * 1024
+    """Request bodies up to this size are kept until the challenger has answered, so that the
+    champion can answer instead. Larger bodies are outside the experiment: champion, no mirror."""
+    eject_after: int = 5
+    """Consecutive failures after which a router stops using the challenger by itself."""
+    show_variant: bool = False
+    """Whether the client is told, in ``x-understudy-variant``, who answered."""
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant called ``name``; KeyError if the route has none such."""
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise KeyError(f"route {self.name!r} has no variant {name!r}")
+
+
+class RoutingTable(Struct, frozen=True, kw_only=True):
+    """All routes at one version. Raises ValueError when it does not hold together."""
+
+    version: int
+    routes: tuple[Route, ...] = ()
+
+    def __post_init__(self) -> None:
+        claimed: dict[Match, str] = {}
+        for route in self.routes:
+            if route.match in claimed:
+                raise ValueError(
+                    f"routes {claimed[route.match]!r} and {route.name!r} match the same requests"
+                )
+            claimed[route.match] = route.name
+            _check(route)
+        if len({route.name for route in self.routes}) != len(self.routes):
+            raise ValueError("two routes have the same name")
+
+
+def _check(route: Route) -> None:
+    names = [variant.name for variant in route.variants]
+    if len(set(names)) != len(names):
+        raise ValueError(f"route {route.name!r}: two variants have the same name")
+    split, mirror = route.split, route.mirror
+    wanted = [split.champion]
+    wanted += [split.challenger] if split.challenger is not None else []
+    wanted += [mirror.variant] if mirror is not None else []
+    for name in wanted:
+        if name not in names:
+            raise ValueError(f"route {route.name!r} has no variant {name!r}")
+    if split.challenger is None and split.challenger_buckets:
+        raise ValueError(f"route {route.name!r}: a share without a challenger")
+    if split.challenger == split.champion:
+        raise ValueError(f"route {route.name!r}: {split.champion!r} cannot challenge itself")
+    if mirror is not None and mirror.variant == split.champion:
+        raise ValueError(f"route {route.name!r}: the mirror is the champion")
+
+
+def to_bytes(table: RoutingTable) -> bytes:
+    """Encode ``table`` for the wire and the disk (MessagePack)."""
+    return msgspec.msgpack.encode(table)
+
+
+def from_bytes(raw: bytes) -> RoutingTable:
+    """Decode and check a table; msgspec.ValidationError or ValueError if it is not one."""
+    return msgspec.msgpack.decode(raw, type=RoutingTable)

@@ -1,0 +1,182 @@
+"""One connection to one variant: sends a call's bytes, reads its answer, says how it ended.
+
+A connection carries one call at a time. It never decides who answers the client: it reports to
+its call, and the call to whoever made it.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from router.body import Body, body_reader
+from router.errors import AnswerError
+from router.message import AnswerHead
+from router.parser import find_answer_head, parse_answer
+
+if TYPE_CHECKING:
+    from router.call import Call
+    from router.pool import Pool
+
+MAX_INTERIM_ANSWERS = 16
+"""1xx heads before the answer; an endless series of them would never end the wait otherwise."""
+IDLE_LONG_S = 0.5
+"""Shorter than any server's keep-alive time that we know of (node's 5 s, gunicorn's 2 s)."""
+
+
+class Upstream(asyncio.Protocol):
+    """Owner: a Pool, which makes it and forgets it in ``connection_lost``."""
+
+    __slots__ = (
+        "_body", "_buffer", "_head", "_n_interim", "_seen", "call", "idle_since_s", "is_closed",
+        "is_reused", "pool", "transport",
+    )  # fmt: skip
+
+    def __init__(self, pool: "Pool") -> None:
+        self.pool = pool
+        self.transport: asyncio.Transport | None = None
+        self.call: Call | None = None
+        self.is_closed = False
+        self.is_reused = False
+        self.idle_since_s = 0.0
+        self._start_reading()
+
+    def _start_reading(self) -> None:
+        self._buffer = b""
+        self._seen = 0
+        self._head: AnswerHead | None = None
+        self._body: Body | None = None
+        self._n_interim = 0
+
+    # What the pool and the call ask of it.
+
+    def start(self, call: "Call") -> None:
+        """Carry ``call``: write what it has to send so far."""
+        self.call = call
+        call.connection = self
+        assert self.transport is not None
+        self.transport.write(call.take_unsent())
+        if not call.is_sent:
+            call.on_room()
+
+    def write(self, payload: bytes) -> None:
+        """Send more of the current call's request body."""
+        assert self.transport is not None
+        self.transport.write(payload)
+
+    def abort(self) -> None:
+        """End the connection at once; a call under way is not told (its maker knows)."""
+        self.call = None
+        self.is_closed = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause_reading(self) -> None:
+        """The client's side is full: stop taking in the answer."""
+        if self.transport is not None and not self.is_closed:
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """The client's side has room again."""
+        if self.transport is not None and not self.is_closed:
+            self.transport.resume_reading()
+
+    # asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are asyncio.Transports in all but ancestry.
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, received: bytes) -> None:
+        call = self.call
+        if call is None:
+            # Nobody asked for these bytes. Kept, they would answer the next request.
+            self.abort()
+            return
+        try:
+            if self._head is None:
+                self._read_head(call, received)
+            else:
+                assert self._body is not None
+                payload, rest = self._body.feed(received)
+                self._deliver(call, payload, rest)
+        except AnswerError as error:
+            self.abort()
+            call.fail(error.fault)
+
+    def _read_head(self, call: "Call", received: bytes) -> None:
+        buffer = self._buffer + received if self._buffer else received
+        while True:
+            end = find_answer_head(buffer, self._seen)
+            if end < 0:
+                self._buffer, self._seen = buffer, len(buffer)
+                return
+            head = parse_answer(buffer[:end], call.method)
+            buffer = buffer[end:]
+            self._buffer, self._seen = b"", 0
+            if head.status >= 200:
+                break
+            # We asked for no upgrade, and the client's 100 was answered when its head was read.
+            self._n_interim += 1
+            if head.status == 101 or self._n_interim > MAX_INTERIM_ANSWERS:
+                raise AnswerError(f"interim answer {head.status} where none may be")
+            if not buffer:
+                return
+        self._head = head
+        self._body = body_reader(head.body_length, AnswerError)
+        payload, rest = self._body.feed(buffer)
+        self._deliver(call, payload, rest)
+
+    def _deliver(self, call: "Call", payload: bytes, rest: bytes) -> None:
+        head, body = self._head, self._body
+        assert head is not None and body is not None
+        if not body.is_done:
+            if call.head is None:
+                call.on_head(head, payload, False)
+            elif payload:
+                call.on_payload(payload, False)
+            return
+        self.call = None
+        self._start_reading()
+        # Bytes behind the answer belong to no request: such a connection is not used again.
+        if head.keep_alive and not rest and call.is_sent:
+            self.pool.release(self)
+        else:
+            self.abort()
+        if call.head is None:
+            call.on_head(head, payload, True)
+        else:
+            call.on_payload(payload, True)
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_closed = True
+        call, self.call = self.call, None
+        self.pool.forget(self)
+        if call is None:
+            return
+        head = self._head
+        if head is not None and head.body_length == -2 and error is None:
+            call.on_payload(b"", True)
+            return
+        untouched = head is None and not self._buffer and not self._n_interim
+        call.fail("reset", is_stale=untouched and self._may_have_been_closed_idle(error))
+
+    def _may_have_been_closed_idle(self, error: Exception | None) -> bool:
+        """Whether the variant may have ended this connection before it saw our request.
+
+        A reset means that it left our bytes unread. A clean end means so only when the connection
+        had been idle for a while: one in steady use is not closed for idleness, so the variant
+        read the request and gave up on it, and a second try might make it do so twice.
+        """
+        if not self.is_reused:
+            return False
+        return error is not None or self.pool.now_s() - self.idle_since_s >= IDLE_LONG_S
+
+    def pause_writing(self) -> None:
+        if self.call is not None:
+            self.call.on_full()
+
+    def resume_writing(self) -> None:
+        if self.call is not None:
+            self.call.on_room()

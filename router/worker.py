@@ -1,0 +1,73 @@
+"""The router process: ``python -m router.worker``. Imports no numpy, scipy, pydantic or SQLite."""
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import uvloop
+
+from router.log import configure
+from router.server import Server
+from router.table import RoutingTable, from_bytes
+from router.tasks import spawn
+
+
+def arguments(given: list[str]) -> argparse.Namespace:
+    """Read the command line that the supervisor writes."""
+    parser = argparse.ArgumentParser(prog="router.worker", description=__doc__)
+    parser.add_argument("--listen-fd", type=int, required=True, help="a bound, listening socket")
+    parser.add_argument("--worker", type=int, default=0, help="which of the workers this is")
+    parser.add_argument("--table", type=Path, required=True, help="the last routing table")
+    parser.add_argument("--control", required=True, help="the controller's Unix socket")
+    parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
+    parser.add_argument("--drain-s", type=float, default=10.0, help="for requests under way")
+    parser.add_argument("--log-level", default="info")
+    return parser.parse_args(given)
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Route until told to stop."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(signal.SIGHUP, lambda: None)  # reloading is the controller's
+    if options.alive_fd is not None:
+        loop.add_reader(options.alive_fd, _on_alive, loop, options.alive_fd, stopping)
+    server = Server(loop, read_table(options.table), options.worker, options.control)
+    listener = socket.socket(fileno=options.listen_fd)
+    listener.setblocking(False)
+    await server.start(listener)
+    await spawn(_until(stopping), name="until-stopped")
+    await server.stop(options.drain_s)
+
+
+def _on_alive(loop: asyncio.AbstractEventLoop, fd: int, stopping: asyncio.Event) -> None:
+    """The supervisor never writes: readable means that it is gone."""
+    if not os.read(fd, 1):
+        loop.remove_reader(fd)
+        stopping.set()
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def read_table(path: Path) -> RoutingTable:
+    """Return the table in ``path``; it is written before the first router starts."""
+    return from_bytes(path.read_bytes())
+
+
+def main() -> None:
+    """Run one router process."""
+    options = arguments(sys.argv[1:])
+    configure(f"router-{options.worker}", options.log_level)
+    uvloop.run(serve(options))
+
+
+if __name__ == "__main__":
+    main()

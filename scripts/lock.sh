@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Writes the lock files anew from pyproject.toml: every version pinned, every file hashed, for
+# every platform. Run it when a dependency changes, and commit what it writes.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+compile() {
+    .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-header \
+        --no-emit-index-url --no-emit-find-links --python-version 3.11 pyproject.toml "$@"
+}
+.venv/bin/python -m pip install --quiet uv
+compile --output-file requirements.lock
+compile --extra demo --extra dev --output-file requirements-dev.lock

@@ -1,0 +1,1 @@
+"""The application that wires router, evaluator and controller; it holds no logic of theirs."""

@@ -1,0 +1,232 @@
+"""The admin port: health, metrics, labels, status, records, and the acts of a person.
+
+Each function here reads one kind of request and words one kind of answer; what is asked is asked
+of the Desk. Every refusal says what is wrong and what to do: {"error": ..., "remedy": ...}.
+"""
+
+import asyncio
+import json
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import web
+
+from controller.controller import ActRefused
+from controller.store import StoreError
+from evaluator.join import LabelResult
+from sidecar import labels, metrics
+from sidecar.desk import Busy, Desk
+from sidecar.guard import Access, Answer, Refusal, check_token, guard, reply
+from sidecar.labels import Parsed
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+IN_THREAD_BYTES = 64 * 1024
+"""Label bodies above this are parsed beside the event loop; smaller ones take below a
+millisecond."""
+MAX_LIMIT = 1_000
+ACTS = ("hold", "resume", "rollback", "promote")
+MAX_REASON_CHARS = 2_000
+MAX_WHO_CHARS = 200
+RESULTS = ("accepted", "duplicate", "conflict", "unknown", "late", "invalid")
+
+DESK = web.AppKey("desk", Desk)
+ACCESS = web.AppKey("access", Access)
+
+
+def application(desk: Desk, access: Access) -> web.Application:
+    """Return the admin application; ``web.AppRunner`` serves it."""
+    app = web.Application(
+        middlewares=[guard(access), _store_errors], client_max_size=MAX_BODY_BYTES
+    )
+    app[DESK] = desk
+    app[ACCESS] = access
+    app.router.add_get("/livez", _livez)
+    app.router.add_get("/readyz", _readyz)
+    app.router.add_get("/healthz", _readyz)
+    app.router.add_get("/metrics", _metrics)
+    app.router.add_get("/v1/status", _status)
+    app.router.add_get("/v1/routes/{name}", _route)
+    app.router.add_get("/v1/decisions", _decisions)
+    app.router.add_get("/v1/audit", _audit)
+    app.router.add_get("/v1/audit/verify", _verify)
+    app.router.add_post("/v1/labels", _labels)
+    app.router.add_post("/-/reload", _reload)
+    app.router.add_post("/v1/routes/{name}/{act}", _act)
+    return app
+
+
+@web.middleware
+async def _store_errors(request: web.Request, handler: Answer) -> web.StreamResponse:
+    """Word the two errors that any answer may meet; nothing was acknowledged in either."""
+    again = {"Retry-After": "1"}
+    try:
+        return await handler(request)
+    except StoreError as error:
+        remedy = "nothing was acknowledged; free the disk or its lock, then send it again"
+        raise Refusal(503, str(error), remedy, again) from error
+    except Busy as error:
+        raise Refusal(503, str(error), "try again later", again) from error
+
+
+async def _livez(_: web.Request) -> web.Response:
+    return reply({"alive": True})
+
+
+async def _readyz(request: web.Request) -> web.Response:
+    readiness = request.app[DESK].readiness()
+    return reply(asdict(readiness), 200 if readiness.ready else 503)
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    body = await request.app[DESK].metrics()
+    return web.Response(body=body, headers={"Content-Type": metrics.CONTENT_TYPE})
+
+
+async def _status(request: web.Request) -> web.Response:
+    return reply(await request.app[DESK].status())
+
+
+async def _route(request: web.Request) -> web.Response:
+    return reply(await _find_route(request))
+
+
+async def _find_route(request: web.Request) -> dict[str, Any]:
+    status = await request.app[DESK].status()
+    routes: list[dict[str, Any]] = status.get("routes", [])
+    for route in routes:
+        if route["name"] == request.match_info["name"]:
+            return route
+    names = ", ".join(route["name"] for route in routes) or "none yet"
+    raise Refusal(404, "there is no route of this name", f"the routes are: {names}")
+
+
+async def _decisions(request: web.Request) -> web.Response:
+    route = request.query.get("route")
+    found = await request.app[DESK].decisions(route, _number(request, "limit", 100, 1, MAX_LIMIT))
+    return reply({"decisions": found})
+
+
+async def _audit(request: web.Request) -> web.Response:
+    after = _number(request, "after", 0, 0, 2**63 - 1)
+    limit = _number(request, "limit", 100, 1, MAX_LIMIT)
+    desk = request.app[DESK]
+    records = await desk.audit(after, limit)
+    return reply({"records": records, "head": (await desk.head()).hash})
+
+
+async def _verify(request: web.Request) -> web.Response:
+    found = await request.app[DESK].verify()
+    content = {
+        "verified": found.verified,
+        "records": found.records,
+        "head": found.head.hash,
+        "because": found.because,
+    }
+    return reply(content)
+
+
+async def _labels(request: web.Request) -> web.Response:
+    access = request.app[ACCESS]
+    if access.label_token:
+        check_token(request, access.label_token)
+    body = await request.read()
+    try:
+        if len(body) > IN_THREAD_BYTES:
+            parsed = await asyncio.to_thread(labels.parse, body)
+        else:
+            parsed = labels.parse(body)
+    except labels.BodyError as error:
+        remedy = 'send {"request_id": ..., "label": ...}, an array of these, or one a line'
+        raise Refusal(400, str(error), remedy) from error
+    try:
+        wanted = [item.label for item in parsed.items]
+        results = await request.app[DESK].label(wanted, len(body))
+    except Busy as error:
+        remedy = "none of these labels is acknowledged; send them again after Retry-After"
+        raise Refusal(429, str(error), remedy, {"Retry-After": "1"}) from error
+    return reply(label_answer(parsed, list(results)))
+
+
+def label_answer(parsed: Parsed, results: list[LabelResult]) -> dict[str, Any]:
+    """Return the counts, and each label that was not accepted with its reason. Pure."""
+    rows: list[dict[str, Any]] = [
+        {"index": fault.index, "request_id": fault.request_id, "result": "invalid"}
+        | {"because": fault.because}
+        for fault in parsed.faults
+    ]
+    for item, result in zip(parsed.items, results, strict=True):
+        rows.append(
+            {"index": item.index, "request_id": item.label.request_id}
+            | {"result": result.outcome.value, "because": result.because}
+        )
+    counts = Counter(row["result"] for row in rows)
+    refused = [row for row in rows if row["result"] != "accepted"]
+    refused.sort(key=lambda row: row["index"])
+    return {word: counts[word] for word in RESULTS} | {"items": refused}
+
+
+async def _reload(request: web.Request) -> web.Response:
+    error = await request.app[DESK].reload("POST /-/reload")
+    if error is not None:
+        raise Refusal(422, error, "correct the routing file; the one before stays in force")
+    return reply({"reloaded": True})
+
+
+async def _act(request: web.Request) -> web.Response:
+    name, act = request.match_info["name"], request.match_info["act"]
+    if act not in ACTS:
+        raise web.HTTPNotFound
+    token = request.app[ACCESS].token
+    if not token:
+        remedy = "start Understudy with a secret in the environment variable UNDERSTUDY_TOKEN"
+        raise Refusal(403, "no token is set, so nobody may do this", remedy)
+    check_token(request, token)
+    who, reason, break_glass = _person(await request.read())
+    await _find_route(request)
+    try:
+        await request.app[DESK].act(name, act, who=who, reason=reason, break_glass=break_glass)
+    except ActRefused as error:
+        remedy = "see what is missing in GET /v1/status"
+        raise Refusal(error.status_hint, str(error), remedy) from error
+    return reply(await _find_route(request))
+
+
+def _person(body: bytes) -> tuple[str, str, bool]:
+    remedy = 'send {"who": "your name", "reason": "why"}'
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise Refusal(400, "the body is not JSON", remedy) from error
+    if not isinstance(content, dict):
+        raise Refusal(400, "the body is not an object", remedy)
+    unknown = sorted(content.keys() - {"who", "reason", "break_glass"})
+    if unknown:
+        raise Refusal(400, f"unknown key {unknown[0][:40]!r}", remedy)
+    who = _words(content.get("who"), "who", MAX_WHO_CHARS, remedy)
+    reason = _words(content.get("reason"), "reason", MAX_REASON_CHARS, remedy)
+    break_glass = content.get("break_glass", False)
+    if not isinstance(break_glass, bool):
+        raise Refusal(400, "break_glass is neither true nor false", remedy)
+    return who, reason, break_glass
+
+
+def _words(value: object, name: str, max_chars: int, remedy: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise Refusal(400, f"{name} is missing: the record needs it", remedy)
+    if len(value) > max_chars:
+        raise Refusal(400, f"{name} is longer than {max_chars} characters", remedy)
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise Refusal(400, f"{name} is not valid Unicode", remedy)
+    return value.strip()
+
+
+def _number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and low <= int(text) <= high):
+        raise Refusal(
+            400, f"{name} is not a whole number from {low} to {high}", f"leave {name} out"
+        )
+    return int(text)

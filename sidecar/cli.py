@@ -1,0 +1,125 @@
+"""The command line: names, options and help texts. What a command does is in sidecar/commands/.
+
+Each command's module is imported when it is called, so that ``--help`` and ``status`` do not pay
+for what ``run`` needs. Exit codes: 0 done, 1 failed, 2 wrong usage or a refused routing file,
+3 nothing answers.
+"""
+
+import importlib
+import importlib.metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sidecar.adminport import DEFAULT_ADMIN
+from sidecar.demo.scenario import Scenario
+
+app = typer.Typer(
+    name="understudy",
+    help="Promotes machine-learning models on evidence, and takes them back on evidence.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+audit_app = typer.Typer(help="Check or export the audit records.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+
+RoutingFile = Annotated[Path, typer.Argument(metavar="FILE", help="The routing file (YAML).")]
+Admin = Annotated[str, typer.Option(metavar="URL", help="The admin port of a running sidecar.")]
+Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
+
+
+def _module(name: str) -> Any:
+    """Return sidecar/commands/NAME.py; its function of the same name is the command."""
+    return importlib.import_module(f"sidecar.commands.{name}")
+
+
+def _version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"understudy {importlib.metadata.version('understudy')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Promotes machine-learning models on evidence, and takes them back on evidence."""
+
+
+@app.command()
+def run(file: RoutingFile) -> None:
+    """Start the sidecar on a routing file, until SIGTERM or Ctrl-C."""
+    _module("run").run(file)
+
+
+@app.command()
+def check(file: RoutingFile, as_json: Json = False) -> None:
+    """Check a routing file. Exit code 2 with every error if it is refused."""
+    raise typer.Exit(_module("check").check(file, as_json=as_json))
+
+
+@app.command()
+def status(
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every 2 s, until Ctrl-C.")
+    ] = False,
+) -> None:
+    """Show routes, shares, checks and what is missing. Exit code 3 if nothing answers."""
+    raise typer.Exit(_module("status").status(admin, as_json=as_json, watch=watch))
+
+
+@app.command()
+def demo(
+    scenario: Annotated[
+        Scenario, typer.Option(help="What the challenger is like.")
+    ] = Scenario.BETTER,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a summary to this file.")
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Play this routing file instead of the demo's own."),
+    ] = None,
+) -> None:
+    """Play a rollout with two real models and live traffic on this machine.
+
+    Exit code 0 only if the scenario ended as it should.
+    """
+    play = _module("demo")
+    play.demo(scenario, json, play.EXAMPLE if config is None else config)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    admin: Admin = DEFAULT_ADMIN,
+    head: Annotated[
+        str | None,
+        typer.Option(metavar="HASH", help="A head seen earlier: it must still be in the chain."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check the hash chain of the audit records. Exit code 1 if it is broken."""
+    raise typer.Exit(_module("audit").verify(admin, head=head, as_json=as_json))
+
+
+@audit_app.command("export")
+def audit_export(
+    admin: Admin = DEFAULT_ADMIN,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here, not to standard output.")
+    ] = None,
+) -> None:
+    """Write every audit record as one line of JSON, oldest first."""
+    raise typer.Exit(_module("audit").export(admin, out=out))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,65 @@
+"""``understudy run FILE``: check the file, then become the supervisor."""
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import structlog
+
+from sidecar import logs
+from sidecar.listener import ListenError
+from sidecar.problem import ConfigError
+from sidecar.routefile import Settings, load_routefile
+from sidecar.supervisor import Launch, StartError, supervise
+
+REFUSED = 2
+"""Exit code for a routing file that is at fault, as of a command line that is."""
+
+log = structlog.get_logger()
+
+
+def run(file: Path) -> None:
+    """Serve what ``file`` declares until SIGTERM or SIGINT.
+
+    Exits with 2 when the file is at fault, and with 1 when the machine does not let us start.
+    """
+    try:
+        loaded = load_routefile(file)
+    except ConfigError as error:
+        _leave(str(error), REFUSED)
+    settings = loaded.settings
+    logs.configure("supervisor", settings.log_level)
+    log.info(
+        "starting",
+        file=str(file),
+        config_digest=loaded.digest,
+        listen=f"{settings.listen_host}:{settings.listen_port}",
+        admin=f"{settings.admin_host}:{settings.admin_port}",
+        state=str(settings.state),
+        workers=settings.workers,
+        routes=[route.name for route in loaded.intent.routes],
+    )
+    try:
+        supervise(launch_of(file, settings), loaded.intent)
+    except (StartError, ListenError) as error:
+        _leave(str(error), 1)
+    log.info("stopped")
+
+
+def launch_of(file: Path, settings: Settings) -> Launch:
+    """Return what the supervisor starts for these settings."""
+    return Launch(
+        file=file,
+        state=settings.state,
+        host=settings.listen_host,
+        port=settings.listen_port,
+        admin_host=settings.admin_host,
+        admin_port=settings.admin_port,
+        workers=settings.workers,
+        log_level=settings.log_level,
+    )
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    sys.stderr.write(message + "\n")
+    raise SystemExit(code)

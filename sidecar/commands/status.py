@@ -1,0 +1,136 @@
+"""``understudy status``: what a running sidecar does, and what it waits for."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sidecar.adminport import AdminRefused, AdminUnreachable, get
+
+SILENT = 3
+WATCH_EVERY_S = 2.0
+
+_STYLE = {"passed": "green", "undecided": "yellow", "tripped": "red", "unknown": "magenta"}
+
+
+def status(admin: str, *, as_json: bool, watch: bool) -> int:
+    """Show the status of the sidecar at ``admin``; return the exit code."""
+    console = Console(file=sys.stdout)
+    try:
+        if as_json:
+            _each(lambda: _write_json(get(admin, "/v1/status")), watch=watch)
+        elif watch:
+            with Live(console=console, auto_refresh=False) as live:
+                _each(lambda: live.update(page(get(admin, "/v1/status")), refresh=True), watch=True)
+        else:
+            console.print(page(get(admin, "/v1/status")))
+    except KeyboardInterrupt:
+        return 0
+    except AdminUnreachable as exc:
+        sys.stderr.write(f"{exc}\n")
+        return SILENT
+    except AdminRefused as exc:
+        sys.stderr.write(f"{exc}\n")
+        return 1
+    return 0
+
+
+def _each(show: Callable[[], None], *, watch: bool) -> None:
+    show()
+    while watch:
+        time.sleep(WATCH_EVERY_S)
+        show()
+
+
+def _write_json(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def page(answer: dict[str, Any]) -> RenderableType:
+    """Return the status as tables. Text from the sidecar is never read as markup."""
+    parts: list[RenderableType] = [_head(answer)]
+    if answer.get("config_error"):
+        parts.append(Text(f"routing file refused: {answer['config_error']}", style="red"))
+    for route in answer.get("routes", []):
+        parts += [Text(), *_route(route)]
+    return Group(*parts)
+
+
+def _head(answer: dict[str, Any]) -> Text:
+    routers = answer.get("routers", [])
+    digest = str(answer.get("config_digest", ""))[:12]
+    return Text(
+        f"understudy {answer.get('version')} at {answer.get('at')}: table "
+        f"{answer.get('table_version')}, routing file {digest}, {len(routers)} routers"
+    )
+
+
+def _route(route: dict[str, Any]) -> list[RenderableType]:
+    parts: list[RenderableType] = [Text(headline(route), style="bold")]
+    if route.get("held_by"):
+        parts.append(Text(f"held by {route['held_by']}", style="yellow"))
+    if route.get("checks"):
+        parts.append(_checks(route["checks"]))
+    parts += [Text(f"missing: {item}") for item in route.get("missing") or []]
+    if route.get("expected_seconds") is not None:
+        parts.append(Text(f"decision expected in {duration_text(route['expected_seconds'])}"))
+    return parts
+
+
+def headline(route: dict[str, Any]) -> str:
+    """Return one line on who answers a route and where its rollout stands."""
+    line = f"{route.get('name')}: champion {route.get('champion')}"
+    if not route.get("challenger"):
+        return f"{line}, no challenger"
+    line += f", challenger {route['challenger']} in {route.get('phase')}"
+    if route.get("phase") == "canary" and route.get("steps"):
+        line += f" step {int(route.get('step') or 0) + 1} of {route['steps']}"
+    line += f", serves {percent(route.get('share'))}"
+    if route.get("mirror_share"):
+        line += f", sees a copy of {percent(route['mirror_share'])}"
+    return line
+
+
+def _checks(checks: list[dict[str, Any]]) -> Table:
+    table = Table("check", "role", "state", "odds", "effect", "interval", "n", "because", box=None)
+    for reading in checks:
+        state = str(reading.get("state"))
+        table.add_row(
+            Text(str(reading.get("check"))),
+            Text(str(reading.get("role"))),
+            Text(state, style=_STYLE.get(state, "")),
+            Text(_number(reading.get("odds"))),
+            Text(_number(reading.get("effect"))),
+            Text(f"{_number(reading.get('low'))} .. {_number(reading.get('high'))}"),
+            Text(str(reading.get("n", "-"))),
+            Text(str(reading.get("because", ""))),
+        )
+    return table
+
+
+def _number(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, (int, float)) else "-"
+
+
+def percent(share: Any) -> str:
+    """Return a fraction as a percentage, ``-`` for none."""
+    return f"{share * 100:g}%" if isinstance(share, (int, float)) else "-"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in its largest sensible unit.
+
+    >>> duration_text(42.0), duration_text(7200)
+    ('42 s', '2 h')
+    """
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size or (seconds >= size and unit != "min"):
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.0f} s"

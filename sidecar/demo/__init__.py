@@ -1,0 +1,1 @@
+"""The demonstration: real models, real traffic, late labels, one decision."""

@@ -1,0 +1,189 @@
+"""What the admin port may ask of the controller process: bounded waits, plain answers.
+
+Every answer that needs the engine has a deadline, and status and metrics have an older answer to
+fall back on: an engine that hangs must not take the admin port with it.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from controller import audit
+from controller.audit import Head, Verification
+from controller.controller import Act, Controller
+from controller.store import StoreError
+from evaluator.join import Label, LabelResult
+from router.tasks import spawn
+from sidecar import metrics
+from sidecar.counts import Counts
+from sidecar.engine import Engine, NotRunning
+from sidecar.hub import Hub
+from sidecar.probe import Probe
+from sidecar.pump import LabelRequest, Pump
+from sidecar.reload import Reloader
+from sidecar.tally import PAGE, Tally
+
+T = TypeVar("T")
+STATUS_S = 1.0
+"""After this an older status is answered, with its age."""
+ANSWER_S = 5.0
+LABEL_S = 30.0
+"""For the durability of labels; their sender may send them again without harm."""
+
+
+class Busy(Exception):
+    """There is no room, or no answer in time; what was asked may still happen. Ask again later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether traffic should come here, and what is missing if not."""
+
+    ready: bool
+    configuration: bool
+    """A routing table was published."""
+    router: bool
+    """At least one router runs it."""
+    champions: dict[str, str]
+    """Why the champion of a route cannot be reached, by route; empty when all can."""
+
+
+class Desk:
+    """Wires engine, pump, hub, reloader and probe for the admin port; owns none of them."""
+
+    def __init__(
+        self,
+        engine: Engine[Controller],
+        pump: Pump,
+        hub: Hub,
+        counts: Counts,
+        reloader: Reloader,
+        probe: Probe,
+        database: Path,
+    ) -> None:
+        self._engine = engine
+        self._pump = pump
+        self._hub = hub
+        self._counts = counts
+        self._reloader = reloader
+        self._probe = probe
+        self._database = database
+        self._tally = Tally()
+        self._status: dict[str, Any] = {}
+        self._status_at_s = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def status(self) -> dict[str, Any]:
+        """Return the controller's status; ``stale_s`` says how old it is if it is not fresh."""
+        if self._refreshing is None or self._refreshing.done():
+            self._refreshing = spawn(self._refresh(), name="status")
+        done, _ = await asyncio.wait({self._refreshing}, timeout=STATUS_S)
+        for task in done:
+            task.result()
+        status = dict(self._status)
+        if not done:
+            status["stale_s"] = round(time.monotonic() - self._status_at_s, 1)
+        status["config_error"] = self._reloader.error
+        status["routers"] = self._hub.routers()
+        status["store_error"] = self._pump.store_error or status.get("store_error")
+        return status
+
+    async def _refresh(self) -> None:
+        try:
+            self._status = await self._engine.call(lambda controller: dict(controller.status()))
+        except NotRunning:
+            return  # the controller is starting: what there is, is the rest of the answer
+        self._status_at_s = time.monotonic()
+
+    def readiness(self) -> Readiness:
+        """Tell whether traffic should come here; never waits, never asks the engine."""
+        faults = self._probe.faults
+        configuration, router = self._hub.table is not None, self._hub.has_current_router()
+        return Readiness(
+            ready=configuration and router and faults == {},
+            configuration=configuration,
+            router=router,
+            champions={"*": "not asked yet"} if faults is None else faults,
+        )
+
+    async def metrics(self) -> bytes:
+        """Return the Prometheus exposition."""
+        status = await self.status()
+        await self._count_decisions()
+        return metrics.render(
+            metrics.Readout(
+                counts=self._counts.total(),
+                status=status,
+                decisions=self._tally.of,
+                reload_ok=self._reloader.error is None,
+                reload_at_s=self._reloader.adopted_at_s,
+                store_ok=status["store_error"] is None,
+            )
+        )
+
+    async def _count_decisions(self) -> None:
+        try:
+            while self._tally.add(await self.audit(self._tally.after, PAGE)):
+                pass
+        except (Busy, StoreError):
+            return  # the counts so far; the rest at the next scrape
+
+    async def label(self, labels: Sequence[Label], size_bytes: int) -> Sequence[LabelResult]:
+        """Return what became of each label, once it is durable. Busy or StoreError if it is not."""
+        if not labels:
+            return ()
+        request = LabelRequest(labels)
+        if not self._pump.labels.offer(request, count=len(labels), size_bytes=size_bytes):
+            raise Busy("too many labels are waiting")
+        return await _within(request.answer, LABEL_S)
+
+    async def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
+        """Return the newest moves of traffic."""
+        return await self._ask(lambda controller: controller.decisions(route, limit))
+
+    async def audit(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """Return audit records after ``after``, oldest first."""
+        return await self._ask(lambda controller: controller.audit(after, limit))
+
+    async def head(self) -> Head:
+        """Return the end of the audit chain."""
+        return await asyncio.to_thread(self._read, audit.head)
+
+    async def verify(self) -> Verification:
+        """Check the whole audit chain, on a connection and a thread of its own."""
+        return await asyncio.to_thread(self._read, audit.verify)
+
+    def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            uri = f"{self._database.resolve().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
+                return read(connection)
+        except sqlite3.Error as error:
+            raise StoreError(f"the state could not be read: {error}") from error
+
+    async def act(self, route: str, act: str, *, who: str, reason: str, break_glass: bool) -> None:
+        """Do what a person asks for. ActRefused when the rules do not allow it."""
+        await self._ask(lambda c: c.act(route, Act(act), who, reason, break_glass=break_glass))
+
+    async def reload(self, who: str) -> str | None:
+        """Read the routing file again; return what is wrong with it, or None."""
+        return await self._reloader.reload(who)
+
+    async def _ask(self, act: Callable[[Controller], T]) -> T:
+        try:
+            return await _within(self._engine.call(act), ANSWER_S)
+        except NotRunning as error:
+            raise Busy(str(error)) from error
+
+
+async def _within(wait: Awaitable[T], limit_s: float) -> T:
+    try:
+        async with asyncio.timeout(limit_s):
+            return await wait
+    except TimeoutError as error:
+        raise Busy(f"no answer within {limit_s:g} s") from error

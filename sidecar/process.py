@@ -1,0 +1,263 @@
+"""The controller process: ``python -m sidecar.process FILE``. Evaluator, controller, admin port.
+
+The event loop holds the sockets, one thread holds the controller and its database. Killing it at
+any instruction loses no acknowledged label and no acknowledged transition; the routers go on.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import structlog
+import uvloop
+from aiohttp import web
+
+from controller import store
+from controller.clock import SystemClock
+from controller.controller import Controller
+from controller.gates import functional
+from controller.policy import Intent
+from controller.store import StoreError
+from router.table import RoutingTable
+from router.tasks import spawn
+from sidecar import lockfile, logs
+from sidecar.api import application
+from sidecar.counts import Counts
+from sidecar.desk import Desk
+from sidecar.engine import Engine
+from sidecar.guard import Access
+from sidecar.hub import Hub
+from sidecar.probe import Probe
+from sidecar.publisher import Publisher
+from sidecar.pump import Pump
+from sidecar.reload import Reloader
+
+RETRY_S = 1.0
+"""Between two attempts to open the state."""
+LOCK_RETRY_S = 0.05
+API_STOP_S = 2.0
+"""For answers under way when the process stops."""
+
+log = structlog.get_logger()
+Publish = Callable[[RoutingTable], None]
+MakeController = Callable[[sqlite3.Connection, Publish, RoutingTable | None], Controller]
+"""From the database, from what hands tables to the routers, and from the table they had last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line that the supervisor writes."""
+
+    file: Path
+    state: Path
+    admin_host: str
+    admin_port: int
+    alive_fd: int | None = None
+    """Readable when the supervisor is gone; None watches nothing."""
+    log_level: str = "info"
+
+
+def options_of(given: list[str]) -> Options:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="sidecar.process", description=__doc__)
+    parser.add_argument("file", type=Path, help="the routing file")
+    parser.add_argument("--state", type=Path, required=True, help="the state directory")
+    parser.add_argument("--admin-host", required=True)
+    parser.add_argument("--admin-port", type=int, required=True)
+    parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
+    parser.add_argument("--log-level", default="info", choices=logs.LEVELS)
+    return Options(**vars(parser.parse_args(given)))
+
+
+def access_of(options: Options, environment: Mapping[str, str]) -> Access:
+    """Return who may ask, from the environment: secrets do not belong into the routing file."""
+    names = environment.get("UNDERSTUDY_ADMIN_HOSTS", "").lower().split(",")
+    return Access(
+        bound_host=options.admin_host,
+        names=frozenset(name.strip() for name in names if name.strip()),
+        token=environment.get("UNDERSTUDY_TOKEN", ""),
+        label_token=environment.get("UNDERSTUDY_LABEL_TOKEN", ""),
+    )
+
+
+class Process:
+    """Owns everything in the controller process but the signals."""
+
+    def __init__(self, options: Options, access: Access, make: MakeController) -> None:
+        self._options = options
+        self._make = make
+        self._connection: sqlite3.Connection | None = None
+        self._loop = asyncio.get_running_loop()
+        state = options.state
+        counts = Counts()
+        self._database = state / "understudy.db"
+        self._publisher = Publisher(self._send, state / "table.msgpack")
+        self._engine: Engine[Controller] = Engine(self._open)
+        self._pump = Pump(
+            self._engine, self._acknowledge, functional.run, after_step=self._publisher.write
+        )
+        self._hub = Hub(
+            state / "control.sock",
+            self._pump.batches,
+            counts,
+            self._pump.eject,
+            self._pump.fence,
+        )
+        self._probe = Probe(lambda: self._hub.table)
+        self.reloader = Reloader(options.file, self._adopt)
+        desk = Desk(
+            self._engine,
+            self._pump,
+            self._hub,
+            counts,
+            self.reloader,
+            self._probe,
+            self._database,
+        )
+        self._runner = web.AppRunner(
+            application(desk, access), access_log=None, shutdown_timeout=API_STOP_S
+        )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the admin port listens."""
+        host, port = self._runner.addresses[0][:2]
+        return host, port
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Run until ``stopping``; raises what must end the process so that it starts again."""
+        with await _lock(self._options.state, stopping):
+            try:
+                await self._start(stopping)
+                if not stopping.is_set():
+                    await self._work(stopping)
+            finally:
+                await self._close()
+
+    async def _start(self, stopping: asyncio.Event) -> None:
+        """Open the ports first: health must answer while the state cannot be opened."""
+        await self._hub.start()
+        await self._runner.setup()
+        await web.TCPSite(
+            self._runner, self._options.admin_host, self._options.admin_port, reuse_address=True
+        ).start()
+        log.info("admin port open", address=self.address)
+        while not stopping.is_set():
+            try:
+                await self._engine.start()
+            except StoreError as error:
+                log.error("the state cannot be opened; will try again", error=str(error))
+                await _wait(stopping, RETRY_S)
+                continue
+            await self.reloader.reload("start")
+            return
+
+    async def _work(self, stopping: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            pump = tasks.create_task(self._pump.run(), name="pump")
+            others = [
+                tasks.create_task(self._probe.run(), name="probe"),
+                tasks.create_task(self.reloader.watch(), name="watch"),
+            ]
+            await _wait(stopping, None)
+            await self._runner.cleanup()  # answers under way still need the pump
+            for task in others:
+                task.cancel("the process stops")
+            self._pump.stop()
+            await pump
+
+    async def _close(self) -> None:
+        await self._runner.cleanup()
+        self._hub.close()
+        await self._hub.wait_closed()
+        await self._engine.close(finish=lambda _: None)
+        if self._connection is not None:
+            self._connection.close()
+
+    def _open(self) -> Controller:
+        """In the engine's thread: open the state and make the controller of it."""
+        self._connection = store.open_database(self._database)
+        return self._make(self._connection, self._publisher.publish, self._publisher.last())
+
+    async def _adopt(self, intent: Intent, who: str) -> None:
+        await self._engine.call(lambda controller: controller.adopt(intent, who))
+
+    def _send(self, routing: RoutingTable) -> None:
+        """From the engine's thread: hand a table to the loop, which sends it."""
+        self._loop.call_soon_threadsafe(self._hub.publish, routing)
+
+    def _acknowledge(self, done: Mapping[str, int]) -> None:
+        self._hub.acknowledge(done)
+
+
+async def _lock(state: Path, stopping: asyncio.Event) -> TextIO:
+    """Wait for a former controller process to end: two must never write at once."""
+    said = False
+    while True:
+        try:
+            return lockfile.take(state / "controller.lock")
+        except BlockingIOError:
+            if stopping.is_set():
+                raise SystemExit(0) from None
+            if not said:
+                log.warning("waiting for another controller process to end", state=str(state))
+                said = True
+        await _wait(stopping, LOCK_RETRY_S)
+
+
+async def _wait(event: asyncio.Event, limit_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(limit_s):
+            await event.wait()
+    except TimeoutError:
+        return
+
+
+async def serve(options: Options, make: MakeController) -> None:
+    """Run the controller process until a signal, or until the supervisor is gone."""
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    process = Process(options, access_of(options, os.environ), make)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    loop.add_signal_handler(
+        signal.SIGHUP, lambda: spawn(process.reloader.reload("SIGHUP"), name="hangup")
+    )
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see supervisor.Command.blocked
+    if options.alive_fd is not None:
+        loop.add_reader(options.alive_fd, _on_alive, loop, options.alive_fd, stopping)
+    await process.run(stopping)
+
+
+def _on_alive(loop: asyncio.AbstractEventLoop, fd: int, stopping: asyncio.Event) -> None:
+    """The supervisor never writes: readable means that it is gone."""
+    if not os.read(fd, 1):
+        loop.remove_reader(fd)
+        log.warning("the supervisor is gone: stopping")
+        stopping.set()
+
+
+def make_controller(
+    connection: sqlite3.Connection, publish: Publish, published: RoutingTable | None
+) -> Controller:
+    """Make the real one."""
+    return Controller(connection, SystemClock(), publish, published=published)
+
+
+def main() -> None:
+    """Run one controller process."""
+    options = options_of(sys.argv[1:])
+    logs.configure("controller", options.log_level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(options, make_controller))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,359 @@
+"""What needs more than one key of the routing file to judge.
+
+Every check reads the parts that are sound by themselves, so a mistake in one key hides no mistake
+elsewhere: all errors come at once. Checks return Problems, they never raise.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from sidecar.problem import Path, Problem
+from sidecar.quantity import duration_text
+from sidecar.routemodel import (
+    Admin,
+    Canary,
+    Functional,
+    Labels,
+    Limits,
+    MatchSection,
+    MetricSection,
+    Shadow,
+    VariantSection,
+)
+from sidecar.routetype import Address
+from sidecar.yamltree import Tree
+
+M = TypeVar("M", bound=BaseModel)
+
+STAGE_ORDER = ("functional", "shadow", "canary", "production")
+BUILT_IN_CHECKS = ("srm", "harm", "readable")
+
+# Which keys a metric needs, by kind and role; a pair that is not here is refused.
+METRIC_KEYS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("correct", "objective"): ("detect",),
+    ("correct", "guardrail"): ("margin",),
+    ("error", "objective"): ("detect",),
+    ("error", "guardrail"): ("margin",),
+    ("latency", "guardrail"): ("quantile", "margin"),
+    ("agreement", "proxy"): ("at_least",),
+    ("agreement", "guardrail"): ("at_least",),
+    ("agreement", "objective"): ("at_least",),
+}
+_ALL_METRIC_KEYS = ("detect", "margin", "at_least", "quantile")
+_EXAMPLES = {"detect": "1%", "margin": "0.5%", "at_least": "90%", "quantile": "0.95"}
+
+_LOCAL = frozenset(("127.0.0.1", "localhost", "::1", "0.0.0.0", "::"))
+
+
+def check(tree: Tree) -> list[Problem]:
+    """Return what is wrong between the keys of a routing file, in no particular order."""
+    problems = list(_ports(tree))
+    problems += _same_names(tree, [("routes", i, "name") for i in _indices(tree, ("routes",))])
+    problems += _claims(tree)
+    for index in _indices(tree, ("routes",)):
+        for one in _ROUTE_CHECKS:
+            problems += one(tree, ("routes", index))
+    return problems
+
+
+def part(tree: Tree, path: Path, model: type[M]) -> M | None:
+    """Return the sound part of the file at ``path``; None if it is absent or at fault."""
+    value = tree.get(path)
+    if value is None:
+        return None
+    try:
+        return model.model_validate(value)
+    except ValidationError:
+        return None
+
+
+def stages_of(tree: Tree, route: Path) -> dict[str, Path]:
+    """Return the paths of the declared stages, by kind (the first of each)."""
+    found: dict[str, Path] = {}
+    stages = (*route, "rollout", "stages")
+    for index in _indices(tree, stages):
+        entry = tree.get((*stages, index))
+        for kind in entry if isinstance(entry, dict) else ():
+            found.setdefault(kind, (*stages, index, kind))
+    return found
+
+
+def _indices(tree: Tree, path: Path) -> range:
+    value = tree.get(path)
+    return range(len(value)) if isinstance(value, list) else range(0)
+
+
+def _metrics(tree: Tree, route: Path) -> dict[str, MetricSection | None]:
+    """Return the metrics by name, None for one that is at fault."""
+    value = tree.get((*route, "metrics"))
+    names = value if isinstance(value, dict) else {}
+    return {name: part(tree, (*route, "metrics", name), MetricSection) for name in names}
+
+
+def _address(tree: Tree, path: Path, default: tuple[str, int]) -> tuple[str, int] | None:
+    value = tree.get(path)
+    if value is None:
+        return default
+    try:
+        return TypeAdapter[tuple[str, int]](Address).validate_python(value)
+    except ValidationError:
+        return None
+
+
+def _own_ports(tree: Tree) -> dict[str, tuple[str, int] | None]:
+    admin = Admin().listen
+    return {
+        "listen": _address(tree, ("listen",), ("127.0.0.1", 8080)),
+        "admin.listen": _address(tree, ("admin", "listen"), admin),
+    }
+
+
+def _is_same(one: tuple[str, int], other: tuple[str, int]) -> bool:
+    """Whether two addresses are the same socket; every local name is taken for the same."""
+    hosts = {one[0].lower(), other[0].lower()}
+    return one[1] == other[1] and (len(hosts) == 1 or hosts <= _LOCAL)
+
+
+def _ports(tree: Tree) -> Iterator[Problem]:
+    listen, admin = _own_ports(tree).values()
+    if listen is not None and admin is not None and _is_same(listen, admin):
+        yield tree.problem(
+            ("admin", "listen"),
+            "another port than `listen`",
+            found=f"port {admin[1]} for both",
+        )
+
+
+def _same_names(tree: Tree, paths: list[Path]) -> Iterator[Problem]:
+    first: dict[str, Path] = {}
+    for path in paths:
+        name = tree.get(path)
+        if not isinstance(name, str):
+            continue
+        if name in first:
+            line, _ = tree.places[first[name]]
+            yield tree.problem(path, f"a name of its own (line {line} has it already)")
+        first.setdefault(name, path)
+
+
+def _claims(tree: Tree) -> Iterator[Problem]:
+    first: dict[tuple[Any, ...], Path] = {}
+    for index in _indices(tree, ("routes",)):
+        path: Path = ("routes", index, "match")
+        match = part(tree, path, MatchSection)
+        if match is None:
+            continue
+        header = match.header and (match.header.name.lower(), match.header.value)
+        claim = (match.path, match.host and match.host.lower(), header)
+        if claim in first:
+            line, _ = tree.places[first[claim]]
+            yield tree.problem(
+                path,
+                "requests that no other route claims; change path, host or header",
+                found=f"the match of the route in line {line} again",
+            )
+        first.setdefault(claim, path)
+
+
+def _variants(tree: Tree, route: Path) -> Iterator[Problem]:
+    champion = part(tree, (*route, "champion"), VariantSection)
+    challengers = (*route, "challengers")
+    names = [(*challengers, index, "name") for index in _indices(tree, challengers)]
+    yield from _same_names(tree, [(*route, "champion", "name"), *names])
+    for path in [(*challengers, index) for index in _indices(tree, challengers)]:
+        challenger = part(tree, path, VariantSection)
+        if champion and challenger and _is_same(champion.url, challenger.url):
+            yield tree.problem((*path, "url"), "another address than the champion's")
+    for path in [(*route, "champion"), *((*challengers, i) for i in _indices(tree, challengers))]:
+        yield from _loop(tree, path)
+
+
+def _loop(tree: Tree, path: Path) -> Iterator[Problem]:
+    variant = part(tree, path, VariantSection)
+    for key, own in _own_ports(tree).items():
+        if variant is not None and own is not None and _is_same(variant.url, own):
+            yield tree.problem(
+                (*path, "url"), f"a model server's address, not this sidecar's own `{key}`"
+            )
+
+
+def _stage_list(tree: Tree, route: Path) -> Iterator[Problem]:
+    stages = (*route, "rollout", "stages")
+    reached, seen = -1, set()
+    for index in _indices(tree, stages):
+        path, entry = (*stages, index), tree.get((*stages, index))
+        if not isinstance(entry, dict):
+            continue
+        if len(entry) != 1:
+            yield tree.problem(
+                path, "one stage in each list entry", found=f"{len(entry)} keys in one entry"
+            )
+        for kind in (kind for kind in entry if kind in STAGE_ORDER):
+            rank = STAGE_ORDER.index(kind)
+            if kind in seen:
+                yield tree.problem((*path, kind), "each stage once", found=f"{kind} again")
+            elif rank < reached:
+                yield tree.problem(
+                    (*path, kind),
+                    f"the order {', '.join(STAGE_ORDER)}",
+                    found=f"{kind} after {STAGE_ORDER[reached]}",
+                )
+            reached = max(reached, rank)
+            seen.add(kind)
+
+
+def _rollout(tree: Tree, route: Path) -> Iterator[Problem]:
+    if tree.get((*route, "challengers")) and tree.get((*route, "rollout")) is None:
+        yield tree.problem(
+            (*route, "rollout"),
+            "`rollout: {stages: [...]}`: only a declared rule may move traffic",
+            found="challengers and no `rollout`",
+        )
+    stages, metrics = stages_of(tree, route), _metrics(tree, route)
+    roles = {metric.role for metric in metrics.values() if metric is not None}
+    is_known = None not in metrics.values()  # a metric at fault may be the one that is asked for
+    if "production" in stages:
+        if not stages.keys() & {"shadow", "canary"}:
+            yield tree.problem(
+                stages["production"],
+                "a shadow or canary stage before it, to gather evidence",
+                found="production alone",
+            )
+        if "objective" not in roles and is_known:
+            yield tree.problem(
+                stages["production"],
+                "a metric with `role: objective` under `metrics`; nothing else promotes",
+                found="a production stage without an objective",
+            )
+    elif "canary" in stages and not roles & {"objective", "guardrail"} and is_known:
+        yield tree.problem(
+            stages["canary"],
+            "a metric with `role: guardrail` or `role: objective` under `metrics`",
+            found="a canary stage that nothing guards",
+        )
+
+
+def _ladder(tree: Tree, route: Path) -> Iterator[Problem]:
+    path = stages_of(tree, route).get("canary")
+    canary = part(tree, path, Canary) if path else None
+    if path is None or canary is None:
+        return
+    for step in range(1, len(canary.shares)):
+        if canary.shares[step] <= canary.shares[step - 1]:
+            before = tree.shown((*path, "shares", step - 1))
+            yield tree.problem((*path, "shares", step), f"shares that rise: more than {before}")
+    if canary.for_at_least * len(canary.shares) > canary.at_most:
+        yield tree.problem(
+            (*path, "for_at_least"),
+            f"{len(canary.shares)} steps that fit into at_most ({duration_text(canary.at_most)})",
+        )
+
+
+def _times(tree: Tree, route: Path) -> Iterator[Problem]:
+    stages = stages_of(tree, route)
+    if (path := stages.get("shadow")) and (shadow := part(tree, path, Shadow)):
+        if shadow.for_at_least > shadow.at_most:
+            yield tree.problem(
+                (*path, "for_at_least"), f"no more than at_most ({duration_text(shadow.at_most)})"
+            )
+    labels = part(tree, (*route, "labels"), Labels)
+    if labels is None:
+        return
+    if labels.maturity > labels.window:
+        yield tree.problem(
+            (*route, "labels", "maturity"),
+            f"no more than the window ({duration_text(labels.window)})",
+        )
+        return
+    kinds = {metric.kind for metric in _metrics(tree, route).values() if metric is not None}
+    if (path := stages.get("canary")) and (canary := part(tree, path, Canary)):
+        if "correct" in kinds and canary.at_most <= labels.maturity:
+            yield tree.problem(
+                (*path, "at_most"),
+                f"more than the labels' maturity ({duration_text(labels.maturity)}), "
+                "or no label ever counts",
+                found=duration_text(canary.at_most),
+            )
+
+
+def _metric_keys(tree: Tree, route: Path) -> Iterator[Problem]:
+    for name, metric in _metrics(tree, route).items():
+        path = (*route, "metrics", name)
+        if name in BUILT_IN_CHECKS:
+            yield tree.problem(
+                path, "another name: this is a built-in check", found=name, at_key=True
+            )
+        if metric is None:
+            continue
+        wanted = METRIC_KEYS.get((metric.kind, metric.role))
+        if wanted is None:
+            roles = [role for kind, role in METRIC_KEYS if kind == metric.kind]
+            yield tree.problem(
+                (*path, "role"), f"{' or '.join(roles)} for a metric of kind {metric.kind}"
+            )
+            continue
+        for key in _ALL_METRIC_KEYS:
+            if key in wanted and getattr(metric, key) is None:
+                yield tree.problem(
+                    (*path, key), f"`{key}`, such as {key}: {_EXAMPLES[key]}", found=f"no `{key}`"
+                )
+            elif key not in wanted and getattr(metric, key) is not None:
+                yield tree.problem(
+                    (*path, key),
+                    f"only {', '.join(wanted)} for {metric.kind} as {metric.role}",
+                    found=f"`{key}`",
+                    at_key=True,
+                )
+
+
+def _metric_needs(tree: Tree, route: Path) -> Iterator[Problem]:
+    limits = part(tree, (*route, "limits"), Limits)
+    stages = stages_of(tree, route)
+    for name, metric in _metrics(tree, route).items():
+        if metric is None:
+            continue
+        path = (*route, "metrics", name, "kind")
+        if metric.kind == "correct" and tree.get((*route, "prediction")) is None:
+            yield tree.problem(
+                path,
+                "`prediction` on the route, in the form in which labels are written",
+                found="a metric that reads predictions, and no `prediction`",
+            )
+        if metric.kind == "correct" and tree.get((*route, "labels")) is None:
+            yield tree.problem(
+                path,
+                "`labels: {window: 14d, maturity: 3d}` on the route",
+                found="a metric that needs labels, and no `labels`",
+            )
+        if metric.kind == "agreement" and stages and "shadow" not in stages:
+            yield tree.problem(
+                path,
+                "a shadow stage: only mirrored pairs can agree",
+                found="agreement without a shadow stage",
+            )
+        if metric.kind in ("correct", "agreement") and limits and limits.capture == 0:
+            yield tree.problem(
+                (*route, "limits", "capture"), f"more than 0B: `{name}` reads the answers"
+            )
+
+
+def samples_of(tree: Tree, route: Path) -> tuple[Path, str] | None:
+    """Return the path of the ``samples`` key and the file it names, None without one."""
+    path = stages_of(tree, route).get("functional")
+    functional = part(tree, path, Functional) if path else None
+    if path is None or functional is None or functional.samples is None:
+        return None
+    return (*path, "samples"), functional.samples
+
+
+_ROUTE_CHECKS: tuple[Callable[[Tree, Path], Iterator[Problem]], ...] = (
+    _variants,
+    _stage_list,
+    _rollout,
+    _ladder,
+    _times,
+    _metric_keys,
+    _metric_needs,
+)

@@ -1,0 +1,130 @@
+"""Loads the routing file: read once, check everything, then hand over an intent or every error.
+
+Loading changes nothing: it reads the file and the sample files that it names. A file that is cut
+short never loads (docs/adr, "The end of the routing file").
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from controller.policy import Intent
+from sidecar import yamltree
+from sidecar.problem import ConfigError, Problem
+from sidecar.routecheck import check, samples_of
+from sidecar.routeerror import problems_of
+from sidecar.routeintent import intent_of
+from sidecar.routemodel import RoutingFile
+from sidecar.sample import SampleError, read_samples
+from sidecar.yamltree import Tree, YamlError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the processes need to start; a reload does not change it."""
+
+    listen_host: str
+    listen_port: int
+    admin_host: str
+    admin_port: int
+    state: Path
+    """Absolute."""
+    workers: int
+    log_level: str
+    """debug, info, warning or error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A whole routing file that passed every check."""
+
+    intent: Intent
+    settings: Settings
+    digest: str
+    """SHA-256 of the file's bytes, hex."""
+
+
+def load_routefile(path: Path) -> Loaded:
+    """Read and check ``path``; ConfigError with every problem if there is one.
+
+    Paths in the file are relative to the folder that ``path`` names. That folder is not resolved
+    through symbolic links: a mounted ConfigMap is a link that changes at each update.
+    """
+    return parse_routefile(_read(path), path)
+
+
+def parse_routefile(raw: bytes, path: Path) -> Loaded:
+    """Check the bytes of a routing file as if they were at ``path``; ConfigError if refused."""
+    folder = Path(os.path.abspath(path)).parent
+    try:
+        tree = yamltree.parse(raw)
+    except YamlError as exc:
+        raise ConfigError(str(path), (exc.problem,)) from exc
+    problems = list(tree.problems)
+    file = _validate(tree, problems)
+    problems += check(tree)
+    samples = _samples(tree, folder, problems)
+    if problems or file is None:
+        raise ConfigError(str(path), _in_order(problems))
+    digest = hashlib.sha256(raw).hexdigest()
+    return Loaded(intent_of(file, samples, digest), _settings(file, folder), digest)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(yamltree.MAX_BYTES + 1)
+    except OSError as exc:
+        found = f"an unreadable file ({exc.strerror or exc})"
+        problem = Problem(0, 0, "file", found, "a routing file; config/examples/ has some")
+        raise ConfigError(str(path), (problem,)) from exc
+
+
+def _validate(tree: Tree, problems: list[Problem]) -> RoutingFile | None:
+    if tree.value is None and problems:
+        return None
+    try:
+        return RoutingFile.model_validate(tree.value)
+    except ValidationError as exc:
+        problems += problems_of(exc, tree)
+        return None
+
+
+def _samples(tree: Tree, folder: Path, problems: list[Problem]) -> dict[int, tuple[bytes, ...]]:
+    samples = {}
+    routes = tree.get(("routes",))
+    for index in range(len(routes) if isinstance(routes, list) else 0):
+        named = samples_of(tree, ("routes", index))
+        if named is None:
+            continue
+        path, file = named
+        try:
+            samples[index] = read_samples(folder / file)
+        except SampleError as exc:
+            problems.append(
+                tree.problem(path, "a file with one JSON request body a line", found=str(exc))
+            )
+    return samples
+
+
+def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
+    """Sort by place; of several problems at one place keep the one that was found first."""
+    first: dict[tuple[int, int, str], Problem] = {}
+    for problem in problems:
+        first.setdefault((problem.line, problem.column, problem.path), problem)
+    return tuple(sorted(first.values()))
+
+
+def _settings(file: RoutingFile, folder: Path) -> Settings:
+    return Settings(
+        listen_host=file.listen[0],
+        listen_port=file.listen[1],
+        admin_host=file.admin.listen[0],
+        admin_port=file.admin.listen[1],
+        state=Path(os.path.abspath(folder / file.state)),
+        workers=file.workers,
+        log_level=file.log.level,
+    )

@@ -1,0 +1,333 @@
+"""The routing file as pydantic models: every key, its default and what it is for.
+
+What needs two keys to judge is in sidecar/routecheck.py. config/schema.json is generated from
+these models (`make schema`); the descriptions are its documentation.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic import WithJsonSchema as As
+
+from sidecar.routetype import (
+    Address,
+    AtLeast,
+    Buckets,
+    Connections,
+    Duration,
+    Expression,
+    Failures,
+    FilePath,
+    Flag,
+    HalfBuckets,
+    HeaderName,
+    HeaderValue,
+    HoldbackBuckets,
+    HostName,
+    Kind,
+    Level,
+    Margin,
+    MatchPath,
+    Name,
+    NeverBuilt,
+    PositiveDuration,
+    Protocol,
+    Quantile,
+    ReadyPath,
+    RoleName,
+    Share,
+    Size,
+    Timeout,
+    Url,
+    Watch,
+    Workers,
+    default,
+    not_built,
+)
+
+
+class Section(BaseModel):
+    """A mapping of the file. Unknown keys are errors."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, validate_default=True)
+
+
+class Admin(Section):
+    """The admin port: health, metrics, labels, status, dashboard."""
+
+    listen: Address = default("127.0.0.1:8081", "HOST:PORT of the admin port.")
+
+
+class Log(Section):
+    """What is logged (JSON lines on standard error)."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe line that is still written."
+    )
+
+
+class HeaderMatch(Section):
+    """A header that a request must carry."""
+
+    name: HeaderName = Field(description="The header's name; case does not matter.")
+    value: HeaderValue = Field(description="The header's exact value.")
+
+
+class MatchSection(Section):
+    """Which requests belong to the route; every part that is given must hold."""
+
+    path: MatchPath = Field(
+        description="The exact path, or a prefix when it ends in *: /v1/models/*."
+    )
+    host: HostName | None = Field(
+        default=None, description="The Host header without its port; case does not matter."
+    )
+    header: HeaderMatch | None = Field(
+        default=None, description="A header with its value: {name: x-tenant, value: gold}."
+    )
+
+
+class Timeouts(Section):
+    """How long to wait for a variant."""
+
+    connect: PositiveDuration = default("1s", "Until a connection is open.")
+    response: PositiveDuration = default(
+        "30s", "From the request's last byte sent to the answer's last byte received."
+    )
+
+
+class VariantSection(Section):
+    """One deployed model version, reachable at one address."""
+
+    name: Name = Field(description="The version's name, such as fraud-7; unique in its route.")
+    url: Url = Field(description="Where it answers: http://HOST:PORT, nothing more.")
+    timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait for it.")
+    max_connections: Connections = default(
+        "256", "Open connections to it from one router process; further requests wait."
+    )
+
+
+class Unit(Section):
+    """Who is randomised."""
+
+    header: HeaderName = Field(
+        description="The header that names the unit, such as x-user-id: one unit always gets the "
+        "same variant at the same share."
+    )
+
+
+class MetricSection(Section):
+    """What is compared between champion and challenger."""
+
+    kind: Kind = Field(
+        description="correct: the prediction equals the label. error: status 5xx or no answer. "
+        "latency: seconds to the whole answer. agreement: a mirrored pair has equal answers."
+    )
+    role: RoleName = Field(
+        description="objective: must improve before a promotion. guardrail: must not worsen. "
+        "proxy: may hold or roll back, never promotes."
+    )
+    detect: Share | None = Field(
+        default=None,
+        description="objective (correct, error): the improvement worth finding, absolute.",
+    )
+    margin: Margin | None = Field(
+        default=None,
+        description="guardrail: how much worse is still acceptable. error, correct: absolute; "
+        "latency: relative to the champion's value at the same time.",
+    )
+    at_least: Share | None = Field(
+        default=None, description="agreement: the share of pairs that must agree."
+    )
+    quantile: Quantile | None = Field(
+        default=None, description="latency: the quantile that the margin is about, such as 0.95."
+    )
+
+
+class Labels(Section):
+    """When the truth arrives."""
+
+    window: PositiveDuration = Field(
+        description="A label is accepted until the request is this old; then it is late."
+    )
+    maturity: PositiveDuration = Field(
+        description="A request is judged when it is this old; its label must be there by then."
+    )
+    missing: Literal["ignore", "incorrect"] = Field(
+        default="ignore",
+        description="What a request without a label at maturity counts as. ignore assumes that "
+        "labels go missing alike for both variants.",
+    )
+
+
+class Limits(Section):
+    """What one request may cost."""
+
+    body: Size = default("64MiB", "Larger request bodies are refused with 413.")
+    replay: Size = default(
+        "1MiB",
+        "Request bodies up to this size are kept until the challenger has answered, so that the "
+        "champion can answer instead. Larger ones go to the champion and are not compared.",
+    )
+    capture: Size = default(
+        "64KiB", "How much of an answer is kept to be compared. 0B keeps nothing."
+    )
+    eject_after: Failures = default(
+        "5", "Consecutive failures after which a router stops asking the challenger by itself."
+    )
+
+
+class Functional(Section):
+    """Before any traffic: is the challenger there, and does it answer the sample requests?"""
+
+    samples: FilePath | None = Field(
+        default=None,
+        description="JSON Lines, one request body a line, each to be answered with 200. Relative "
+        "to the routing file.",
+    )
+    ready: ReadyPath | None = Field(
+        default=None,
+        description="GET of this path must answer 200. Without it the protocol's own path is "
+        "asked; protocols that have none ask only for an open port.",
+    )
+    at_most: PositiveDuration = default("10m", "How long it may take to pass.")
+    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
+
+
+class Shadow(Section):
+    """The challenger gets copies of live requests; nobody is served by it."""
+
+    share: Buckets = default("100%", "The share of the units whose requests are mirrored.")
+    at_least: AtLeast = default("0", "Pairs before the stage may be left. 0: no number of its own.")
+    for_at_least: Duration = default("0s", "Time before the stage may be left.")
+    at_most: PositiveDuration = default("7d", "How long the stage may last.")
+    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
+
+
+class Canary(Section):
+    """The challenger serves a share of the units, raised step by step."""
+
+    shares: list[HalfBuckets] = Field(
+        min_length=1, max_length=20, description="The ladder, rising, up to 50%."
+    )
+    at_least: AtLeast = default(
+        "0",
+        "Requests that the challenger must have served at a step before the next one. 0: as many "
+        "as it takes to notice a catastrophe.",
+    )
+    for_at_least: Duration = default("0s", "Time at a step before the next one.")
+    at_most: PositiveDuration = default("14d", "How long the whole stage may last.")
+    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
+
+
+class Production(Section):
+    """The challenger becomes champion; the old one stays warm for a while."""
+
+    watch: Watch = Field(
+        description="How long the old champion stays ready to come back, such as 24h; without it "
+        "there is no way back."
+    )
+    holdback: HoldbackBuckets = Field(
+        description="The share of the units that stays with the old champion meanwhile, such as "
+        "1%; without it nothing is left to compare with."
+    )
+
+
+class Stage(Section):
+    """One stage: a mapping with exactly one key, the stage's name."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    functional: Functional | None = None
+    shadow: Shadow | None = None
+    canary: Canary | None = None
+    production: Production | None = None
+    performance: Annotated[
+        NeverBuilt,
+        not_built("the stages without `performance` (this version has not built it: remove it)"),
+        As({"not": {}, "description": "Not built in this version."}),
+    ] = Field(default=None, validate_default=False)
+    security: Annotated[
+        NeverBuilt,
+        not_built("the stages without `security` (this version has not built it: remove it)"),
+        As({"not": {}, "description": "Not built in this version."}),
+    ] = Field(default=None, validate_default=False)
+
+
+class RolloutSection(Section):
+    """What a challenger must show, stage by stage, before it becomes champion."""
+
+    alpha: Level = default(
+        "5%", "The chance we accept of ever passing a check that should fail, for each check."
+    )
+    stages: list[Stage] = Field(
+        min_length=1,
+        max_length=4,
+        description="Any of functional, shadow, canary, production, in this order. Without "
+        "production nothing is ever promoted.",
+    )
+
+
+class RouteSection(Section):
+    """Requests of one kind, the champion that answers them, and who wants its place."""
+
+    name: Name = Field(description="The route's name in status, metrics and audit records.")
+    match: MatchSection = Field(description="Which requests belong to the route.")
+    protocol: Protocol = Field(
+        default="json",
+        description="What the servers speak. Decides two defaults only: the path that the "
+        "functional stage asks for readiness, and `prediction`. Requests pass unchanged.",
+    )
+    unit: Unit | None = Field(
+        default=None, description="Who is randomised; without it each request is a unit."
+    )
+    prediction: Expression | None = Field(
+        default=None,
+        description="JMESPath to the prediction in the JSON answer, such as predictions[0]. "
+        "Without it (and without a protocol that decides it) whole bodies are compared.",
+    )
+    champion: VariantSection = Field(
+        description="The variant that answers users, and comes back on a rollback: {name, url}."
+    )
+    cold_start: Annotated[
+        NeverBuilt,
+        not_built(
+            "a `champion` (this version has not built cold_start: remove it, name a champion)"
+        ),
+        As({"not": {}, "description": "Not built in this version."}),
+    ] = Field(default=None, validate_default=False)
+    challengers: list[VariantSection] = Field(
+        default=[], max_length=16, description="Tried one after the other, in this order."
+    )
+    metrics: dict[Name, MetricSection] = Field(
+        default={},
+        max_length=32,
+        description="What is compared, by name.",
+        json_schema_extra={"additionalProperties": False},
+    )
+    labels: Labels | None = Field(
+        default=None, description="When the truth arrives; `correct` needs it."
+    )
+    limits: Limits = Field(default=Limits(), description="What one request may cost.")
+    response_header: Flag = default(
+        "false", "Whether clients are told in x-understudy-variant which variant answered."
+    )
+    rollout: RolloutSection | None = Field(
+        default=None, description="How challengers are judged; needed as soon as there is one."
+    )
+
+
+class RoutingFile(Section):
+    """The whole routing file. It is intent: shares in force are state, the file stays as it is."""
+
+    listen: Address = default("127.0.0.1:8080", "HOST:PORT for the clients' requests.")
+    admin: Admin = Field(default=Admin(), description="The admin port.")
+    state: FilePath = Field(
+        default="./understudy-state",
+        description="The folder of the embedded store, relative to the routing file.",
+    )
+    workers: Workers = default("1", "Router processes.")
+    log: Log = Field(default=Log(), description="What is logged.")
+    routes: list[RouteSection] = Field(
+        min_length=1, max_length=128, description="The routes; at least one."
+    )

@@ -1,0 +1,255 @@
+"""The types of the routing file's values. Each parses the text that was written.
+
+sidecar/yamltree.py hands every scalar over as text, so the type that a key has decides what the
+text means: ``no`` is a name where a name belongs and an error where a truth value does.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeVar
+
+import jmespath
+from jmespath.exceptions import JMESPathError
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import WithJsonSchema as As
+from pydantic_core import PydanticCustomError
+
+from sidecar import quantity
+
+T = TypeVar("T")
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+TOKEN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"  # RFC 9110, 5.6.2
+URL = r"^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
+ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
+MATCH_PATH = r"^/[!-)+->@-~]*\*?$"  # printable ASCII; * only at the end, no ? and no space
+
+
+def _parsed(parse: Callable[[str], Any], expected: str) -> BeforeValidator:
+    def validate(value: object) -> Any:
+        if not isinstance(value, str):
+            raise PydanticCustomError("expected", "{expected}", {"expected": expected})
+        try:
+            return parse(value)
+        except ValueError as exc:
+            raise PydanticCustomError("expected", "{expected}", {"expected": str(exc)}) from exc
+
+    return BeforeValidator(validate)
+
+
+def _bounded(
+    parse: Callable[[str], T], within: Callable[[T], bool], expected: str
+) -> BeforeValidator:
+    def checked(text: str) -> T:
+        number = parse(text)
+        if not within(number):
+            raise ValueError(expected)
+        return number
+
+    return _parsed(checked, expected)
+
+
+def _pattern(pattern: str, expected: str) -> BeforeValidator:
+    def match(text: str) -> str:
+        if re.fullmatch(pattern, text, re.ASCII) is None or text.endswith("\n"):
+            raise ValueError(expected)
+        return text
+
+    return _parsed(match, expected)
+
+
+def _address(text: str) -> tuple[str, int]:
+    """Split HOST:PORT; brackets of an IPv6 address are taken off."""
+    host, _, port = text.rpartition(":")
+    if re.fullmatch(ADDRESS, text, re.ASCII) is None or not 1 <= int(port) <= 65535:
+        raise ValueError("HOST:PORT, such as 127.0.0.1:8080 (port 1 to 65535)")
+    return host.strip("[]"), int(port)
+
+
+def _url(text: str) -> tuple[str, int]:
+    """Return host and port of http://HOST:PORT; ValueError names the part that is not allowed."""
+    if text.startswith("https://"):
+        raise ValueError("http:// (TLS to variants is not built in this version)")
+    if not text.startswith("http://"):
+        raise ValueError("http://HOST:PORT")
+    rest = text.removeprefix("http://")
+    if "@" in rest:
+        raise ValueError("http://HOST:PORT without credentials")
+    if any(mark in rest for mark in "/?#"):
+        raise ValueError("http://HOST:PORT without a path (requests keep the client's path)")
+    if re.fullmatch(r"(\[.*\]|[^:]*)", rest):
+        raise ValueError("http://HOST:PORT with its port, such as http://127.0.0.1:9001")
+    try:
+        return _address(rest)
+    except ValueError as exc:
+        raise ValueError("http://HOST:PORT with a host name or address and a port") from exc
+
+
+def _number(text: str) -> float:
+    if re.fullmatch(r"[0-9]{0,9}(\.[0-9]{1,12})?", text, re.ASCII) is None or not text:
+        raise ValueError("a plain number")
+    return float(text)
+
+
+def _count(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) is None:
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _is_true(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError("true or false")
+    return text == "true"
+
+
+def _expression(text: str) -> str:
+    if len(text) > 256:
+        raise ValueError("a JMESPath expression of at most 256 characters")
+    try:
+        jmespath.compile(text)
+    except (JMESPathError, RecursionError) as exc:
+        why = str(exc).splitlines()[0].rstrip(": ") if str(exc) else type(exc).__name__
+        raise ValueError(f"a JMESPath expression, such as predictions[0] ({why})") from exc
+    return text
+
+
+def not_built(what: str) -> BeforeValidator:
+    def refuse(_: object) -> Any:
+        raise PydanticCustomError("not_built", "{expected}", {"expected": what})
+
+    return BeforeValidator(refuse)
+
+
+def default(text: str, description: str) -> Any:
+    """Return a field whose default value is written as in the file, and parsed as there."""
+    return Field(default=text, validate_default=True, description=description)
+
+
+def _text(pattern: str) -> As:
+    return As({"type": "string", "pattern": pattern})
+
+
+_SHARE = _text(quantity.SHARE)
+_DURATION = _text(quantity.DURATION)
+
+Name = Annotated[
+    str, _pattern(NAME, "a name of letters, digits, '.', '_' and '-' (63 at most)"), _text(NAME)
+]
+HeaderName = Annotated[
+    str, _pattern(TOKEN, "the name of an HTTP header, such as x-user-id"), _text(TOKEN)
+]
+HeaderValue = Annotated[
+    str,
+    _pattern(r"^[!-~]([ -~]{0,510}[!-~])?$", "a header's exact value in printable ASCII"),
+    StringConstraints(min_length=1),
+]
+HostName = Annotated[
+    str,
+    _pattern(
+        r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?)$",
+        "a host name without its port, such as models.example.org",
+    ),
+]
+MatchPath = Annotated[
+    str,
+    _pattern(MATCH_PATH, "a path such as /v1/models/fraud:predict, or a prefix such as /v1/*"),
+    _text(MATCH_PATH),
+]
+ReadyPath = Annotated[
+    str,
+    _pattern(r"^/[!-)+->@-~]*$", "a path such as /ready"),
+    _text(r"^/[!-)+->@-~]*$"),
+]
+FilePath = Annotated[str, _pattern(r"^[^\x00-\x1f]+$", "the path of a file")]
+Address = Annotated[
+    tuple[str, int],
+    _parsed(_address, "HOST:PORT, such as 127.0.0.1:8080 (port 1 to 65535)"),
+    _text(ADDRESS),
+]
+Url = Annotated[tuple[str, int], _parsed(_url, "http://HOST:PORT"), _text(URL)]
+Expression = Annotated[
+    str, _parsed(_expression, "a JMESPath expression"), As({"type": "string", "maxLength": 256})
+]
+Duration = Annotated[float, _parsed(quantity.parse_duration_s, "a duration"), _DURATION]
+PositiveDuration = Annotated[
+    float,
+    _bounded(quantity.parse_duration_s, lambda s: s > 0.0, "a duration above zero"),
+    _DURATION,
+]
+Size = Annotated[
+    int, _parsed(quantity.parse_size_bytes, quantity.EXPECTED_SIZE), _text(quantity.SIZE)
+]
+Buckets = Annotated[
+    int,
+    _bounded(quantity.parse_share_buckets, lambda b: b > 0, "a share above 0% and at most 100%"),
+    _SHARE,
+]
+HalfBuckets = Annotated[
+    int,
+    _bounded(
+        quantity.parse_share_buckets,
+        lambda b: 0 < b <= 5000,
+        "a share above 0% and at most 50% (the champion keeps the other half to be compared with)",
+    ),
+    _SHARE,
+]
+HoldbackBuckets = Annotated[
+    int,
+    _bounded(
+        quantity.parse_share_buckets,
+        lambda b: 0 < b <= 5000,
+        "a share above 0% and at most 50%, so that the old champion stays warm",
+    ),
+    _SHARE,
+]
+Watch = Annotated[
+    float,
+    _bounded(
+        quantity.parse_duration_s,
+        lambda s: s > 0.0,
+        "a duration above zero; without a watch there is no way back",
+    ),
+    _DURATION,
+]
+Level = Annotated[
+    float,
+    _bounded(quantity.parse_share, lambda a: 0.0 < a <= 0.5, "a share above 0% and at most 50%"),
+    _SHARE,
+]
+Share = Annotated[
+    float,
+    _bounded(quantity.parse_share, lambda a: 0.0 < a <= 1.0, "a share above 0% and at most 100%"),
+    _SHARE,
+]
+Margin = Annotated[
+    float,
+    _bounded(quantity.parse_share, lambda a: 0.0 < a <= 10.0, "a share above 0%, at most 1000%"),
+    _SHARE,
+]
+Quantile = Annotated[
+    float,
+    _bounded(_number, lambda q: 0.5 <= q <= 0.999, "a number from 0.5 to 0.999, such as 0.95"),
+    As({"type": "number", "minimum": 0.5, "maximum": 0.999}),
+]
+Flag = Annotated[bool, _parsed(_is_true, "true or false"), As({"type": "boolean"})]
+
+
+def _whole(low: int, high: int) -> Any:
+    expected = f"a whole number from {low} to {high}"
+    return (
+        _bounded(_count, lambda n: low <= n <= high, expected),
+        As({"type": "integer", "minimum": low, "maximum": high}),
+    )
+
+
+Workers = Annotated[int, *_whole(1, 64)]
+Connections = Annotated[int, *_whole(1, 65_535)]
+Failures = Annotated[int, *_whole(1, 1000)]
+AtLeast = Annotated[int, *_whole(0, 100_000_000)]
+
+Protocol = Literal["kserve-v1", "open-inference-v2", "tf-serving", "mlflow", "openai", "json"]
+Kind = Literal["correct", "error", "latency", "agreement"]
+RoleName = Literal["objective", "guardrail", "proxy"]
+Timeout = Literal["hold", "rollback"]
+NeverBuilt = Any

@@ -1,0 +1,164 @@
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from controller.gates import functional
+from controller.gates.functional import FunctionalTask
+from router.table import Match, Variant
+
+SAMPLE = b'{"x": [1, 2]}'
+
+
+class Model:
+    """A model server whose answers a test chooses."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.body = b'{"prediction": [0]}'
+        self.delay_s = 0.0
+        self.ready_status = 200
+        self.requests: list[web.Request] = []
+        self.bodies: list[bytes] = []
+        self.port = 0
+
+    async def predict(self, request: web.Request) -> web.Response:
+        self.requests.append(request)
+        self.bodies.append(await request.read())
+        await asyncio.sleep(self.delay_s)
+        return web.Response(status=self.status, body=self.body, headers={"location": "/elsewhere"})
+
+    async def ready(self, request: web.Request) -> web.Response:
+        return web.Response(status=self.ready_status)
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[Model]:
+    server = Model()
+    application = web.Application()
+    application.router.add_get("/ready", server.ready)
+    application.router.add_post("/{path:.*}", server.predict)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.port = runner.addresses[0][1]
+    yield server
+    await runner.cleanup()
+
+
+def task(port: int, **parts: object) -> FunctionalTask:
+    whole = {
+        "route": "digits",
+        "challenger": Variant(name="digits-2", host="127.0.0.1", port=port, response_timeout_s=0.3),
+        "match": Match(path="/v1/models/digits:predict"),
+        "samples": (SAMPLE, SAMPLE),
+        "ready_path": "/ready",
+        "prediction": "prediction[0]",
+    }
+    return FunctionalTask(**(whole | parts))
+
+
+async def test_a_challenger_that_answers_everything_passes(model):
+    report = await functional.run(task(model.port))
+    assert report.passed
+    assert report.challenger == "digits-2"
+    assert [check.name for check in report.checks] == ["ready", "sample 1", "sample 2"]
+    assert "2 sample requests" in report.because
+
+
+async def test_samples_are_posted_as_json_to_the_routes_own_path(model):
+    await functional.run(task(model.port))
+    assert model.bodies == [SAMPLE, SAMPLE]
+    request = model.requests[0]
+    assert request.path == "/v1/models/digits:predict"
+    assert request.content_type == "application/json"
+    assert request.headers["x-understudy-mirror"] == "1"
+
+
+async def test_host_and_header_of_the_match_are_sent(model):
+    match = Match(path="/p/*", host="models.example", header=("x-tenant", "a"))
+    await functional.run(task(model.port, match=match))
+    request = model.requests[0]
+    assert request.headers["host"] == "models.example"
+    assert request.headers["x-tenant"] == "a"
+    assert request.path == "/p/"
+
+
+@pytest.mark.parametrize("prediction", [0, False, "", []])
+async def test_a_prediction_that_is_false_is_still_a_prediction(model, prediction):
+    model.body = json.dumps({"prediction": [prediction]}).encode()
+    assert (await functional.run(task(model.port))).passed
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "because"),
+    [
+        (500, b"{}", "status 500"),
+        (404, b"{}", "status 404"),
+        (204, b"", "status 204"),
+        (302, b"{}", "status 302"),
+        (200, b"<html>", "not JSON"),
+        (200, b"", "not JSON"),
+        (200, b'{"prediction": []}', "no prediction at 'prediction[0]'"),
+        (200, b'{"other": 1}', "no prediction"),
+    ],
+)
+async def test_a_wrong_answer_fails_and_says_which(model, status, body, because):
+    model.status, model.body = status, body
+    report = await functional.run(task(model.port))
+    assert not report.passed
+    assert report.because.startswith("sample 1: ") and because in report.because
+
+
+async def test_a_path_into_the_answer_that_does_not_fit_fails(model):
+    report = await functional.run(task(model.port, prediction="abs(prediction)"))
+    assert not report.passed and "no prediction" in report.because
+
+
+async def test_without_a_declared_prediction_any_json_will_do(model):
+    model.body = b"[]"
+    assert (await functional.run(task(model.port, prediction=None))).passed
+
+
+async def test_an_answer_after_the_response_timeout_fails(model):
+    model.delay_s = 0.5
+    report = await functional.run(task(model.port))
+    assert report.because == "sample 1: no answer in time"
+
+
+async def test_an_endless_answer_fails(model, monkeypatch):
+    monkeypatch.setattr(functional, "ANSWER_LIMIT_BYTES", 10)
+    report = await functional.run(task(model.port))
+    assert "larger than 10 bytes" in report.because
+
+
+async def test_a_challenger_that_is_not_ready_is_asked_nothing_more(model):
+    model.ready_status = 503
+    report = await functional.run(task(model.port))
+    assert report.because == "ready: status 503, expected 200"
+    assert model.bodies == []
+
+
+async def test_without_a_ready_path_an_open_port_is_ready(model):
+    assert (await functional.run(task(model.port, ready_path=None, samples=()))).passed
+
+
+@pytest.mark.parametrize("ready_path", [None, "/ready"])
+async def test_a_closed_port_fails(ready_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    report = await functional.run(task(port, ready_path=ready_path))
+    assert not report.passed and report.because.startswith("ready: no answer")
+
+
+async def test_a_port_that_never_answers_fails_in_time():
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(5)
+        report = await functional.run(task(silent.getsockname()[1]))
+    assert report.because == "ready: no answer in time"

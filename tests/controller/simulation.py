@@ -1,0 +1,162 @@
+"""A whole sidecar without sockets: routers, models and label senders played by one object."""
+
+import json
+import random
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from controller.controller import Controller
+from controller.gates.functional import FunctionalReport
+from controller.policy import Intent
+from controller.store import open_database
+from evaluator.join import Label
+from router.choose import choose
+from router.observation import Batch, Exposure, MirroredPair, Observation, Outcome
+from router.table import Route, RoutingTable
+from tests.controller.builders import SettableClock, intent
+
+TICK_S = 0.5
+
+
+@dataclass(frozen=True)
+class Model:
+    """How good a model server is."""
+
+    accuracy: float = 0.8
+    error_rate: float = 0.0
+    latency_s: float = 0.01
+
+
+@dataclass
+class Simulation:
+    """Owns a controller, its clock and its database; made again to play a restart."""
+
+    path: Path
+    models: dict[str, Model] = field(
+        default_factory=lambda: {"digits-1": Model(0.7), "digits-2": Model(0.95)}
+    )
+    intent: Intent = field(default_factory=intent)
+    clock: SettableClock = field(default_factory=SettableClock)
+    seed: int = 1
+    functional_ok: bool = True
+    sends_labels: bool = True
+    published: RoutingTable | None = None
+    tables: list[RoutingTable] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.dice = random.Random(self.seed)
+        self.n_requests = 0
+        self.sequence = 0
+        self.source = "w0"
+        self.waiting: list[tuple[float, Label]] = []
+        self.start()
+
+    def start(self) -> None:
+        """Begin, or begin again, as a fresh process would."""
+        self.connection: sqlite3.Connection = open_database(self.path)
+        self.controller = Controller(
+            self.connection, self.clock, self.publish, published=self.published
+        )
+        self.controller.adopt(self.intent, "file")
+
+    def stop(self) -> None:
+        self.connection.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def publish(self, table: RoutingTable) -> None:
+        self.published = table
+        self.tables.append(table)
+
+    @property
+    def route(self) -> Route:
+        assert self.published is not None
+        return self.published.routes[0]
+
+    def status(self, route: int = 0) -> dict:
+        return self.controller.status()["routes"][route]
+
+    @property
+    def phase(self) -> str | None:
+        return self.status()["phase"]
+
+    def audit(self) -> list[dict]:
+        return self.controller.audit(0, 1000)
+
+    def actions(self) -> list[str]:
+        return [record["action"] for record in self.audit()]
+
+    def run_gates(self) -> None:
+        for task in self.controller.pending_functional():
+            report = FunctionalReport(task.challenger.name, self.functional_ok, "asked")
+            self.controller.functional(task.route, report)
+
+    def tick(self, n: int = 20) -> None:
+        """Let TICK_S pass with ``n`` requests."""
+        self.clock.advance(TICK_S)
+        if n:
+            self.controller.ingest([self.batch(n)])
+        self.send_labels()
+        self.controller.step()
+        self.run_gates()
+
+    def run(self, *phases: str, n: int = 20, at_most: int = 2000) -> str:
+        """Go on until the rollout is in one of ``phases``; fail if that takes too long."""
+        for _ in range(at_most):
+            found = self.phase
+            if found in phases:
+                return str(found)
+            self.tick(n)
+        raise AssertionError(f"still {self.status()} after {at_most} ticks")
+
+    def batch(self, n: int) -> Batch:
+        self.sequence += 1
+        return Batch(self.source, self.sequence, tuple(self.request() for _ in range(n)))
+
+    def request(self) -> Observation:
+        """Serve one request as a router with the published table would."""
+        self.n_requests += 1
+        route, unit = self.route, self.dice.getrandbits(64)
+        request_id = f"r{self.n_requests}"
+        decision = choose(route, unit.to_bytes(8, "big"))
+        truth = self.dice.randrange(10)
+        if self.sends_labels:
+            label = Label(request_id=request_id, label=json.dumps(truth))
+            self.waiting.append((self.clock.wall_s + 0.2, label))
+        common = {
+            "route": route.name,
+            "experiment": route.experiment,
+            "request_id": request_id,
+            "unit": unit,
+            "table_version": self.published.version if self.published else 0,
+            "at_ns": self.clock.wall_ns(),
+        }
+        outcome = self.answer(decision.serve, truth)
+        if decision.mirror is not None:
+            copy = self.answer(decision.mirror, truth)
+            return MirroredPair(**common, champion=outcome, challenger=copy)
+        return Exposure(
+            **common,
+            is_challenger=decision.is_challenger,
+            propensity=decision.propensity,
+            outcome=outcome,
+        )
+
+    def answer(self, name: str, truth: int) -> Outcome:
+        model = self.models[name]
+        if self.dice.random() < model.error_rate:
+            return Outcome(name, 500, model.latency_s, "status")
+        is_right = self.dice.random() < model.accuracy
+        digit = truth if is_right else (truth + 1) % 10
+        body = json.dumps({"prediction": digit}).encode()
+        return Outcome(name, 200, model.latency_s, "", body, len(body))
+
+    def send_labels(self) -> None:
+        due: Sequence[Label] = [label for at, label in self.waiting if at <= self.clock.wall_s]
+        self.waiting = [(at, label) for at, label in self.waiting if at > self.clock.wall_s]
+        if due:
+            self.controller.label(due)

@@ -1,0 +1,247 @@
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller import store
+from controller.rollout import Phase, Rollout
+from controller.store import Finished, RouteState, StoreError, open_database, transaction
+from router.table import RoutingTable
+from tests.controller.builders import intent, route_intent
+
+STATE = RouteState(
+    name="digits",
+    declared_champion="digits-1",
+    champion="digits-2",
+    previous_champion="digits-1",
+    rollout=Rollout(
+        challenger="digits-2", champion="digits-1", experiment="x", phase=Phase.PROMOTED
+    ),
+    policy=route_intent(),
+    salt=b"\x00\xff" * 16,
+    tried=("digits-2",),
+    history=(Finished("digits-2", "promoted", 7.0, "it kept what it promised"),),
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "understudy.db"
+
+
+@pytest.fixture
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
+    opened = open_database(path)
+    yield opened
+    opened.close()
+
+
+def filled(path: Path) -> None:
+    """Leave a state of some hundred pages at ``path``, wholly in the main file."""
+    opened = open_database(path)
+    with transaction(opened):
+        store.save_route(opened, STATE)
+        store.save_intent(opened, intent())
+        store.save_table(opened, RoutingTable(version=17))
+        for n in range(2000):
+            store.note_sequence(opened, f"source-{n:05d}" * 10, n, at_ns=n)
+    opened.close()
+
+
+def test_a_commit_is_synchronous_and_logged(connection):
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert connection.execute("PRAGMA busy_timeout").fetchone() == (store.BUSY_TIMEOUT_MS,)
+
+
+def test_a_new_state_is_empty_and_undamaged(connection):
+    assert store.load_routes(connection) == {}
+    assert store.load_table(connection) is None
+    assert store.load_intent(connection) is None
+    assert store.damage(connection) == ""
+
+
+def test_everything_written_is_read_back_equal(connection):
+    routing = RoutingTable(version=17)
+    with transaction(connection):
+        store.save_route(connection, STATE)
+        store.save_table(connection, routing)
+        store.save_intent(connection, intent())
+        store.save_snapshot(connection, "digits", b"\x00raw")
+        store.note_sequence(connection, "w0", 12, at_ns=5)
+    assert store.load_routes(connection) == {"digits": STATE}
+    assert store.load_table(connection) == routing
+    assert store.load_intent(connection) == intent()
+    assert store.load_snapshot(connection, "digits") == b"\x00raw"
+    assert store.last_sequence(connection, "w0") == 12
+
+
+def test_unknown_things_read_as_nothing(connection):
+    assert store.last_sequence(connection, "never seen") == 0
+    assert store.load_snapshot(connection, "never seen") is None
+
+
+def test_a_deleted_route_takes_its_evidence_with_it(connection):
+    with transaction(connection):
+        store.save_route(connection, STATE)
+        store.save_snapshot(connection, "digits", b"raw")
+        store.delete_route(connection, "digits")
+    assert store.load_routes(connection) == {}
+    assert store.load_snapshot(connection, "digits") is None
+
+
+def test_old_sources_are_forgotten(connection):
+    store.note_sequence(connection, "old", 3, at_ns=10)
+    store.note_sequence(connection, "new", 4, at_ns=20)
+    store.forget_sources(connection, before_ns=15)
+    assert store.last_sequence(connection, "old") == 0
+    assert store.last_sequence(connection, "new") == 4
+
+
+def test_a_transaction_is_all_or_nothing(connection):
+    with pytest.raises(KeyError), transaction(connection):
+        store.put(connection, "a", b"1")
+        raise KeyError("later")
+    assert store.get(connection, "a") is None
+    assert not connection.in_transaction
+
+
+def test_state_survives_closing_and_opening(path):
+    filled(path)
+    opened = open_database(path)
+    assert store.load_routes(opened) == {"digits": STATE}
+    assert store.damage(opened) == ""
+    opened.close()
+
+
+def test_opening_a_sound_state_writes_nothing(path):
+    filled(path)
+    before = path.read_bytes()
+    open_database(path).close()
+    assert path.read_bytes() == before
+
+
+def overwrite(path: Path, at: int, raw: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(raw)
+
+
+@pytest.mark.parametrize("at", [0, 4096 * 3, 4096 * 20], ids=["header", "page 4", "page 21"])
+def test_a_damaged_file_is_moved_aside_and_remembered(path, at):
+    filled(path)
+    overwrite(path, at, os.urandom(2048))
+    damaged = path.read_bytes()
+    opened = open_database(path)
+    assert store.load_routes(opened) == {}
+    assert "understudy.db.damaged-1" in store.damage(opened)
+    opened.close()
+    assert path.with_name("understudy.db.damaged-1").read_bytes() == damaged
+    again = open_database(path)
+    assert "damaged" in store.damage(again)
+    again.close()
+
+
+def test_a_second_damage_does_not_overwrite_the_first(path):
+    for _ in range(2):
+        filled(path)
+        overwrite(path, 0, b"\xff" * 100)
+        open_database(path).close()
+    names = {file.name for file in path.parent.iterdir()}
+    assert {"understudy.db.damaged-1", "understudy.db.damaged-2"} <= names
+
+
+def test_a_value_that_cannot_be_read_is_damage_too(path):
+    opened = open_database(path)
+    store.put(opened, "table", b"\xc1 not a table")
+    opened.close()
+    opened = open_database(path)
+    assert "damaged" in store.damage(opened)
+    opened.close()
+
+
+def test_a_truncated_log_loses_its_tail_only(path):
+    """A cut WAL is what a power loss leaves: the state before it, no damage."""
+    opened = open_database(path)
+    with transaction(opened):
+        store.put(opened, "a", b"1")
+    copy = path.with_name("copy.db")
+    copy.write_bytes(path.read_bytes())
+    wal = path.with_name(path.name + "-wal").read_bytes()
+    copy.with_name("copy.db-wal").write_bytes(wal[: len(wal) // 2])
+    opened.close()
+    again = open_database(copy)
+    assert store.damage(again) == ""
+    again.close()
+
+
+def test_a_newer_state_is_refused_and_left_alone(path):
+    opened = open_database(path)
+    opened.execute(f"PRAGMA user_version = {store.SCHEMA_VERSION + 1}")
+    opened.close()
+    with pytest.raises(StoreError, match="newer version"):
+        open_database(path)
+    assert not path.with_name("understudy.db.damaged-1").exists()
+
+
+def test_a_path_that_cannot_be_a_file_is_an_error_and_not_damage(tmp_path):
+    with pytest.raises(StoreError, match="cannot be"):
+        open_database(tmp_path)
+
+
+def test_a_busy_store_is_an_error_that_says_so(path, connection):
+    connection.execute("PRAGMA busy_timeout = 10")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="locked"), transaction(connection):
+        store.put(connection, "a", b"1")
+    other.execute("ROLLBACK")
+    other.close()
+    with transaction(connection):
+        store.put(connection, "a", b"1")
+    assert store.get(connection, "a") == b"1"
+
+
+def test_a_full_disk_is_an_error_and_the_store_recovers_by_itself(connection):
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="full"), transaction(connection):
+        store.put(connection, "a", b"1" * 100_000)
+    assert not connection.in_transaction
+    connection.execute("PRAGMA max_page_count = 100000")
+    with transaction(connection):
+        store.put(connection, "a", b"1" * 100_000)
+
+
+_KILLED = """
+import os, sys
+from pathlib import Path
+from controller import store
+opened = store.open_database(Path(sys.argv[1]))
+for n in range(1, 4):
+    with store.transaction(opened):
+        store.note_sequence(opened, "w0", n, at_ns=n)
+opened.execute("BEGIN IMMEDIATE")
+store.note_sequence(opened, "w0", 4, at_ns=4)
+os._exit(9)
+"""
+
+
+def test_a_killed_writer_leaves_what_it_committed(path):
+    ended = subprocess.run([sys.executable, "-c", _KILLED, str(path)], check=False)
+    assert ended.returncode == 9
+    opened = open_database(path)
+    assert store.last_sequence(opened, "w0") == 3
+    opened.close()
+
+
+def test_opening_leaks_no_file_descriptor_when_it_fails(tmp_path):
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(5):
+        with pytest.raises(StoreError):
+            open_database(tmp_path)
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,88 @@
+"""Observations for the evaluator's tests, each with the values that a test does not care about."""
+
+import json
+from typing import Any
+
+from evaluator.evidence import Role
+from evaluator.metric import ExperimentPlan, MetricSpec
+from router.observation import Exposure, MirroredPair, Outcome
+
+ACCURACY = MetricSpec("accuracy", "correct", Role.OBJECTIVE, detect=0.05)
+ERRORS = MetricSpec("errors", "error", Role.GUARDRAIL, margin=0.005)
+LATENCY = MetricSpec("latency", "latency", Role.GUARDRAIL, margin=0.25, quantile=0.95)
+AGREES = MetricSpec("agrees", "agreement", Role.PROXY, at_least=0.8)
+ALL = (ACCURACY, ERRORS, LATENCY, AGREES)
+
+
+def plan(*metrics: MetricSpec, **fields: Any) -> ExperimentPlan:
+    """Return a plan of the given metrics, all four kinds by default."""
+    return ExperimentPlan(
+        **{
+            "experiment": "x1",
+            "route": "digits",
+            "champion": "digits-1",
+            "challenger": "digits-2",
+            "metrics": metrics or ALL,
+            "prediction": "prediction",
+        }
+        | fields
+    )
+
+
+def answer(prediction: object = 7, *, latency_s: float = 0.02, status: int = 200) -> Outcome:
+    """Return an answer with a prediction in it."""
+    body = json.dumps({"prediction": prediction}).encode()
+    return Outcome("v", status, latency_s, "", body, len(body))
+
+
+def failure(fault: str = "connect") -> Outcome:
+    """Return the outcome of a variant that gave no answer."""
+    return Outcome("v", 0, 0.001, fault)
+
+
+def exposure(
+    number: int,
+    *,
+    is_challenger: bool = False,
+    outcome: Outcome | None = None,
+    propensity: float = 0.5,
+    **fields: Any,
+) -> Exposure:
+    """Return an exposure; ``number`` makes its id, unit and time."""
+    return Exposure(
+        **{
+            "route": "digits",
+            "experiment": "x1",
+            "request_id": f"q{number}",
+            "unit": (number * 0x9E3779B97F4A7C15) & (2**63 - 1),
+            "is_challenger": is_challenger,
+            "propensity": propensity,
+            "table_version": 1,
+            "at_ns": 1_000_000_000 + number,
+            "outcome": answer() if outcome is None else outcome,
+        }
+        | fields
+    )
+
+
+def pair(
+    number: int,
+    *,
+    champion: Outcome | None = None,
+    challenger: Outcome | None = None,
+    **fields: Any,
+) -> MirroredPair:
+    """Return a mirrored pair; both answer 7 unless told otherwise."""
+    return MirroredPair(
+        **{
+            "route": "digits",
+            "experiment": "x1",
+            "request_id": f"q{number}",
+            "unit": (number * 0x9E3779B97F4A7C15) & (2**63 - 1),
+            "table_version": 1,
+            "at_ns": 1_000_000_000 + number,
+            "champion": answer() if champion is None else champion,
+            "challenger": answer() if challenger is None else challenger,
+        }
+        | fields
+    )

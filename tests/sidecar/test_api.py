@@ -1,0 +1,323 @@
+"""The admin port: what it answers, what it refuses, and that it always says why."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import ClientResponse
+
+from controller.controller import Act
+from router.table import RoutingTable
+from sidecar import api
+from sidecar.labels import Fault, Parsed
+from tests.sidecar.admin_bench import TOKEN, AdminBench
+from tests.sidecar.double import HOSTILE
+
+LABEL = '{"request_id": "a", "label": 1}'
+PERSON = '{"who": "ada", "reason": "looks wrong"}'
+BEARER = f"Bearer {TOKEN}"
+READS = (
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/v1/status",
+    "/v1/routes/digits",
+    "/v1/decisions",
+    "/v1/audit",
+    "/v1/audit/verify",
+)
+WRITES = ("/v1/labels", "/-/reload", *(f"/v1/routes/digits/{act}" for act in api.ACTS))
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[AdminBench]:
+    one = AdminBench(tmp_path)
+    await one.start()
+    yield one
+    await one.close()
+
+
+async def refused(response: ClientResponse, status: int) -> str:
+    """Return the error of a refusal, which always comes with a remedy."""
+    assert response.status == status, await response.text()
+    content = await response.json()
+    assert set(content) == {"error", "remedy"} and content["error"] and content["remedy"]
+    return str(content["error"])
+
+
+async def test_alive_without_anything_else(bench: AdminBench) -> None:
+    bench.double.hang.clear()
+    response = await bench.get("/livez")
+    assert response.status == 200 and await response.json() == {"alive": True}
+
+
+async def test_not_ready_names_what_is_missing(bench: AdminBench) -> None:
+    response = await bench.get("/readyz")
+    assert response.status == 503
+    assert await response.json() == {
+        "ready": False,
+        "configuration": False,
+        "router": False,
+        "champions": {"*": "not asked yet"},
+    }
+    bench.hub.publish(RoutingTable(version=1))
+    await bench.probe.round()
+    content = await (await bench.get("/readyz")).json()
+    assert content["configuration"] and content["champions"] == {} and not content["ready"]
+
+
+async def test_status_joins_what_controller_and_process_know(bench: AdminBench) -> None:
+    await bench.reloader.reload("start")
+    content = await (await bench.get("/v1/status")).json()
+    assert content["table_version"] == 17 and content["routes"][0]["name"] == "digits"
+    assert content["config_error"] is None and content["routers"] == []
+    bench.file.write_text("nonsense")
+    await bench.reloader.reload("SIGHUP")
+    content = await (await bench.get("/v1/status")).json()
+    assert str(bench.file) in content["config_error"]
+
+
+async def test_route_is_one_of_the_status_and_an_unknown_one_names_those_there_are(
+    bench: AdminBench,
+) -> None:
+    response = await bench.get("/v1/routes/digits")
+    assert (await response.json())["champion"] == "digits-1"
+    response = await bench.get("/v1/routes/fraud")
+    await refused(response, 404)
+    assert "digits" in (await response.json())["remedy"]
+
+
+async def test_hung_engine_leaves_an_older_status_and_metrics(
+    bench: AdminBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.desk.STATUS_S", 0.05)
+    monkeypatch.setattr("sidecar.desk.ANSWER_S", 0.05)
+    await bench.get("/v1/status")
+    bench.double.hang.clear()
+    content = await (await bench.get("/v1/status")).json()
+    assert content["routes"][0]["name"] == "digits" and content["stale_s"] >= 0
+    assert (await bench.get("/metrics")).status == 200
+    assert "no answer" in await refused(await bench.get("/v1/decisions"), 503)
+
+
+async def test_hung_engine_is_asked_for_one_status_however_many_want_it(
+    bench: AdminBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sidecar.desk.STATUS_S", 0.05)
+    bench.double.hang.clear()
+    await asyncio.gather(*(bench.get("/v1/status") for _ in range(20)))
+    bench.double.hang.set()
+    await bench.engine.call(lambda _: None)
+    assert bench.double.calls.count("status") == 1
+
+
+async def test_metrics_are_prometheus_text(bench: AdminBench) -> None:
+    response = await bench.get("/metrics")
+    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "understudy_routing_table_version 17.0" in await response.text()
+
+
+async def test_records_are_paged(bench: AdminBench) -> None:
+    bench.double.records = [{"sequence": k, "route": "r", "action": "a"} for k in range(1, 6)]
+    content = await (await bench.get("/v1/audit?after=2&limit=2")).json()
+    assert [record["sequence"] for record in content["records"]] == [3, 4]
+    assert len(content["head"]) == 64
+    content = await (await bench.get("/v1/decisions?route=digits&limit=7")).json()
+    assert content["decisions"][0]["route"] == "digits"
+    assert content["decisions"][0]["limit"] == 7
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=x", "limit=1001", "after=-1", "after=%B2"])
+async def test_bad_page_is_refused(bench: AdminBench, query: str) -> None:
+    await refused(await bench.get(f"/v1/audit?{query}"), 400)
+
+
+async def test_empty_audit_verifies(bench: AdminBench) -> None:
+    content = await (await bench.get("/v1/audit/verify")).json()
+    assert content["verified"] is True and content["records"] == 0 and len(content["head"]) == 64
+
+
+async def test_labels_answer_counts_and_each_that_was_not_accepted(bench: AdminBench) -> None:
+    lines = [LABEL, '{"request_id": "b", "label": NaN}', '{"request_id": "unknown-c", "label": 2}']
+    response = await bench.post("/v1/labels", "\n".join(lines), "application/x-ndjson")
+    assert response.status == 200
+    content = await response.json()
+    assert content["accepted"] == 1 and content["invalid"] == 1 and content["unknown"] == 1
+    assert [(row["index"], row["result"]) for row in content["items"]] == [
+        *((1, "invalid"), (2, "unknown")),
+    ]
+    assert all(row["because"] for row in content["items"])
+    assert [label.request_id for label in bench.double.labelled] == ["a", "unknown-c"]
+
+
+async def test_labels_are_answered_only_after_the_disk_has_them(bench: AdminBench) -> None:
+    bench.double.hang.clear()
+    asking = asyncio.ensure_future(bench.post("/v1/labels", LABEL))  # noqa: TID251 - kept here
+    await asyncio.sleep(0.2)
+    assert not asking.done()
+    bench.double.hang.set()
+    assert (await asking).status == 200 and len(bench.double.labelled) == 1
+
+
+async def test_full_disk_acknowledges_no_label_and_recovers(bench: AdminBench) -> None:
+    bench.double.is_full = True
+    response = await bench.post("/v1/labels", LABEL)
+    assert "full" in await refused(response, 503)
+    assert response.headers["Retry-After"]
+    bench.double.is_full = False
+    assert (await bench.post("/v1/labels", LABEL)).status == 200
+
+
+async def test_full_queue_refuses_labels_with_429(
+    bench: AdminBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.pump.labels, "_max_count", 1)
+    bench.double.hang.clear()
+    first = asyncio.ensure_future(bench.post("/v1/labels", LABEL))  # noqa: TID251 - kept here
+    await asyncio.sleep(0.1)
+    response = await bench.post("/v1/labels", LABEL)
+    await refused(response, 429)
+    assert response.headers["Retry-After"]
+    bench.double.hang.set()
+    assert (await first).status == 200
+
+
+@pytest.mark.parametrize("body", ["nonsense", "[]", "\x00"])
+async def test_body_without_labels_is_refused(bench: AdminBench, body: str) -> None:
+    await refused(await bench.post("/v1/labels", body), 400)
+
+
+async def test_large_body_is_refused_and_a_large_good_one_is_not(bench: AdminBench) -> None:
+    await refused(await bench.post("/v1/labels", b"x" * (api.MAX_BODY_BYTES + 1)), 413)
+    rows = [{"request_id": f"r{k}", "label": k} for k in range(9_000)]
+    content = await (await bench.post("/v1/labels", json.dumps(rows))).json()
+    assert content["accepted"] == 9_000
+
+
+async def test_reload_says_what_is_wrong(bench: AdminBench) -> None:
+    response = await bench.post("/-/reload")
+    assert response.status == 200 and await response.json() == {"reloaded": True}
+    bench.file.write_text("routes: []\n...\n")
+    error = await refused(await bench.post("/-/reload"), 422)
+    assert str(bench.file) in error
+
+
+async def test_person_acts_with_a_name_and_a_reason(bench: AdminBench) -> None:
+    response = await bench.post("/v1/routes/digits/rollback", PERSON, Authorization=BEARER)
+    assert response.status == 200 and (await response.json())["name"] == "digits"
+    assert bench.double.acts == [("digits", Act.ROLLBACK, "ada", "looks wrong", False)]
+
+
+async def test_promotion_by_hand_needs_the_glass_to_be_broken(bench: AdminBench) -> None:
+    path = "/v1/routes/digits/promote"
+    error = await refused(await bench.post(path, PERSON, Authorization=BEARER), 409)
+    assert "gates" in error
+    body = '{"who": "ada", "reason": "urgent", "break_glass": true}'
+    assert (await bench.post(path, body, Authorization=BEARER)).status == 200
+    assert bench.double.acts == [("digits", Act.PROMOTE, "ada", "urgent", True)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        "[]",
+        "nonsense",
+        '{"who": "ada"}',
+        '{"who": " ", "reason": "x"}',
+        '{"who": "ada", "reason": 7}',
+        '{"who": "ada", "reason": "\\ud800"}',
+        '{"who": "ada", "reason": "x", "break_glass": "yes"}',
+        '{"who": "ada", "reason": "x", "force": true}',
+        json.dumps({"who": "a" * 201, "reason": "x"}),
+        "[" * 100_000,
+    ],
+)
+async def test_act_without_name_and_reason_is_refused(bench: AdminBench, body: str) -> None:
+    await refused(await bench.post("/v1/routes/digits/hold", body, Authorization=BEARER), 400)
+    assert bench.double.acts == []
+
+
+async def test_act_on_what_is_not_there_is_refused(bench: AdminBench) -> None:
+    for path in ("/v1/routes/fraud/hold", "/v1/routes/digits/explode"):
+        await refused(await bench.post(path, PERSON, Authorization=BEARER), 404)
+
+
+async def test_without_a_token_nobody_may_act_and_the_answer_says_how(tmp_path: Path) -> None:
+    bench = AdminBench(tmp_path, token="")
+    await bench.start()
+    for authorization in ("", "Bearer ", "Bearer x"):
+        response = await bench.post("/v1/routes/digits/hold", PERSON, Authorization=authorization)
+        await refused(response, 403)
+        assert "UNDERSTUDY_TOKEN" in (await response.json())["remedy"]
+    assert bench.double.acts == []
+    await bench.close()
+
+
+async def test_label_token_is_asked_for_once_it_is_set(tmp_path: Path) -> None:
+    bench = AdminBench(tmp_path, label_token="label-secret")
+    await bench.start()
+    await refused(await bench.post("/v1/labels", LABEL), 401)
+    response = await bench.post("/v1/labels", LABEL, Authorization="Bearer label-secret")
+    assert response.status == 200 and len(bench.double.labelled) == 1
+    await bench.close()
+
+
+ATTACKS = {
+    "no token": ({}, PERSON, "application/json", 401),
+    "wrong token": ({"Authorization": "Bearer wrong"}, PERSON, "application/json", 401),
+    "foreign host": ({"Host": "rebind.evil.test"}, PERSON, "application/json", 421),
+    "foreign origin": ({"Origin": "http://evil.test"}, PERSON, "application/json", 403),
+    "form": ({}, "who=ada", "application/x-www-form-urlencoded", 415),
+    "plain text": ({}, PERSON, "text/plain", 415),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "attack"), list(itertools.product(WRITES, ATTACKS)), ids=lambda value: str(value)
+)
+async def test_no_attack_changes_anything(bench: AdminBench, path: str, attack: str) -> None:
+    headers, body, kind, expected = ATTACKS[attack]
+    if path in ("/v1/labels", "/-/reload") and "token" in attack:
+        return  # whoever reaches the port may send labels and ask for the file to be read
+    if "token" not in attack:
+        headers = headers | {"Authorization": BEARER}
+    await refused(await bench.post(path, body, kind, **headers), expected)
+    assert set(bench.double.calls) <= {"step"}
+
+
+@pytest.mark.parametrize("path", WRITES)
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+async def test_nothing_but_post_changes_anything(bench: AdminBench, path: str, method: str) -> None:
+    headers = {"Authorization": BEARER, "Content-Type": "application/json"}
+    response = await bench.client.request(method, path, data=PERSON, headers=headers)
+    await refused(response, 405)
+    assert response.headers["Allow"] == "POST"
+    assert set(bench.double.calls) <= {"step"}
+
+
+@pytest.mark.parametrize("path", [*READS, "/nothing/here", "/v1/routes/absent"])
+async def test_every_answer_carries_the_headers_that_keep_browsers_out(
+    bench: AdminBench, path: str
+) -> None:
+    bench.double.records = [{"sequence": 1, "because": HOSTILE, "route": "r", "action": "a"}]
+    response = await bench.get(path)
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "default-src 'none'" in response.headers["Content-Security-Policy"]
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "Access-Control-Allow-Origin" not in response.headers
+    assert "<img" not in await response.text()
+
+
+async def test_fault_of_ours_is_an_answer_without_its_details(bench: AdminBench) -> None:
+    bench.double.records = [{}]
+    error = await refused(await bench.get("/v1/audit"), 500)
+    assert error == "internal error"
+
+
+def test_label_answer_is_in_the_order_of_the_body() -> None:
+    parsed = Parsed((), (Fault(3, None, "x"), Fault(1, "b", "y")))
+    assert [row["index"] for row in api.label_answer(parsed, [])["items"]] == [1, 3]

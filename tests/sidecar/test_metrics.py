@@ -1,0 +1,162 @@
+"""/metrics: read by the reference parser and by promtool, bounded, and free of clients' words."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from router.counters import Counters
+from sidecar import metrics
+from sidecar.metrics import Readout
+from tests.sidecar.double import ROUTE, STATUS
+
+ROOT = Path(__file__).parents[2]
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def counted() -> dict[str, float]:
+    """Return what a router says after some traffic, in its own words."""
+    counters = Counters()
+    for variant, role, status in (
+        *(("digits-1", "champion", 200), ("digits-1", "champion", 503)),
+        *(("digits-2", "challenger", 200), ("digits-1", "fallback", 200)),
+        *(("digits-2", "mirror", 200), ("digits-2", "mirror", 500), ("digits-2", "mirror", 0)),
+    ):
+        counters.calls("digits", variant, role).add(status, 0.004)
+    counters.event("understudy_fallbacks_total", "route=digits", "reason=timeout")
+    counters.event("understudy_mirror_dropped_total", "route=digits", "reason=queue_full")
+    counters.event("understudy_observations_dropped_total", "reason=buffer_full")
+    counters.event("understudy_ejections_total", "route=digits", "variant=digits-2")
+    counters.event("understudy_refused_requests_total", "code=400")
+    counters.event("understudy_unrouted_requests_total")
+    levels = {
+        "understudy_downstream_connections": 3.0,
+        "understudy_upstream_connections|route=digits|variant=digits-1|state=open": 2.0,
+    }
+    return counters.values() | levels
+
+
+def samples(
+    counts: Mapping[str, float] | None = None, status: Mapping[str, Any] = STATUS, **more: Any
+) -> Samples:
+    text = metrics.render(Readout(counted() if counts is None else counts, status, **more))
+    found: Samples = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            key = (sample.name, tuple(sorted(sample.labels.items())))
+            assert key not in found, f"{key} twice"
+            found[key] = sample.value
+    return found
+
+
+def value(found: Samples, name: str, **labels: str) -> float:
+    return found[name, tuple(sorted(labels.items()))]
+
+
+def test_calls_keep_their_variant_role_and_class() -> None:
+    found = samples()
+    name = "understudy_requests_total"
+    one = {"route": "digits", "variant": "digits-1", "role": "champion"}
+    assert value(found, name, **one, code="2xx") == 1
+    assert value(found, name, **one, code="5xx") == 1
+
+
+def test_durations_are_a_histogram_that_adds_up() -> None:
+    found = samples()
+    labels = {"route": "digits", "variant": "digits-2", "role": "mirror"}
+    name = metrics.DURATION
+    assert value(found, f"{name}_bucket", **labels, le="0.0025") == 0
+    assert value(found, f"{name}_bucket", **labels, le="0.005") == 3
+    assert value(found, f"{name}_bucket", **labels, le="+Inf") == 3
+    assert value(found, f"{name}_count", **labels) == 3
+    assert value(found, f"{name}_sum", **labels) == pytest.approx(0.012)
+
+
+def test_copies_are_told_by_whether_they_were_answered() -> None:
+    found = samples()
+    labels = {"route": "digits", "variant": "digits-2"}
+    assert value(found, "understudy_mirror_requests_total", **labels, result="answered") == 1
+    assert value(found, "understudy_mirror_requests_total", **labels, result="failed") == 2
+
+
+def test_status_becomes_gauges() -> None:
+    found = samples()
+    assert value(found, "understudy_rollout_phase", route="digits", phase="canary") == 1
+    assert value(found, "understudy_rollout_phase", route="digits", phase="shadow") == 0
+    weight = "understudy_variant_weight_ratio"
+    assert value(found, weight, route="digits", variant="digits-1", kind="serve") == 0.75
+    assert value(found, weight, route="digits", variant="digits-2", kind="serve") == 0.25
+    check = {"route": "digits", "check": "accuracy"}
+    assert value(found, "understudy_check_log_e", **check) == 1.25
+    assert value(found, "understudy_check_effect", **check) == 0.05
+    assert value(found, "understudy_check_effect_low", **check) == -0.01
+    assert value(found, "understudy_check_state", **check, state="undecided") == 1
+    assert value(found, "understudy_labels_total", route="digits", result="accepted") == 7
+    assert value(found, "understudy_routing_table_version") == 17
+
+
+def test_what_is_not_known_yet_is_absent_and_not_zero() -> None:
+    found = samples()
+    assert not any(name == "understudy_check_effect_high" for name, _ in found)
+
+
+def test_process_says_how_the_last_reload_went() -> None:
+    assert value(samples(), "understudy_config_last_reload_successful") == 1
+    assert value(samples(reload_ok=False), "understudy_config_last_reload_successful") == 0
+    assert value(samples(store_ok=False), "understudy_store_writable") == 0
+
+
+def test_moves_are_counted_by_action() -> None:
+    found = samples(decisions={"digits": {"promote": 2}}.get)
+    name = "understudy_decisions_total"
+    assert value(found, name, route="digits", action="promote") == 2
+    assert value(found, name, route="digits", action="rollback") == 0
+
+
+def test_empty_state_renders() -> None:
+    assert value(samples({}, {}), "understudy_routing_table_version") == 0
+
+
+def test_nothing_from_outside_the_configuration_becomes_a_series() -> None:
+    before = samples()
+    hostile = {
+        f"understudy_requests_total|route=evil{k}|variant=v|role=champion|code=2xx": 1.0
+        for k in range(1000)
+    }
+    hostile |= {f"understudy_made_up_total|route=digits|id={k}": 1.0 for k in range(1000)}
+    hostile |= {f"understudy_requests_total|route=digits|x={k}": 1.0 for k in range(1000)}
+    assert samples(counted() | hostile).keys() == before.keys()
+
+
+def test_two_variants_stay_far_below_500_series() -> None:
+    assert len(samples()) < 300
+
+
+def test_name_that_would_forge_a_sample_is_escaped() -> None:
+    """F45: the file's names are restricted, but the exposition must not depend on it."""
+    name = 'a"} 1\nunderstudy_fake 2\\'
+    status = STATUS | {"routes": [ROUTE | {"name": name}]}
+    found = samples({}, status)
+    assert not any(key == "understudy_fake" for key, _ in found)
+    assert value(found, "understudy_rollout_phase", route=name, phase="canary") == 1
+
+
+def test_every_name_that_a_router_counts_under_is_known() -> None:
+    known = {*metrics.COUNTERS, *metrics.LEVELS, metrics.DURATION}
+    spoken: set[str] = set()
+    for path in (ROOT / "router").glob("*.py"):
+        spoken |= set(re.findall(r"understudy_[a-z_]+[a-z]", path.read_text()))
+    assert spoken and spoken <= known
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_promtool_finds_nothing_to_say() -> None:
+    text = metrics.render(Readout(counted(), STATUS))
+    run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
+    assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")

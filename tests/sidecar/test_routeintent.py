@@ -1,0 +1,85 @@
+from controller.policy import OnTimeout, StageKind
+from evaluator.evidence import Role
+from router.table import Match, Variant
+from tests.sidecar.routing_texts import load, with_part
+
+WITH_EVERYTHING = (
+    with_part("functional: {}", "functional: {ready: /ready, at_most: 1m, on_timeout: hold}")
+    .replace("at_most: 7d", "at_most: 7d, at_least: 300, for_at_least: 3s")
+    .replace("maturity: 3d", "maturity: 3d, missing: incorrect")
+    .replace("{capture: 64KiB}", "{body: 2MiB, replay: 1KiB, capture: 2KiB, eject_after: 7}")
+    .replace('"http://127.0.0.1:9002"', '"http://[::1]:9002", max_connections: 3')
+    .replace("max_connections: 3", "max_connections: 3, timeouts: {connect: 5ms, response: 400ms}")
+    .replace(
+        "predict}\n".replace("predict}", 'predict"}'),
+        'predict", host: A.example, header: {name: X-Tenant, value: Gold}}\n'
+        "    unit: {header: X-User-Id}\n    response_header: true\n",
+    )
+)
+
+
+def test_every_key_arrives_with_its_unit() -> None:
+    [route] = load(WITH_EVERYTHING).intent.routes
+    assert route.name == "fraud"
+    assert route.match == Match(
+        path="/v1/models/fraud:predict", host="a.example", header=("x-tenant", "Gold")
+    )
+    assert route.champion == Variant(name="fraud-6", host="127.0.0.1", port=9001)
+    assert route.challengers == (
+        Variant(
+            name="fraud-7",
+            host="::1",
+            port=9002,
+            connect_timeout_s=0.005,
+            response_timeout_s=0.4,
+            max_connections=3,
+        ),
+    )
+    assert (route.unit_header, route.prediction) == ("x-user-id", "predictions[0]")
+    assert (route.alpha, route.maturity_s, route.window_s) == (0.05, 259_200.0, 1_209_600.0)
+    assert (route.body_limit_bytes, route.replay_bytes) == (2 << 20, 1024)
+    assert (route.capture_bytes, route.eject_after, route.response_header) == (2048, 7, True)
+
+
+def test_metrics_keep_their_order_and_only_labelled_ones_have_a_missing_rule() -> None:
+    [route] = load(WITH_EVERYTHING).intent.routes
+    assert [metric.name for metric in route.metrics] == ["accuracy", "errors", "latency", "agrees"]
+    accuracy, errors, latency, agrees = route.metrics
+    assert (accuracy.role, accuracy.detect, accuracy.missing) == (Role.OBJECTIVE, 0.01, "incorrect")
+    assert (errors.role, errors.margin, errors.missing) == (Role.GUARDRAIL, 0.005, "ignore")
+    assert (latency.quantile, latency.margin) == (0.99, 0.1)
+    assert (agrees.role, agrees.at_least) == (Role.PROXY, 0.9)
+
+
+def test_stages_carry_shares_in_buckets_and_times_in_seconds() -> None:
+    [route] = load(WITH_EVERYTHING).intent.routes
+    functional, shadow, canary, production = route.stages
+    assert [stage.kind for stage in route.stages] == list(StageKind)
+    assert (functional.ready_path, functional.at_most_s) == ("/ready", 60.0)
+    assert functional.on_timeout is OnTimeout.HOLD
+    assert (shadow.mirror_buckets, shadow.at_least, shadow.for_at_least_s) == (10_000, 300, 3.0)
+    assert shadow.on_timeout is OnTimeout.ROLLBACK
+    assert (canary.shares_buckets, canary.at_most_s) == ((100, 500, 2500, 5000), 1_209_600.0)
+    assert (production.watch_s, production.holdback_buckets) == (86_400.0, 100)
+
+
+def test_protocol_decides_prediction_and_ready_path_only_where_the_file_does_not() -> None:
+    text = with_part('prediction: "predictions[0]"', "protocol: kserve-v1").replace(
+        "      accuracy: {kind: correct, role: objective, detect: 1%}\n", ""
+    )
+    text = text.replace("        - production: {watch: 24h, holdback: 1%}\n", "")
+    [route] = load(text).intent.routes
+    assert route.prediction == "predictions"
+    assert route.stages[0].ready_path == "/v1/models/fraud"
+    [declared] = load(
+        WITH_EVERYTHING.replace("unit:", "protocol: kserve-v1\n    unit:")
+    ).intent.routes
+    assert declared.prediction == "predictions[0]"
+    assert declared.stages[0].ready_path == "/ready"
+
+
+def test_route_without_challengers_has_no_experiment() -> None:
+    text = 'routes: [{name: a, match: {path: /}, champion: {name: b, url: "http://c:1"}}]\n...\n'
+    [route] = load(text).intent.routes
+    assert not route.has_experiment
+    assert (route.stages, route.metrics, route.prediction) == ((), (), None)
