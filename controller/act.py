@@ -35,7 +35,7 @@ class UnknownRoute(ActRefused):
     status_hint = 404
 
 
-def do_act(
+def perform(
     mover: Mover,
     intake: Intake,
     route: str,

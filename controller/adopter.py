@@ -76,7 +76,7 @@ class Adopter:
         table = self._traffic.table
         routes = tuple(self._mover.route_of(s, declared[s.name]) for s in adoption.states)
         planned = table if routes == table.routes else plan_all(table, routes)
-        if intent != self._mover.intent:
+        if intent != self._mover.intent or planned is not table:
             entries = self._accounts(intent, adoption, who, (table.version, planned.version))
             change = Change(planned, entries, adoption.states, adoption.removed, intent)
             self._traffic.advance(change, action="reload" if self._mover.states else "adopt")

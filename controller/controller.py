@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from controller import audit, store
-from controller.act import Act, ActRefused, UnknownRoute, do_act
+from controller.act import Act, ActRefused, UnknownRoute, perform
 from controller.adopter import Adopter
 from controller.adoption import IntentRefused
 from controller.audit import iso
@@ -36,6 +36,7 @@ from router.table import Route, RoutingTable
 
 __all__ = ["Act", "ActRefused", "Controller", "IntentRefused", "UnknownRoute"]
 
+VERSION = version("understudy")
 SAVE_EVERY_S = 10.0
 """How much of a stage's counted time a crash may forget; it rides on writes that happen anyway."""
 TIDY_EVERY_S = 60.0
@@ -124,12 +125,15 @@ class Controller:
         )
 
     def pending_functional(self) -> list[FunctionalTask]:
-        """Return the gates to ask now; the answer of each goes to ``functional``."""
+        """Return the gates to ask now; the answer of each goes to ``functional``.
+
+        One that is being asked is in it again: whoever asks knows what is under way.
+        """
         now_s = self._clock.monotonic_s()
         return [
             self._functional_task(state, rollout)
             for state, rollout in self._mover.rollouts({Phase.FUNCTIONAL})
-            if self._gates.begin(state.name, rollout.experiment, now_s=now_s)
+            if self._gates.is_due(state.name, rollout.experiment, now_s=now_s)
         ]
 
     def functional(self, route: str, report: FunctionalReport) -> None:
@@ -142,7 +146,7 @@ class Controller:
             return
         if report.challenger != rollout.challenger:
             return
-        self._gates.returned(route, now_s=self._clock.monotonic_s())
+        self._gates.returned(route, rollout.experiment, now_s=self._clock.monotonic_s())
         rollout = replace(rollout, because=report.because)
         state = replace(self._mover.states[route], rollout=rollout)
         self._mover.put(state)
@@ -173,7 +177,7 @@ class Controller:
         self, route: str, act: Act, who: str, reason: str, *, break_glass: bool = False
     ) -> None:
         """Do what a person asks, and record who and why; ActRefused when it may not be."""
-        do_act(
+        perform(
             self._mover,
             self._intake,
             route,
@@ -199,7 +203,7 @@ class Controller:
     def status(self) -> dict[str, object]:
         """Return what is true now; the caller knows ``routers`` and ``config_error``."""
         return {
-            "version": version("understudy"),
+            "version": VERSION,
             "at": iso(self._clock.wall_ns()),
             "table_version": self._traffic.table.version,
             "config_digest": self._mover.digest,
@@ -212,11 +216,13 @@ class Controller:
     def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the latest moves of challengers, newest first."""
         actions = ("advance", "promote", "rollback")
-        return audit.latest(self._connection, route=route, actions=actions, limit=limit)
+        with store.reading():
+            return audit.latest(self._connection, route=route, actions=actions, limit=limit)
 
     def audit(self, after: int, limit: int) -> list[dict[str, Any]]:
         """Return audit records in their order."""
-        return audit.records(self._connection, after=after, limit=limit)
+        with store.reading():
+            return audit.records(self._connection, after=after, limit=limit)
 
     def _rollout(self, route: str) -> Rollout | None:
         state = self._mover.states.get(route)
@@ -289,15 +295,14 @@ class Controller:
 
     def _functional_task(self, state: RouteState, rollout: Rollout) -> FunctionalTask:
         route = self._mover.serving()[state.name]
-        policy = state.policy or route
-        stage = stage_for(policy, Phase.FUNCTIONAL)
+        stage = stage_for(route, Phase.FUNCTIONAL)
         return FunctionalTask(
             route=state.name,
             challenger=variant_of(route, rollout.challenger),
             match=route.match,
             samples=stage.samples,
             ready_path=stage.ready_path,
-            prediction=policy.prediction,
+            prediction=route.prediction,
         )
 
     def _view(self, route: RouteIntent) -> RouteView:

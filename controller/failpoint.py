@@ -15,8 +15,15 @@ VARIABLE = "UNDERSTUDY_CRASH_AT"
 EXIT_CODE = 86
 """Chosen: no shell or signal uses it, so a test can tell this end from another."""
 
-_place, _, _count = os.environ.get(VARIABLE, "").partition("@")
-_left = int(_count or 1)
+_place = ""
+_left = 0
+
+
+def arm(setting: str) -> None:
+    """Set where this process ends: ``PLACE`` or ``PLACE@N``; nowhere if it is empty."""
+    global _place, _left
+    _place, _, count = setting.partition("@")
+    _left = int(count or 1)
 
 
 def pass_by(place: str) -> None:
@@ -27,3 +34,6 @@ def pass_by(place: str) -> None:
     _left -= 1
     if _left <= 0:
         os._exit(EXIT_CODE)
+
+
+arm(os.environ.get(VARIABLE, ""))

@@ -147,15 +147,19 @@ class Intake:
         StoreError when they could not be written: memory then still counts them, for a look at
         what they show; call ``revert`` next.
         """
-        with store.transaction(self._connection):
+        with store.reading():
             done = {
                 source: store.last_sequence(self._connection, source)
                 for source in {batch.source for batch in batches}
             }
-            for batch in batches:
-                if batch.sequence > done[batch.source]:
-                    self._observe(batch)
-                    done[batch.source] = batch.sequence
+        waiting: dict[str, list[Judgable]] = {}
+        for batch in batches:
+            if batch.sequence > done[batch.source]:
+                self._observe(batch, waiting)
+                done[batch.source] = batch.sequence
+        with store.transaction(self._connection):
+            for route, judgables in waiting.items():
+                self._journal.add(route, judgables)
             for source, sequence in done.items():
                 store.note_sequence(self._connection, source, sequence, at_ns=at_ns)
             self.save(self._connection)
@@ -185,23 +189,25 @@ class Intake:
 
         StoreError as in ``take``.
         """
-        due = {
-            route: self._journal.matured(
-                route,
-                now_ns=now_ns,
-                maturity_ns=round(trial.plan.maturity_s * SECOND_NS),
-                limit=MATURE_AT_ONCE,
-            )
-            for route, trial in self._trials.items()
-        }
+        with store.reading():
+            due = {
+                route: self._journal.matured(
+                    route,
+                    now_ns=now_ns,
+                    maturity_ns=round(trial.plan.maturity_s * SECOND_NS),
+                    limit=MATURE_AT_ONCE,
+                )
+                for route, trial in self._trials.items()
+            }
         if not any(due.values()):
             return False
+        for route, observations in due.items():
+            trial = self._trials[route]
+            for one in observations:
+                trial.evaluator.judge(one.judgable, one.label)
+                trial.is_changed = True
         with store.transaction(self._connection):
-            for route, observations in due.items():
-                trial = self._trials[route]
-                for one in observations:
-                    trial.evaluator.judge(one.judgable, one.label)
-                    trial.is_changed = True
+            for observations in due.values():
                 self._journal.mark_judged(observations)
             self.save(self._connection)
             pass_by("mature.in_transaction")
@@ -222,10 +228,10 @@ class Intake:
         """Return what became of a route's labels since this process began, and what waits."""
         counted = self._labels.get(route, Counter())
         counts = {outcome.value: counted[outcome.value] for outcome in LabelOutcome}
-        return counts | {"waiting": self._journal.waiting(route)}
+        with store.reading():
+            return counts | {"waiting": self._journal.waiting(route)}
 
-    def _observe(self, batch: Batch) -> None:
-        waiting: dict[str, list[Judgable]] = {}
+    def _observe(self, batch: Batch, waiting: dict[str, list[Judgable]]) -> None:
         for observation in batch.observations:
             trial = self._trials.get(observation.route)
             if trial is None or observation.experiment != trial.plan.experiment:
@@ -234,5 +240,3 @@ class Intake:
             trial.is_changed = True
             if judgable is not None:
                 waiting.setdefault(observation.route, []).append(judgable)
-        for route, judgables in waiting.items():
-            self._journal.add(route, judgables)

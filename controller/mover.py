@@ -183,7 +183,7 @@ class Mover:
             hold_reason=state.hold_reason,
             because="its turn has come",
         )
-        return replace(state, rollout=rollout, policy=route, salt=self._entropy(SALT_BYTES))
+        return replace(state, rollout=rollout, policy=_lean(route), salt=self._entropy(SALT_BYTES))
 
     def _after(
         self, before: RouteState, event: Event, because: str, evidence: Evidence | None
@@ -208,7 +208,7 @@ class Mover:
     def _policy(self, before: RouteState, rollout: Rollout) -> RouteIntent:
         """A rollout is judged by what the file said when it began, whatever it says later."""
         is_beginning = rollout.phase is Phase.QUEUED
-        return self.serving()[before.name] if is_beginning else _policy_of(before)
+        return _lean(self.serving()[before.name]) if is_beginning else _policy_of(before)
 
     def _change(
         self,
@@ -249,6 +249,11 @@ class Mover:
                 self._intake.end(now.name)
             raise
         self._intake.settled()
+
+
+def _lean(route: RouteIntent) -> RouteIntent:
+    """Return ``route`` without sample bodies: they may be megabytes, and states are saved often."""
+    return replace(route, stages=tuple(replace(stage, samples=()) for stage in route.stages))
 
 
 def _policy_of(state: RouteState) -> RouteIntent:

@@ -120,6 +120,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise StoreError(f"the state could not be written: {exc}") from exc
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """Turn what SQLite says of a read into a StoreError."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise StoreError(f"the state could not be read: {exc}") from exc
+
+
 def put(connection: sqlite3.Connection, name: str, content: bytes) -> None:
     """Keep ``content`` under ``name``, within the caller's transaction."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, content))

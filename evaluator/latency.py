@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from evaluator.binary import Baseline, BinaryCheck, BinaryState, Question
 from evaluator.eprocess.mixture import log_mean
+from evaluator.evidence import Role
 from evaluator.finding import Finding, milliseconds, percent
 from evaluator.metric import MetricSpec, is_failed, is_slower
 from evaluator.running import Histogram
@@ -50,7 +51,7 @@ class LatencyCheck:
     """
 
     def __init__(self, spec: MetricSpec, alpha: float, state: LatencyState) -> None:
-        self._margin = DEFAULT_MARGIN if spec.margin is None else spec.margin
+        self._margin = _margin(spec)
         self._quantile = DEFAULT_QUANTILE if spec.quantile is None else spec.quantile
         self._alpha = alpha
         self.state = state
@@ -167,6 +168,13 @@ class LatencyCheck:
 
 def _slow(good: int, n: int) -> str:
     return f"{percent(1.0 - good / n)} of {n}" if n else "none yet"
+
+
+def _margin(spec: MetricSpec) -> float:
+    """Return how much slower is acceptable: nothing for an objective, which must be faster."""
+    if spec.role is Role.OBJECTIVE:
+        return 0.0
+    return DEFAULT_MARGIN if spec.margin is None else spec.margin
 
 
 def _question() -> Question:

@@ -62,9 +62,12 @@ def _is_in_phase(wanted: dict[str, object]) -> Callable[[Site], bool]:
 def is_in_force(status: dict[str, Any], wanted: dict[str, object]) -> bool:
     """Whether the route stands as wanted *and* the router works by that table. Pure.
 
-    The controller may be a second ahead of a router that has not found its socket yet.
+    At first the status is nearly empty; and the controller may be a second ahead of a router that
+    has not found its socket yet.
     """
-    (route,) = (route for route in status["routes"] if route["name"] == ROUTE)
-    versions = [router["table_version"] for router in status["routers"]]
-    is_applied = versions == [status["table_version"]]
-    return is_applied and all(route[key] == value for key, value in wanted.items())
+    routes = [route for route in status.get("routes", []) if route["name"] == ROUTE]
+    versions = [router["table_version"] for router in status.get("routers", [])]
+    is_applied = versions == [status.get("table_version")]
+    return is_applied and any(
+        all(route[key] == value for key, value in wanted.items()) for route in routes
+    )

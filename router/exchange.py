@@ -47,7 +47,7 @@ class Exchange:
     ) -> None:
         fresh_id, fresh_unit = server.entropy.draw()
         route = live.route
-        unit = head.field(live.unit_header) if live.unit_header else b""
+        unit = head.fields.get(live.unit_header, b"") if live.unit_header else b""
         self.state = State.ASKING
         self.request_id = head.request_id or fresh_id
         self._downstream = downstream
@@ -310,6 +310,9 @@ class Exchange:
             self._server.judge(live, call.fault)
         if live.route.experiment:
             self._observe(call.outcome())
+        # The call knows this exchange: left in place, each request would be a cycle for the
+        # garbage collector.
+        self._call = None
 
     def _observe(self, served: Outcome) -> None:
         if self._pair is not None:

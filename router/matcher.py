@@ -59,7 +59,7 @@ def _meets(match: Match, head: RequestHead) -> bool:
     if match.header is None:
         return True
     name, value = match.header
-    return head.field(name.encode()) == value.encode()
+    return head.fields.get(name.encode(), b"") == value.encode()
 
 
 def _bare_host(host: bytes) -> bytes:

@@ -7,13 +7,10 @@ requests get smuggled. Field names are compared in lower case, and kept as they 
 """
 
 import re
-from collections.abc import Sequence
 
 from msgspec import Struct
 
 from router.errors import AnswerError, RequestError
-
-Field = tuple[bytes, bytes]
 
 CHUNKED = -1
 """Body length of a message in chunked transfer coding."""
@@ -31,7 +28,7 @@ _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 _FIELD_LINES = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
 REQUEST_HEAD = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/(\d\.\d)\r\n" + _FIELD_LINES)
 ANSWER_HEAD = re.compile(
-    rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n" + _FIELD_LINES
+    rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?)\r\n" + _FIELD_LINES
 )
 FIELD_LINES = re.compile(_FIELD_LINES)
 REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]++ HTTP/\d\.\d\r\n")
@@ -82,15 +79,16 @@ _REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
 
 
 class RequestHead(Struct):
-    """A request that may be forwarded: what routing needs, and the fields that may cross."""
+    """A request that may be forwarded: what routing needs, and the lines that may cross."""
 
     method: bytes
     target: bytes
     path: bytes
     host: bytes
-    fields: list[Field]
+    fields: dict[bytes, bytes]
+    """The first value of each field, by its name in lower case."""
     forward: list[bytes]
-    """Field lines that cross to a variant, each with its CRLF; no framing, no request id."""
+    """Field lines that cross to a variant, without CRLF; no framing, no request id."""
     secrets: list[bytes]
     """Credentials: they cross to whoever serves the client, and never into a copy."""
     traceparent: bytes
@@ -101,13 +99,6 @@ class RequestHead(Struct):
     expects_continue: bool
     request_id: bytes
     """As the client sent it, or empty when it did not or when it is not usable."""
-
-    def field(self, name: bytes) -> bytes:
-        """Return the value of the first field called ``name`` (lower case), or empty."""
-        for given, value in self.fields:
-            if given.lower() == name:
-                return value
-        return b""
 
 
 class AnswerHead(Struct):
@@ -123,10 +114,11 @@ class AnswerHead(Struct):
     encoding: bytes
 
 
-def read_request(
-    method: bytes, target: bytes, version: bytes, fields: Sequence[Field]
-) -> RequestHead:
-    """Decide what a request head means; RequestError if it must not be forwarded."""
+def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes]) -> RequestHead:
+    """Decide what a request head means; RequestError if it must not be forwarded.
+
+    ``lines`` are its field lines, without CRLF, in the grammar of REQUEST_HEAD.
+    """
     if version not in (b"1.1", b"1.0"):
         raise RequestError(f"HTTP version {version!r} is not spoken here", status_hint=505)
     if method in _REFUSED_METHODS:
@@ -134,60 +126,59 @@ def read_request(
     if len(target) > MAX_TARGET_BYTES:
         raise RequestError(f"the target is over {MAX_TARGET_BYTES} bytes", status_hint=414)
     is_http_11 = version == b"1.1"
+    fields: dict[bytes, bytes] = {}
     forward: list[bytes] = []
     secrets: list[bytes] = []
     lengths: list[bytes] = []
     codings: list[bytes] = []
     hosts: list[bytes] = []
     nominated: list[bytes] = []
-    expect = request_id = traceparent = b""
     known = _KNOWN
-    for name, value in fields:
-        kind = known.get(name.lower())
-        if kind is None:
-            forward.append(b"%b: %b\r\n" % (name, value))
+    for line in lines:
+        name, _, value = line.partition(b":")
+        name = name.lower()
+        value = value.strip(b" \t")
+        fields.setdefault(name, value)
+        kind = known.get(name)
+        if kind is None or kind == _ENC:
+            forward.append(line)
         elif kind == _HOSTN:
             hosts.append(value)
         elif kind == _LEN:
             lengths.append(value)
         elif kind == _CONN:
             nominated += [token.strip(b" \t").lower() for token in value.split(b",")]
-        elif kind == _ID:
-            request_id = value if _REQUEST_ID.fullmatch(value) else b""
         elif kind == _TE:
             codings.append(value)
-        elif kind == _EXPECT:
-            expect = value
         elif kind == _SECRET:
-            secrets.append(b"%b: %b\r\n" % (name, value))
-        elif kind == _TRACE:
-            traceparent = value
-        elif kind == _ENC:
-            forward.append(b"%b: %b\r\n" % (name, value))
+            secrets.append(line)
         elif kind == _DISGUISED:
             raise RequestError(f"field {name!r} imitates a framing field")
-        # _HOP ends here; _OURS is not for clients to say
+        # hop-by-hop fields end here; x-understudy-... is not for clients to say; the rest is read
+        # from ``fields`` below
     if nominated:
         forward = _without(forward, nominated)
         secrets = _without(secrets, nominated)
     target, host = _target_and_host(method, target, hosts, is_http_11)
+    expect = fields.get(b"expect", b"")
     if expect and expect.lower() != b"100-continue":
         raise RequestError(f"expectation {expect!r} cannot be met", status_hint=417)
+    request_id = fields.get(b"x-request-id", b"")
     path, _, _ = target.partition(b"?")
     return RequestHead(
         method,
         target,
         path,
         host,
-        list(fields),
+        fields,
         forward,
         secrets,
-        traceparent,
+        fields.get(b"traceparent", b""),
         _request_length(lengths, codings, is_http_11),
         is_http_11,
         is_http_11 and b"close" not in nominated,
         bool(expect) and is_http_11,
-        request_id,
+        request_id if request_id and _REQUEST_ID.fullmatch(request_id) else b"",
     )
 
 
@@ -249,7 +240,7 @@ def _without(lines: list[bytes], nominated: list[bytes]) -> list[bytes]:
 
 
 def read_answer(
-    status: int, line: bytes, is_http_11: bool, fields: Sequence[Field], method: bytes
+    status: int, line: bytes, is_http_11: bool, lines: list[bytes], method: bytes
 ) -> AnswerHead:
     """Decide what an answer head means; AnswerError if it must not be forwarded."""
     forward: list[bytes] = []
@@ -258,26 +249,27 @@ def read_answer(
     nominated: list[bytes] = []
     encoding = b""
     known = _KNOWN
-    for name, value in fields:
+    for field in lines:
+        name, _, value = field.partition(b":")
         kind = known.get(name.lower())
-        if kind is None or kind in (_SECRET, _TRACE):
-            forward.append(b"%b: %b\r\n" % (name, value))
+        if kind is None or kind == _SECRET or kind == _TRACE:
+            forward.append(field)
         elif kind == _LEN:
-            lengths.append(value)
+            lengths.append(value.strip(b" \t"))
         elif kind == _CONN:
             nominated += [token.strip(b" \t").lower() for token in value.split(b",")]
         elif kind == _TE:
-            codings.append(value)
+            codings.append(value.strip(b" \t"))
         elif kind == _ENC:
-            encoding = value
-            forward.append(b"%b: %b\r\n" % (name, value))
+            encoding = value.strip(b" \t")
+            forward.append(field)
         # hop-by-hop fields, our own names and the variant's idea of the request id end here
     if nominated:
         forward = _without(forward, nominated)
     body_length = _answer_length(status, lengths, codings, is_http_11, method)
     if status == 304 or (method == b"HEAD" and lengths and not codings):
         # The length that a GET would have had is content, not framing (RFC 9110 section 8.6).
-        forward += [b"content-length: %b\r\n" % length for length in lengths]
+        forward += [b"content-length: %b" % length for length in lengths]
     keep_alive = is_http_11 and b"close" not in nominated and body_length != UNTIL_CLOSE
     return AnswerHead(status, line, forward, body_length, keep_alive, encoding)
 

@@ -110,6 +110,7 @@ class Copy:
 
     def _end(self, call: Call) -> None:
         self._mirrors.ended(self)
+        self.call = None
         live, outcome = self._live, call.outcome()
         live.counts(outcome.variant, "mirror").add(outcome.status, outcome.latency_s)
         self._mirrors.judge(live, outcome.fault)

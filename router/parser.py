@@ -1,10 +1,10 @@
 """Bytes to message heads: the only file that knows httptools.
 
-Two readings must agree. Our grammar (message.REQUEST_HEAD) takes only what RFC 9112 allows; then
-llhttp reads the same bytes and delivers the fields. Both see a head only when it is whole, so it
-makes no difference where the network cut it, and llhttp's cost for a value that never ends (22.9 s
-of CPU for 32 MiB in pieces) cannot arise: the budget is spent on raw bytes before either looks.
-Bodies are not llhttp's business: see body.py.
+Two readers must agree that a head is one. Our grammar (message.REQUEST_HEAD) takes only what RFC
+9112 allows; then llhttp, which the whole field uses, must take the same bytes. Both see a head
+only when it is whole, so it makes no difference where the network cut it, and llhttp's cost for a
+value that never ends (22.9 s of CPU for 32 MiB in pieces) cannot arise: the budget is spent on raw
+bytes before either looks. Bodies are not llhttp's business: see body.py.
 """
 
 from typing import NoReturn
@@ -20,7 +20,6 @@ from router.message import (
     REQUEST_HEAD,
     REQUEST_LINE,
     AnswerHead,
-    Field,
     RequestHead,
     read_answer,
     read_request,
@@ -29,17 +28,11 @@ from router.message import (
 _END = b"\r\n\r\n"
 
 
-class _Fields:
-    """Collects what llhttp calls out; one a message."""
+class _Nobody:
+    """Listens to nothing: llhttp is asked for its verdict, and what it finds we find ourselves."""
 
-    __slots__ = ("fields",)
 
-    def __init__(self) -> None:
-        self.fields: list[Field] = []
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # llhttp keeps trailing white space, which is not part of a value (RFC 9112 section 5).
-        self.fields.append((name, value.rstrip(b" \t")))
+_NOBODY = _Nobody()
 
 
 def find_head(buffer: bytes, seen: int = 0) -> int:
@@ -74,18 +67,18 @@ def parse_request(head: bytes) -> RequestHead:
     match = REQUEST_HEAD.fullmatch(head)
     if match is None:
         _refuse_request(head)
-    found = _Fields()
     try:
-        httptools.HttpRequestParser(found).feed_data(head)
+        httptools.HttpRequestParser(_NOBODY).feed_data(head)
     except httptools.HttpParserUpgrade:
         pass  # we do not upgrade: the field is dropped and the body stays ours to read
     except httptools.HttpParserError as error:
         raise RequestError(str(error)) from error
-    fields = found.fields
-    if len(fields) > MAX_FIELDS:
+    method, target, version, block = match.groups()
+    lines = block.split(b"\r\n")
+    lines.pop()  # what follows the last CRLF
+    if len(lines) > MAX_FIELDS:
         raise RequestError(f"more than {MAX_FIELDS} fields", status_hint=431)
-    method, target, version = match.group(1, 2, 3)
-    return read_request(method, target, version, fields)
+    return read_request(method, target, version, lines)
 
 
 def _refuse_request(head: bytes) -> NoReturn:
@@ -98,17 +91,18 @@ def parse_answer(head: bytes, method: bytes) -> AnswerHead:
     match = ANSWER_HEAD.fullmatch(head)
     if match is None:
         raise AnswerError(f"not an HTTP/1.1 answer: {head[:80]!r}")
-    found = _Fields()
     try:
-        httptools.HttpResponseParser(found).feed_data(head)
+        httptools.HttpResponseParser(_NOBODY).feed_data(head)
     except httptools.HttpParserUpgrade:
         pass
     except httptools.HttpParserError as error:
         raise AnswerError(str(error)) from error
-    if len(found.fields) > MAX_FIELDS:
+    minor, line, status, block = match.groups()
+    lines = block.split(b"\r\n")
+    lines.pop()
+    if len(lines) > MAX_FIELDS:
         raise AnswerError(f"more than {MAX_FIELDS} fields")
-    line = head[9 : head.index(b"\r\n")]
-    return read_answer(int(match[2]), line, match[1] == b"1", found.fields, method)
+    return read_answer(int(status), line, minor == b"1", lines, method)
 
 
 def find_answer_head(buffer: bytes, seen: int = 0) -> int:

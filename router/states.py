@@ -7,27 +7,27 @@ table from top to bottom is reading a request's life; docs/life-of-a-request.md 
 import enum
 
 
-class State(enum.Enum):
-    """Where an exchange stands."""
+class State(enum.IntEnum):
+    """Where an exchange stands. Integers: an Enum's hash is a Python call, 0.2 us each time."""
 
-    ASKING = "asking"  # a variant was chosen; its connection is awaited or has the request
-    ANSWERING = "answering"  # the first byte of an answer has gone to the client
-    DONE = "done"  # the client has its whole answer
-    REFUSED = "refused"  # the client has an answer of ours (4xx, 5xx)
-    CUT = "cut"  # the answer broke off; the client can see that it is incomplete
-    ABORTED = "aborted"  # the client went away
+    ASKING = enum.auto()  # a variant was chosen; its connection is awaited or has the request
+    ANSWERING = enum.auto()  # the first byte of an answer has gone to the client
+    DONE = enum.auto()  # the client has its whole answer
+    REFUSED = enum.auto()  # the client has an answer of ours (4xx, 5xx)
+    CUT = enum.auto()  # the answer broke off; the client can see that it is incomplete
+    ABORTED = enum.auto()  # the client went away
 
 
-class Event(enum.Enum):
+class Event(enum.IntEnum):
     """What happens to an exchange."""
 
-    HEAD = "an answer's head arrived"
-    END = "the answer's last byte arrived"
-    FALL_BACK = "the challenger failed before its first byte went out"
-    RETRY = "a reused connection was closed by the variant before it answered"
-    FAIL = "the variant failed"
-    REFUSE = "the client's request went wrong"
-    LEAVE = "the client's connection ended"
+    HEAD = enum.auto()  # an answer's head arrived
+    END = enum.auto()  # the answer's last byte arrived
+    FALL_BACK = enum.auto()  # the challenger failed before its first byte went out
+    RETRY = enum.auto()  # a reused connection was closed by the variant before it answered
+    FAIL = enum.auto()  # the variant failed
+    REFUSE = enum.auto()  # the client's request went wrong
+    LEAVE = enum.auto()  # the client's connection ended
 
 
 TRANSITIONS: dict[tuple[State, Event], State] = {

@@ -30,57 +30,57 @@ def request_head(head: RequestHead, request_id: bytes, authority: bytes) -> byte
 
     Host is never changed; ``authority`` stands in only where HTTP/1.0 left it out.
     """
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (head.method, head.target, head.host or authority)]
+    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, head.target, head.host or authority)]
     lines += head.forward
     lines += head.secrets
     if head.traceparent:
-        lines.append(b"traceparent: %b\r\n" % head.traceparent)
+        lines.append(b"traceparent: %b" % head.traceparent)
     length = head.body_length
     if length > 0:
-        lines.append(b"content-length: %d\r\n" % length)
+        lines.append(b"content-length: %d" % length)
     elif length == CHUNKED:
-        lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"transfer-encoding: chunked")
     elif head.method not in _BODILESS_METHODS:
-        lines.append(b"content-length: 0\r\n")
+        lines.append(b"content-length: 0")
     lines.append(b"x-request-id: %b\r\n\r\n" % request_id)
-    return b"".join(lines)
+    return b"\r\n".join(lines)
 
 
 def copy_head(
     head: RequestHead, request_id: bytes, authority: bytes, body_bytes: int, span_id: bytes
 ) -> bytes:
     """Return the head of a copy: marked, with a span of its own, without credentials."""
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b\r\n" % (head.method, head.target, head.host or authority)]
+    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, head.target, head.host or authority)]
     lines += head.forward
     span = child_span(head.traceparent, span_id)
     if span:
-        lines.append(b"traceparent: %b\r\n" % span)
+        lines.append(b"traceparent: %b" % span)
     if body_bytes or head.method not in _BODILESS_METHODS:
-        lines.append(b"content-length: %d\r\n" % body_bytes)
+        lines.append(b"content-length: %d" % body_bytes)
     lines.append(b"x-request-id: %b\r\nx-understudy-mirror: 1\r\n\r\n" % request_id)
-    return b"".join(lines)
+    return b"\r\n".join(lines)
 
 
 def answer_head(
     head: AnswerHead, request: RequestHead, request_id: bytes, keep: bool, variant: str
 ) -> bytes:
     """Return the head that goes to the client; ``variant`` names who answered, or is empty."""
-    lines = [b"HTTP/1.1 %b\r\n" % head.line]
+    lines = [b"HTTP/1.1 %b" % head.line]
     lines += head.forward
     length = head.body_length
     if length > 0:
-        lines.append(b"content-length: %d\r\n" % length)
+        lines.append(b"content-length: %d" % length)
     elif length < 0:
         if request.is_http_11:
-            lines.append(b"transfer-encoding: chunked\r\n")
+            lines.append(b"transfer-encoding: chunked")
     elif request.method != b"HEAD" and head.status not in (204, 304):
-        lines.append(b"content-length: 0\r\n")
+        lines.append(b"content-length: 0")
     if variant:
-        lines.append(b"x-understudy-variant: %b\r\n" % variant.encode())
+        lines.append(b"x-understudy-variant: %b" % variant.encode())
     if not keep:
-        lines.append(b"connection: close\r\n")
+        lines.append(b"connection: close")
     lines.append(b"x-request-id: %b\r\n\r\n" % request_id)
-    return b"".join(lines)
+    return b"\r\n".join(lines)
 
 
 def frame(payload: bytes, is_last: bool, body_length: int) -> bytes:

@@ -110,7 +110,7 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-async def _ended(process: subprocess.Popen[bytes], name: str) -> int:
+async def _ended(popen: subprocess.Popen[bytes], name: str) -> int:
     """Wait for the process; return its exit code, or minus the signal that ended it.
 
     One thread per child instead of asyncio's subprocesses: those start the child across awaits,
@@ -124,7 +124,7 @@ async def _ended(process: subprocess.Popen[bytes], name: str) -> int:
             code.set_result(value)
 
     def wait() -> None:
-        value = process.wait()
+        value = popen.wait()
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody asks any more
             loop.call_soon_threadsafe(tell, value)
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from controller import audit
 from controller.audit import Head, Verification
-from controller.controller import Act, Controller
+from controller.controller import Act, ActRefused, Controller
 from controller.store import StoreError
 from evaluator.join import Label, LabelResult
 from router.tasks import spawn
@@ -167,8 +167,17 @@ class Desk:
             raise StoreError(f"the state could not be read: {error}") from error
 
     async def act(self, route: str, act: str, *, who: str, reason: str, break_glass: bool) -> None:
-        """Do what a person asks for. ActRefused when the rules do not allow it."""
-        await self._ask(lambda c: c.act(route, Act(act), who, reason, break_glass=break_glass))
+        """Do what a person asks for. ActRefused when the rules do not allow it.
+
+        After Busy it may still be done: its record is in the audit if it was.
+        """
+        try:
+            await self._ask(lambda c: c.act(route, Act(act), who, reason, break_glass=break_glass))
+        except (ActRefused, StoreError, Busy):
+            raise
+        except Exception as error:  # the controller may be half changed: start again from the disk
+            self._pump.fail(error)
+            raise
 
     async def reload(self, who: str) -> str | None:
         """Read the routing file again; return what is wrong with it, or None."""

@@ -21,6 +21,7 @@ BODY_TYPES = frozenset({"application/json"})
 LABEL_TYPES = BODY_TYPES | {"application/x-ndjson", "application/ndjson", "application/jsonl"}
 CSP = "default-src 'none'; frame-ancestors 'none'"
 HEADERS = {
+    "Server": "understudy",
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": CSP,
     "Cache-Control": "no-store",

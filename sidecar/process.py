@@ -87,7 +87,7 @@ def access_of(options: Options, environment: Mapping[str, str]) -> Access:
     )
 
 
-class Process:
+class ControllerProcess:
     """Owns everything in the controller process but the signals."""
 
     def __init__(self, options: Options, access: Access, make: MakeController) -> None:
@@ -224,16 +224,16 @@ async def serve(options: Options, make: MakeController) -> None:
     """Run the controller process until a signal, or until the supervisor is gone."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    process = Process(options, access_of(options, os.environ), make)
+    root = ControllerProcess(options, access_of(options, os.environ), make)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(
-        signal.SIGHUP, lambda: spawn(process.reloader.reload("SIGHUP"), name="hangup")
+        signal.SIGHUP, lambda: spawn(root.reloader.reload("SIGHUP"), name="hangup")
     )
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see supervisor.Command.blocked
     if options.alive_fd is not None:
         loop.add_reader(options.alive_fd, _on_alive, loop, options.alive_fd, stopping)
-    await process.run(stopping)
+    await root.run(stopping)
 
 
 def _on_alive(loop: asyncio.AbstractEventLoop, fd: int, stopping: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """Reads the routing file again, when asked and when it changed: all of it, or nothing and why.
 
-Any number of requests while one reading is under way become one more reading.
+Any number of requests while one reading is under way become one more reading. A file that looks
+half written is refused: docs/adr, "The end of the routing file".
 """
 
 import asyncio
@@ -16,15 +17,18 @@ from controller.adoption import IntentRefused
 from controller.policy import Intent
 from controller.store import StoreError
 from router.tasks import spawn
-from sidecar.problem import ConfigError
+from sidecar.problem import ConfigError, Problem
 from sidecar.routefile import Loaded, Settings, load_routefile
 
 POLL_S = 2.0
-"""How often the file is looked at. A mounted ConfigMap takes a minute to change anyway."""
+"""How often the file is looked at; a change is read once two looks in a row found the same. Chosen:
+a mounted ConfigMap takes a minute to change anyway."""
 
 log = structlog.get_logger()
 Adopt = Callable[[Intent, str], Awaitable[None]]
 """Gives the intent to the controller; IntentRefused or StoreError when it keeps the old one."""
+Stat = tuple[int, int, int]
+"""Inode, size in bytes, time of the last change in ns."""
 
 
 class Reloader:
@@ -35,10 +39,14 @@ class Reloader:
         self._adopt = adopt
         self._settings = settings
         """Those we started with; a file that declares others is adopted with a warning."""
-        self._adopted: Intent | None = None
+        self._in_force: Loaded | None = None
+        """None until a file was adopted by this process."""
         self._seen = ""
         """Digest of the bytes that were read last, good or bad."""
-        self._stat: tuple[int, int, int] | None = None
+        self._stat: Stat | None = None
+        """Of the file when it was read last."""
+        self._looked: Stat | None = None
+        """Of the file when the watch looked last."""
         self._reading = asyncio.Lock()
         self._next: asyncio.Task[None] | None = None
         self._is_owed = False
@@ -59,7 +67,7 @@ class Reloader:
         """Reload whenever the file's bytes change, or a good file waits for the disk, for ever."""
         while True:
             await asyncio.sleep(POLL_S)  # a period: a mounted ConfigMap sends no event to wait for
-            if self._is_owed or await asyncio.to_thread(self._has_changed):
+            if self._is_at_rest() and (self._is_owed or await asyncio.to_thread(self._has_changed)):
                 await self.reload("file")
 
     async def _read_in_turn(self, who: str) -> None:
@@ -75,7 +83,9 @@ class Reloader:
         self._is_owed = False
         try:
             loaded = await asyncio.to_thread(load_routefile, self._file)
-            if loaded.intent != self._adopted:
+            if self._in_force is not None:
+                refuse_half_written(loaded, self._in_force, self._file)
+            if self._in_force is None or loaded.intent != self._in_force.intent:
                 await self._adopt(loaded.intent, who)
                 log.info("routing file adopted", config_digest=loaded.digest, who=who)
         except (ConfigError, IntentRefused) as error:
@@ -86,7 +96,7 @@ class Reloader:
         except Exception as error:  # a fault of ours must not take the old configuration away
             log.exception("reload failed")
             return f"internal error: {type(error).__name__}: {error}"
-        self._adopted = loaded.intent
+        self._in_force = loaded
         self.adopted_at_s = time.time()
         self._compare(loaded)
         return None
@@ -98,6 +108,11 @@ class Reloader:
         if loaded.settings != self._settings:
             log.warning("listen, admin, state, workers and log change at the next start only")
 
+    def _is_at_rest(self) -> bool:
+        """Whether the file is as the watch saw it last time; if not, it may still be written."""
+        last, self._looked = self._looked, _stat(self._file)
+        return self._looked == last
+
     def _has_changed(self) -> bool:
         stat = _stat(self._file)
         if stat == self._stat:
@@ -106,7 +121,29 @@ class Reloader:
         return _digest(self._file) != self._seen
 
 
-def _stat(file: Path) -> tuple[int, int, int] | None:
+def refuse_half_written(new: Loaded, in_force: Loaded, file: Path) -> None:
+    """Raise ConfigError if ``new`` may be cut short; a file with the end mark is whole. Pure."""
+    if new.is_marked:
+        return
+    start, whole = new.raw.rstrip(), in_force.raw.rstrip()
+    if in_force.is_marked:
+        found = "the end of the file without the `...` that the file in force ends with: cut short?"
+    elif start != whole and whole.startswith(start):
+        found = "the end of the file where the file in force goes on: half written?"
+    else:
+        return
+    problem = Problem(
+        line=new.raw.count(b"\n") + 1,
+        column=len(new.raw.rpartition(b"\n")[2].decode()) + 1,
+        path="file",
+        found=found,
+        expected="a whole file: write a new file and rename it to this name. If this is all that "
+        "shall be in it, add `...` alone on the last line, or restart Understudy",
+    )
+    raise ConfigError(str(file), (problem,))
+
+
+def _stat(file: Path) -> Stat | None:
     try:
         found = os.stat(file)  # follows links: a ConfigMap changes by changing a link
     except OSError:

@@ -1,12 +1,12 @@
 """Loads the routing file: read once, check everything, then hand over an intent or every error.
 
-Loading changes nothing: it reads the file and the sample files that it names. A file that is cut
-short never loads (docs/adr, "The end of the routing file").
+Loading changes nothing: it reads the file and the sample files that it names. It cannot tell
+whether a file without an end mark is cut short; a reload can, somewhat (sidecar/reload.py).
 """
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -45,6 +45,10 @@ class Loaded:
     settings: Settings
     digest: str
     """SHA-256 of the file's bytes, hex."""
+    raw: bytes = field(repr=False)
+    """The file as it was read; a reload compares the next one with it."""
+    is_marked: bool
+    """Whether it ends with ``...``, YAML's document end mark."""
 
 
 def load_routefile(path: Path) -> Loaded:
@@ -70,7 +74,8 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))
     digest = hashlib.sha256(raw).hexdigest()
-    return Loaded(intent_of(file, samples, digest), _settings(file, folder), digest)
+    intent = intent_of(file, samples, digest)
+    return Loaded(intent, _settings(file, folder), digest, raw, tree.is_marked)
 
 
 def _read(path: Path) -> bytes:

@@ -244,12 +244,18 @@ class Stage(Section):
     production: Production | None = None
     performance: Annotated[
         NeverBuilt,
-        not_built("the stages without `performance` (this version has not built it: remove it)"),
+        not_built(
+            "the stages without `performance` (this version has not built it: remove the line; "
+            "the later gates still run)"
+        ),
         As({"not": {}, "description": "Not built in this version."}),
     ] = Field(default=None, validate_default=False)
     security: Annotated[
         NeverBuilt,
-        not_built("the stages without `security` (this version has not built it: remove it)"),
+        not_built(
+            "the stages without `security` (this version has not built it: remove the line; "
+            "the later gates still run)"
+        ),
         As({"not": {}, "description": "Not built in this version."}),
     ] = Field(default=None, validate_default=False)
 
@@ -262,7 +268,7 @@ class RolloutSection(Section):
     )
     stages: list[Stage] = Field(
         min_length=1,
-        max_length=4,
+        max_length=6,  # with those that are not built: each is refused by name, not by its number
         description="Any of functional, shadow, canary, production, in this order. Without "
         "production nothing is ever promoted.",
     )

@@ -1,9 +1,9 @@
-"""YAML text to plain values with their places. The only file that knows PyYAML.
+"""YAML text to plain values with their places, and back. The only file that knows PyYAML.
 
 It reads parser events, never PyYAML's constructors: no tag, alias or merge key is followed, and a
 scalar stays the text that was written, so ``no``, ``1.10`` and ``12:30:45`` mean what they say.
 Size, depth and number of nodes are capped while reading, so a hostile file costs no more than an
-honest one. A file must end with ``...``: docs/adr, "The end of the routing file".
+honest one.
 """
 
 import re
@@ -40,10 +40,6 @@ LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NON_FINITE = re.compile(r"[-+]?\.?(inf|nan|infinity)", re.IGNORECASE)
 _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
-END_EXPECTED = (
-    "`...` alone on the last line, so that a file cut short while it is being written "
-    "is never taken for a whole one"
-)
 
 
 class YamlError(Exception):
@@ -65,6 +61,8 @@ class Tree:
     """(line, column) of the key of each value in a mapping."""
     problems: list[Problem] = field(default_factory=list)
     """What was refused on the way; the rest of the tree is there all the same."""
+    is_marked: bool = False
+    """Whether the document ends with ``...``, YAML's document end mark: it is not cut short."""
 
     def problem(
         self, path: Path, expected: str, *, found: str | None = None, at_key: bool = False
@@ -131,6 +129,11 @@ def parse(raw: bytes) -> Tree:
     return tree
 
 
+def dump(document: Any) -> str:
+    """Write plain values as one YAML document with the document end mark, keys in their order."""
+    return str(yaml.safe_dump(document, sort_keys=False, explicit_end=True))
+
+
 def _decode(raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
         raise YamlError(Problem(1, 1, "file", f"more than {MAX_BYTES} bytes", "at most 1MiB"))
@@ -170,8 +173,7 @@ class _Builder:
             if self._documents > 1:
                 self._stop(event, "a second document", "one document in a file")
         elif isinstance(event, DocumentEndEvent):
-            if not event.explicit:
-                self._refuse(event, "the end of the file", END_EXPECTED)
+            self._tree.is_marked = bool(event.explicit)
         elif isinstance(event, AliasEvent):
             self._refuse(event, f"alias *{event.anchor}", "the value written out")
             self._put(None, event)

@@ -1,4 +1,4 @@
-"""When a gate is asked again: one attempt at a time, with growing pauses. Pure."""
+"""When a gate is asked again: with growing pauses. Pure."""
 
 from dataclasses import dataclass
 
@@ -6,40 +6,32 @@ FIRST_PAUSE_S = 1.0
 MAX_PAUSE_S = 30.0
 """Pauses double from the first to this; chosen, so that a model server which loads for minutes is
 found ready within half a minute."""
-LEASE_S = 300.0
-"""An attempt without a report after this long counts as lost, and another may begin."""
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
-    """The latest attempt of one experiment."""
-
+class _Answered:
     experiment: str
-    returns: int
+    times: int
     next_at_s: float
-    """Monotonic clock: no further attempt before this."""
 
 
 class Schedule:
-    """Remembers one attempt a route; lost at a restart, when gates are simply asked again."""
+    """Remembers the last answer a route; lost at a restart, when gates are simply asked again.
+
+    Whether an attempt is under way is for those who make it to know.
+    """
 
     def __init__(self) -> None:
-        self._attempts: dict[str, Attempt] = {}
+        self._answered: dict[str, _Answered] = {}
 
-    def begin(self, route: str, experiment: str, *, now_s: float) -> bool:
-        """Return whether the gate may be asked now, and note that it is."""
-        last = self._attempts.get(route)
-        if last is None or last.experiment != experiment:
-            last = Attempt(experiment, 0, now_s)
-        if now_s < last.next_at_s:
-            return False
-        self._attempts[route] = Attempt(experiment, last.returns, now_s + LEASE_S)
-        return True
+    def is_due(self, route: str, experiment: str, *, now_s: float) -> bool:
+        """Whether the gate of ``experiment`` may be asked now (monotonic clock)."""
+        last = self._answered.get(route)
+        return last is None or last.experiment != experiment or now_s >= last.next_at_s
 
-    def returned(self, route: str, *, now_s: float) -> None:
-        """Note that the attempt under way has ended; if it is asked again, then after a pause."""
-        last = self._attempts.get(route)
-        if last is None:
-            return
-        pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(last.returns, 10))
-        self._attempts[route] = Attempt(last.experiment, last.returns + 1, now_s + pause_s)
+    def returned(self, route: str, experiment: str, *, now_s: float) -> None:
+        """Note that it was asked and answered: if it is asked again, then after a pause."""
+        last = self._answered.get(route)
+        times = last.times + 1 if last is not None and last.experiment == experiment else 1
+        pause_s = min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(times - 1, 10))
+        self._answered[route] = _Answered(experiment, times, now_s + pause_s)

@@ -15,6 +15,10 @@ from sidecar.problem import ConfigError
 from sidecar.routefile import Loaded, load_routefile
 
 REFUSED = 2
+END_HINT = (
+    "end the file with a line `...`, YAML's document end mark: then a reload never takes a half "
+    "written file for a whole one"
+)
 
 
 def check(file: Path, *, as_json: bool) -> int:
@@ -29,6 +33,7 @@ def check(file: Path, *, as_json: bool) -> int:
     else:
         sys.stdout.write(f"ok: {file} (sha256 {loaded.digest[:12]})\n")
         Console(file=sys.stdout).print(_table(loaded))
+        sys.stdout.writelines(f"hint: {hint}\n" for hint in hints(loaded))
     return 0
 
 
@@ -42,7 +47,13 @@ def summary(loaded: Loaded) -> dict[str, Any]:
         "admin": f"{settings.admin_host}:{settings.admin_port}",
         "state": str(settings.state),
         "routes": [_route(route) for route in loaded.intent.routes],
+        "hints": hints(loaded),
     }
+
+
+def hints(loaded: Loaded) -> list[str]:
+    """Return what could be better in a sound file; empty if nothing."""
+    return [] if loaded.is_marked else [END_HINT]
 
 
 def _route(route: RouteIntent) -> dict[str, Any]:

@@ -6,8 +6,9 @@ It holds no logic of the sidecar's: all that it knows it asks the admin port, as
 from sidecar.demo.admin import Admin
 from sidecar.demo.children import Children
 from sidecar.demo.company import Company, start_company
+from sidecar.demo.labeller import RESULTS
 from sidecar.demo.play import Play
-from sidecar.demo.scenario import Outcome, Scenario, Summary, decision_in
+from sidecar.demo.scenario import Json, Outcome, Scenario, Summary, decision_in
 from sidecar.demo.show import Show
 from sidecar.demo.watch import Watch
 
@@ -52,9 +53,20 @@ async def _sum_up(
         champion_after=str(route["champion"]),
         requests=company.client.number("traffic", "requests"),
         failed_requests=company.client.number("traffic", "failed"),
-        labels=dict(route["labels"]),
+        labels=_labels(company, route),
         seconds_to_decision=watch.decided_s,
         decision=decision_in(await admin.decisions(), play.routing.challenger.name),
         audit_verified=await admin.is_audit_verified(),
         seconds_to_rollback=watch.seconds_to_rollback() if is_crash else None,
+        failures=watch.failures() if is_crash else {},
+        last_failure=str(company.client.reports["traffic"]["last_failure"]),
     )
+
+
+def _labels(company: Company, route: Json) -> dict[str, int]:
+    """Return the labels by state: what the sidecar answered to each, and how many it waits for.
+
+    A label for a request that nobody made belongs to no route, so the route's state has it not.
+    """
+    answered = {result: company.labeller.number("labels", result) for result in RESULTS}
+    return {**answered, "waiting": int(route["labels"].get("waiting", 0))}

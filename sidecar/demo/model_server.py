@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Protocol
 
@@ -44,7 +45,8 @@ class ModelServer:
         self._name = name
         self._model = model
         self._plan = FaultPlan()
-        self._failures = 0
+        self._failures = Counter[str]()
+        """By behaviour."""
 
     def application(self) -> web.Application:
         """Return the routes: readiness, predict, and the fault switch."""
@@ -76,16 +78,23 @@ class ModelServer:
         return web.json_response({"planned": self._plan.behaviour.value})
 
     async def _misbehave(self, behaviour: Behaviour) -> web.Response:
-        self._failures += 1
-        report(report="failure", number=self._failures, kind=behaviour.value, at_ns=time.time_ns())
+        if behaviour is Behaviour.EXIT:
+            self._die()
+        self._report(behaviour)
         if behaviour is Behaviour.ERROR:
             return web.json_response({"error": "this version was told to fail"}, status=500)
-        if behaviour is Behaviour.EXIT:
-            _die()
         if self._plan.behaviour is Behaviour.EXIT:
-            asyncio.get_running_loop().call_later(MAX_WAIT_FOR_EXIT_S, _die)
+            asyncio.get_running_loop().call_later(MAX_WAIT_FOR_EXIT_S, self._die)
         for_ever: asyncio.Future[web.Response] = asyncio.get_running_loop().create_future()
         return await for_ever
+
+    def _report(self, behaviour: Behaviour) -> None:
+        self._failures[behaviour.value] += 1
+        report(report="failure", at_ns=time.time_ns(), **self._failures)
+
+    def _die(self) -> None:
+        self._report(Behaviour.EXIT)
+        os.kill(os.getpid(), signal.SIGKILL)  # as the kernel's out-of-memory killer would do it
 
 
 def read_instances(body: bytes) -> NDArray[np.float64]:
@@ -104,10 +113,6 @@ def read_instances(body: bytes) -> NDArray[np.float64]:
     if images.ndim != 2 or images.shape[1] != PIXELS or not np.isfinite(images).all():
         raise ValueError(f"instances must be rows of {PIXELS} finite numbers, got {images.shape}")
     return images
-
-
-def _die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)  # as the kernel's out-of-memory killer would do it
 
 
 async def serve(server: ModelServer, host: str, port: int) -> None:

@@ -71,7 +71,8 @@ def cells(progress: Progress) -> list[tuple[str, str]]:
 def line(progress: Progress) -> str:
     """Return one line for a log file."""
     words = ", ".join(f"{title} {words}" for title, words in cells(progress))
-    return f"{progress.elapsed_s:5.1f} s  {words}"
+    waits = f", waiting for {progress.missing}" if progress.missing else ""
+    return f"{progress.elapsed_s:5.1f} s  {words}{waits}"
 
 
 def _objective(route: Json) -> Json:

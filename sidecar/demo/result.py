@@ -1,5 +1,6 @@
 """The words at the end: the decision with its numbers, and whether all went well. Pure."""
 
+import math
 from collections.abc import Iterator
 
 from sidecar.demo.progress import odds_words
@@ -21,7 +22,8 @@ def result_lines(summary: Summary, complaints: list[str]) -> Iterator[str]:
     if summary.seconds_to_decision is not None:
         yield f"decided in   {summary.seconds_to_decision:.1f} s of traffic"
     if summary.scenario is Scenario.CRASH and summary.seconds_to_rollback is not None:
-        yield f"out within   {summary.seconds_to_rollback:.2f} s of its first failure"
+        kinds = ", ".join(f"{count} x {kind}" for kind, count in summary.failures.items())
+        yield f"out within   {summary.seconds_to_rollback:.2f} s of its first failure ({kinds})"
     if summary.decision is not None:
         yield from decision_lines(summary.decision)
     yield f"audit log    {'verified' if summary.audit_verified else 'DOES NOT VERIFY'}"
@@ -38,7 +40,9 @@ def decision_lines(record: Json) -> Iterator[str]:
 
 def _numbers(reading: Json) -> str:
     words = [str(reading["state"]), *_effect(reading)]
-    if reading.get("odds") is not None:
+    if reading["state"] == "tripped":
+        words.append(f"odds of harm {odds_words(math.exp(min(reading['log_e_harm'], 50.0)))}")
+    elif reading.get("odds") is not None:
         words.append(f"odds {odds_words(reading['odds'])}")
     if reading.get("n"):
         words.append(f"{reading['n']:,} observations")

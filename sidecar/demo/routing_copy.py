@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from sidecar import yamltree
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
@@ -75,8 +77,7 @@ def copy_routing(example: Path, folder: Path) -> RoutingCopy:
     document["state"] = str(folder / "state")
     _resolve_samples(route, example.parent.resolve())
     target = folder / example.name
-    # The sidecar wants the end marked: a file cut short must not pass for a whole one.
-    target.write_text(yaml.safe_dump(document, sort_keys=False, explicit_end=True))
+    target.write_text(yamltree.dump(document))
     return RoutingCopy(
         path=target,
         route=name,

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 CRASH_SHARE = 0.25
@@ -58,6 +58,10 @@ class Summary:
     audit_verified: bool
     seconds_to_rollback: float | None = None
     """crash: from the challenger's first failure until the sidecar says that it is out."""
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """crash: how often the challenger failed, by kind; not written to JSON."""
+    last_failure: str = ""
+    """What the client saw when a request failed last; not written to JSON."""
 
     def as_json(self) -> dict[str, object]:
         """Return the object that ``--json`` writes; only *crash* has seconds_to_rollback."""
@@ -117,7 +121,8 @@ def complaints(summary: Summary) -> list[str]:
     if summary.outcome is not wanted:
         found.append(f"the outcome is {summary.outcome.value}, it should be {wanted.value}")
     if summary.failed_requests:
-        found.append(f"{summary.failed_requests} of {summary.requests} requests failed")
+        failed = f"{summary.failed_requests} of {summary.requests} requests failed"
+        found.append(f"{failed}, the last one with {summary.last_failure!r}")
     if not summary.requests:
         found.append("no request was answered")
     if summary.decision is None:
@@ -137,11 +142,11 @@ def _champion_complaints(summary: Summary) -> list[str]:
 def _crash_complaints(summary: Summary) -> list[str]:
     if summary.scenario is not Scenario.CRASH:
         return []
+    absent = [kind for kind, count in summary.failures.items() if not count]
+    found = [f"the challenger was to fail by {kind}, and did not" for kind in absent]
     if summary.seconds_to_rollback is None:
-        return ["the challenger was not rolled back after a crash"]
-    if summary.seconds_to_rollback > ROLLBACK_WITHIN_S:
-        return [
-            f"the rollback took {summary.seconds_to_rollback:.2f} s, "
-            f"it may take {ROLLBACK_WITHIN_S:.0f} s"
-        ]
-    return []
+        found.append("the challenger was not rolled back after a crash")
+    elif summary.seconds_to_rollback > ROLLBACK_WITHIN_S:
+        took = f"the rollback took {summary.seconds_to_rollback:.2f} s"
+        found.append(f"{took}, it may take {ROLLBACK_WITHIN_S:.0f} s")
+    return found

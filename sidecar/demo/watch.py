@@ -8,6 +8,7 @@ from typing import Any
 from sidecar.demo.admin import Admin, order_faults
 from sidecar.demo.children import or_death
 from sidecar.demo.company import Company
+from sidecar.demo.fault import Behaviour
 from sidecar.demo.play import Play
 from sidecar.demo.progress import progress_of
 from sidecar.demo.scenario import (
@@ -68,6 +69,12 @@ class Watch:
         at_ns = failure["at_ns"]
         assert isinstance(at_ns, int)  # the model server's report, see model_server.py
         return self.rolled_back_at_s - at_ns / 1e9
+
+    def failures(self) -> dict[str, int]:
+        """How often the challenger failed, by kind, see fault.Behaviour."""
+        challenger = self._company.challenger
+        kinds = (Behaviour.ERROR.value, Behaviour.HANG.value, Behaviour.EXIT.value)
+        return {kind: challenger.number("failure", kind) for kind in kinds}
 
     async def _look(self) -> Outcome | None:
         """Ask once and show what there is; None while the rollout is under way."""

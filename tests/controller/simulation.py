@@ -29,17 +29,22 @@ class Model:
     latency_s: float = 0.01
 
 
+BETTER = {"digits-1": Model(0.7), "digits-2": Model(0.95)}
+WORSE = {"digits-1": Model(0.9), "digits-2": Model(0.5)}
+EQUAL = {"digits-1": Model(0.8), "digits-2": Model(0.8)}
+FAILING = {"digits-1": Model(0.8), "digits-2": Model(0.8, error_rate=0.5)}
+
+
 @dataclass
 class Simulation:
     """Owns a controller, its clock and its database; made again to play a restart."""
 
     path: Path
-    models: dict[str, Model] = field(
-        default_factory=lambda: {"digits-1": Model(0.7), "digits-2": Model(0.95)}
-    )
+    models: dict[str, Model] = field(default_factory=lambda: dict(BETTER))
     intent: Intent = field(default_factory=intent)
     clock: SettableClock = field(default_factory=SettableClock)
     seed: int = 1
+    source: str = "w0"
     functional_ok: bool = True
     sends_labels: bool = True
     published: RoutingTable | None = None
@@ -47,17 +52,23 @@ class Simulation:
 
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
+        self.entropy = random.Random(f"salt {self.seed}")
         self.n_requests = 0
         self.sequence = 0
-        self.source = "w0"
         self.waiting: list[tuple[float, Label]] = []
         self.start()
 
     def start(self) -> None:
         """Begin, or begin again, as a fresh process would."""
         self.connection: sqlite3.Connection = open_database(self.path)
+        # Processes die here, the machine does not: waiting for the disk would prove nothing.
+        self.connection.execute("PRAGMA synchronous = OFF")
         self.controller = Controller(
-            self.connection, self.clock, self.publish, published=self.published
+            self.connection,
+            self.clock,
+            self.publish,
+            published=self.published,
+            entropy=self.entropy.randbytes,
         )
         self.controller.adopt(self.intent, "file")
 
@@ -71,6 +82,11 @@ class Simulation:
     def publish(self, table: RoutingTable) -> None:
         self.published = table
         self.tables.append(table)
+
+    @property
+    def is_champion_only(self) -> bool:
+        """Whether no challenger gets a request, or a copy of one."""
+        return self.route.mirror is None and self.route.split.challenger_buckets == 0
 
     @property
     def route(self) -> Route:
@@ -117,11 +133,16 @@ class Simulation:
         self.sequence += 1
         return Batch(self.source, self.sequence, tuple(self.request() for _ in range(n)))
 
+    @property
+    def last_id(self) -> str:
+        """The id of the latest request."""
+        return f"{self.source}-{self.n_requests}"
+
     def request(self) -> Observation:
         """Serve one request as a router with the published table would."""
         self.n_requests += 1
         route, unit = self.route, self.dice.getrandbits(64)
-        request_id = f"r{self.n_requests}"
+        request_id = self.last_id
         decision = choose(route, unit.to_bytes(8, "big"))
         truth = self.dice.randrange(10)
         if self.sends_labels:

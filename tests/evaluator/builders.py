@@ -16,17 +16,15 @@ ALL = (ACCURACY, ERRORS, LATENCY, AGREES)
 
 def plan(*metrics: MetricSpec, **fields: Any) -> ExperimentPlan:
     """Return a plan of the given metrics, all four kinds by default."""
-    return ExperimentPlan(
-        **{
-            "experiment": "x1",
-            "route": "digits",
-            "champion": "digits-1",
-            "challenger": "digits-2",
-            "metrics": metrics or ALL,
-            "prediction": "prediction",
-        }
-        | fields
-    )
+    given: dict[str, Any] = {
+        "experiment": "x1",
+        "route": "digits",
+        "champion": "digits-1",
+        "challenger": "digits-2",
+        "metrics": metrics or ALL,
+        "prediction": "prediction",
+    }
+    return ExperimentPlan(**given | fields)
 
 
 def answer(prediction: object = 7, *, latency_s: float = 0.02, status: int = 200) -> Outcome:
@@ -49,20 +47,18 @@ def exposure(
     **fields: Any,
 ) -> Exposure:
     """Return an exposure; ``number`` makes its id, unit and time."""
-    return Exposure(
-        **{
-            "route": "digits",
-            "experiment": "x1",
-            "request_id": f"q{number}",
-            "unit": (number * 0x9E3779B97F4A7C15) & (2**63 - 1),
-            "is_challenger": is_challenger,
-            "propensity": propensity,
-            "table_version": 1,
-            "at_ns": 1_000_000_000 + number,
-            "outcome": answer() if outcome is None else outcome,
-        }
-        | fields
-    )
+    given: dict[str, Any] = {
+        "route": "digits",
+        "experiment": "x1",
+        "request_id": f"q{number}",
+        "unit": (number * 0x9E3779B97F4A7C15) & (2**63 - 1),
+        "is_challenger": is_challenger,
+        "propensity": propensity,
+        "table_version": 1,
+        "at_ns": 1_000_000_000 + number,
+        "outcome": answer() if outcome is None else outcome,
+    }
+    return Exposure(**given | fields)
 
 
 def pair(
@@ -73,16 +69,14 @@ def pair(
     **fields: Any,
 ) -> MirroredPair:
     """Return a mirrored pair; both answer 7 unless told otherwise."""
-    return MirroredPair(
-        **{
-            "route": "digits",
-            "experiment": "x1",
-            "request_id": f"q{number}",
-            "unit": (number * 0x9E3779B97F4A7C15) & (2**63 - 1),
-            "table_version": 1,
-            "at_ns": 1_000_000_000 + number,
-            "champion": answer() if champion is None else champion,
-            "challenger": answer() if challenger is None else challenger,
-        }
-        | fields
-    )
+    given: dict[str, Any] = {
+        "route": "digits",
+        "experiment": "x1",
+        "request_id": f"q{number}",
+        "unit": (number * 0x9E3779B97F4A7C15) & (2**63 - 1),
+        "table_version": 1,
+        "at_ns": 1_000_000_000 + number,
+        "champion": answer() if champion is None else champion,
+        "challenger": answer() if challenger is None else challenger,
+    }
+    return MirroredPair(**given | fields)

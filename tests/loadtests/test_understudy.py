@@ -92,6 +92,8 @@ def test_peer_is_ready_when_its_router_is_in_the_phase_that_the_mode_needs(
     assert not peer.is_ready(site)
     Sidecar.status = make_status(IN_PHASE[mode])  # the router has not connected yet
     assert not peer.is_ready(site)
+    Sidecar.status = {"version": "0.1.0"}  # the controller has only just started
+    assert not peer.is_ready(site)
 
 
 def test_peer_whose_controller_is_not_up_is_not_ready(port: int, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Routing files as text for the tests, and what is said about them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from sidecar.problem import ConfigError, Problem
@@ -47,6 +48,11 @@ def with_part(old: str, new: str) -> str:
 def load(text: str, folder: Path = ROOT) -> Loaded:
     """Load ``text`` as if it were the file r.yaml in ``folder``."""
     return parse_routefile(text.encode(), folder / "r.yaml")
+
+
+def meaning(loaded: Loaded) -> tuple[object, ...]:
+    """Return everything that a file says, without the bytes that say it."""
+    return replace(loaded.intent, digest=""), loaded.settings
 
 
 def problems_of_text(text: str, folder: Path = ROOT) -> list[Problem]:

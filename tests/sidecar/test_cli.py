@@ -86,10 +86,10 @@ def test_status_and_audit_reach_the_admin_port_that_is_named() -> None:
 
 def test_run_refuses_a_bad_file_before_it_starts_anything(tmp_path: Path) -> None:
     path = tmp_path / "r.yaml"
-    path.write_text(WHOLE.removesuffix("...\n"))
+    path.write_text(WHOLE.replace("alpha: 5%", "alpha: 5"))
     code, _, err = understudy("run", str(path))
     assert code == 2
-    assert "the end of the file" in err
+    assert "routes[0].rollout.alpha" in err
 
 
 def test_demo_refuses_a_scenario_that_it_does_not_know() -> None:

@@ -11,13 +11,21 @@ from controller.policy import Intent
 from controller.store import StoreError
 from router.tasks import spawn
 from sidecar import reload as module
-from sidecar.reload import Reloader
+from sidecar.problem import ConfigError
+from sidecar.reload import Reloader, refuse_half_written
+from sidecar.routefile import Loaded, parse_routefile
+from tests.sidecar.routing_texts import SHIPPED, meaning
 
 TEXT = """routes:
   - name: digits
     match: {path: "/predict"}
     champion: {name: NAME, url: "http://127.0.0.1:9101"}
 ...
+"""
+UNMARKED = TEXT.removesuffix("...\n")
+SECOND = """  - name: letters
+    match: {path: "/letters"}
+    champion: {name: letters-1, url: "http://127.0.0.1:9102"}
 """
 
 
@@ -33,8 +41,8 @@ class Desk:
         self.open.set()
         self.reloader = Reloader(file, self._adopt)
 
-    def write(self, champion: str) -> None:
-        self.file.write_text(TEXT.replace("NAME", champion))
+    def write(self, champion: str, text: str = TEXT) -> None:
+        self.file.write_text(text.replace("NAME", champion))
 
     async def _adopt(self, intent: Intent, who: str) -> None:
         await self.open.wait()
@@ -174,3 +182,96 @@ async def test_good_file_that_the_disk_refused_is_tried_again_by_itself(
     desk.error = None
     await desk.becomes("digits-1")
     watching.cancel()
+
+
+async def test_file_that_is_being_written_is_read_when_it_rests(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "POLL_S", 0.05)
+    await desk.reloader.reload("start")
+    watching = spawn(desk.reloader.watch(), name="watch")
+    desk.write("digits-2")
+    for _ in range(100):
+        with desk.file.open("a") as file:
+            file.write("# more to come\n")
+        await asyncio.sleep(0.005)
+    assert desk.adopted == ["digits-1"]
+    await desk.becomes("digits-2")
+    watching.cancel()
+
+
+async def test_file_that_lost_its_end_mark_is_refused_until_it_has_one(desk: Desk) -> None:
+    await desk.reloader.reload("start")
+    desk.write("digits-2", UNMARKED)
+    error = await desk.reloader.reload("SIGHUP")
+    assert error is not None and error.startswith(f"{desk.file}:5:1: file: ")
+    assert "cut short?" in error and "rename" in error and "restart" in error
+    assert desk.adopted == ["digits-1"]
+    desk.write("digits-2")
+    assert await desk.reloader.reload("SIGHUP") is None
+    assert desk.adopted == ["digits-1", "digits-2"]
+
+
+async def test_beginning_of_the_file_in_force_is_refused_unless_it_is_marked(desk: Desk) -> None:
+    desk.write("digits-1", UNMARKED + SECOND)
+    await desk.reloader.reload("start")
+    for end in ("", "\n\n"):
+        desk.write("digits-1", UNMARKED + end)
+        assert "half written?" in (await desk.reloader.reload("SIGHUP") or "")
+    assert len(desk.adopted) == 1
+    desk.write("digits-1")
+    assert await desk.reloader.reload("SIGHUP") is None
+    assert len(desk.adopted) == 2
+
+
+async def test_beginning_of_a_refused_file_is_no_beginning_of_the_one_in_force(desk: Desk) -> None:
+    desk.write("digits-1", UNMARKED)
+    await desk.reloader.reload("start")
+    desk.error = IntentRefused("not so")
+    desk.write("digits-1", UNMARKED + SECOND)
+    assert await desk.reloader.reload("SIGHUP") == "not so"
+    desk.write("digits-1", UNMARKED)
+    assert await desk.reloader.reload("SIGHUP") is None
+
+
+@pytest.mark.parametrize("champion", ["digits-1", "digits-2"])
+async def test_unmarked_file_is_replaced_by_any_whole_one(desk: Desk, champion: str) -> None:
+    desk.write("digits-1", UNMARKED)
+    await desk.reloader.reload("start")
+    for text in (UNMARKED + SECOND, TEXT + "# more\n", TEXT):
+        desk.write(champion, text)
+        assert await desk.reloader.reload("SIGHUP") is None
+    assert desk.adopted == ["digits-1"] + [champion] * 3
+
+
+def is_refused(new: Loaded, in_force: Loaded) -> bool:
+    try:
+        refuse_half_written(new, in_force, Path("r.yaml"))
+    except ConfigError:
+        return True
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_byte_prefix_is_refused_or_means_the_same(path: Path) -> None:
+    """F26: truncated YAML is often valid YAML with keys missing."""
+    raw = path.read_bytes()
+    body = raw.removesuffix(b"...\n")
+    marked, unmarked = parse_routefile(raw, path), parse_routefile(body, path)
+    sound, over_marked, over_unmarked = [], [], []
+    for length in range(len(raw)):
+        try:
+            new = parse_routefile(raw[:length], path)
+        except ConfigError:
+            continue
+        sound.append(length)
+        if not is_refused(new, marked):
+            assert meaning(new) == meaning(marked)
+            over_marked.append(length)
+        if not is_refused(new, unmarked):
+            assert meaning(new) == meaning(unmarked)
+            over_unmarked.append(length)
+    assert over_marked == [len(raw) - 1]  # only the last line's newline may be missing
+    assert over_unmarked == [len(body) - 1, len(body), len(raw) - 1]
+    assert len(sound) > len(over_unmarked)  # the others would have been taken for whole

@@ -55,7 +55,14 @@ def test_bad_value_says_what_was_found_and_what_was_expected(
 def test_stage_that_is_not_built_yet_is_refused_by_name(word: str) -> None:
     problem = only_problem(with_part("- functional: {}", f"- {word}: {{golden: g.jsonl}}"))
     assert problem.found == f"the key {word}"
-    assert "this version has not built it" in problem.expected
+    assert "this version has not built it: remove the line" in problem.expected
+
+
+def test_file_with_a_stage_that_is_not_built_yet_is_sound_without_its_line() -> None:
+    line = "        - performance: {golden: golden.jsonl}\n"
+    text = with_part("        - shadow:", line + "        - shadow:")
+    assert only_problem(text).path == "routes[0].rollout.stages[1].performance"
+    assert problems_of_text(text.replace(line, "")) == []
 
 
 def test_cold_start_is_refused_by_name_together_with_the_missing_champion() -> None:

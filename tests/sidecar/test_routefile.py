@@ -1,48 +1,32 @@
 import hashlib
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from sidecar import yamltree
 from sidecar.problem import ConfigError
-from sidecar.routefile import Loaded, load_routefile, parse_routefile
-from tests.sidecar.routing_texts import SHIPPED, WHOLE, only_problem, problems_of_text, with_part
+from sidecar.routefile import load_routefile, parse_routefile
+from tests.sidecar.routing_texts import (
+    SHIPPED,
+    WHOLE,
+    meaning,
+    only_problem,
+    problems_of_text,
+    with_part,
+)
 
 SAMPLES = b'{"instances": [[0.0]]}\n{"instances": [[1.0]]}\n'
 
 
-def meaning(loaded: Loaded) -> tuple[object, ...]:
-    """Everything that a file says, without the bytes that say it."""
-    return replace(loaded.intent, digest=""), loaded.settings
-
-
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_every_byte_prefix_is_refused_or_means_the_same(path: Path) -> None:
-    """F26: truncated YAML is often valid YAML with keys missing."""
+def test_shipped_file_loads_with_and_without_its_end_mark(path: Path) -> None:
     raw = path.read_bytes()
-    whole = meaning(parse_routefile(raw, path))
-    accepted = []
-    for length in range(len(raw)):
-        try:
-            loaded = parse_routefile(raw[:length], path)
-        except ConfigError:
-            continue
-        assert meaning(loaded) == whole
-        accepted.append(length)
-    assert accepted == [len(raw) - 1]  # only the last line's newline may be missing
-
-
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
-def test_without_its_end_marker_no_file_is_accepted(path: Path) -> None:
-    raw = path.read_bytes().removesuffix(b"...\n")
-    with pytest.raises(ConfigError) as caught:
-        parse_routefile(raw, path)
-    [problem] = caught.value.problems
-    assert problem.found == "the end of the file"
-    assert problem.line == raw.count(b"\n") + 1
+    assert parse_routefile(raw, path).is_marked
+    unmarked = parse_routefile(raw.removesuffix(b"...\n"), path)
+    assert not unmarked.is_marked
+    assert meaning(unmarked) == meaning(parse_routefile(raw, path))
 
 
 def test_end_marker_inside_a_text_does_not_end_the_file() -> None:
@@ -51,9 +35,10 @@ def test_end_marker_inside_a_text_does_not_end_the_file() -> None:
     assert problems_of_text(with_part("name: fraud\n", "name: |\n      ...\n"))
 
 
-def test_digest_is_sha256_of_the_bytes() -> None:
+def test_bytes_are_kept_and_digest_is_their_sha256() -> None:
     raw = WHOLE.encode()
     loaded = parse_routefile(raw, Path("r.yaml"))
+    assert loaded.raw == raw
     assert loaded.digest == hashlib.sha256(raw).hexdigest() == loaded.intent.digest
     assert parse_routefile(raw + b"# x\n", Path("r.yaml")).digest != loaded.digest
 

@@ -87,7 +87,6 @@ def test_byte_order_mark_is_no_part_of_the_first_key() -> None:
         ("a: ~\n...", 1, 4, "nothing"),
         ("a: null\n...", 1, 4, "nothing"),
         ("'': 1\n...", 1, 1, "an empty key"),
-        ("a: 1\n", 2, 1, "the end of the file"),
         ("", 1, 1, "an empty file"),
         ("# only this\n", 1, 1, "an empty file"),
         ("a: 1\n---\nb: 2\n...", 2, 1, "a second document"),
@@ -101,6 +100,32 @@ def test_what_is_no_plain_value_is_refused_with_its_place(
     text: str, line: int, column: int, found: str
 ) -> None:
     assert (line, column, found) in refusals(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_marked"),
+    [
+        ("a: 1\n...\n", True),
+        ("a: 1\n...", True),
+        ("a: 1\n... # the end\n# of it\n", True),
+        ("a: 1\n", False),
+        ("a: 1", False),
+        ("a: 1 ...\n", False),
+        ("a: |\n  1\n  ...\n", False),
+        ("a: 1\n# ...\n", False),
+    ],
+)
+def test_end_mark_is_seen_only_where_it_ends_the_document(text: str, is_marked: bool) -> None:
+    tree = parse(text.encode())
+    assert tree.problems == []
+    assert tree.is_marked is is_marked
+
+
+def test_what_is_dumped_is_read_again_as_it_was_with_the_end_mark() -> None:
+    document = {"b": ["no", "1.10", {"x": "a: b"}], "a": "..."}
+    tree = parse(yamltree.dump(document).encode())
+    assert tree.value == document and list(tree.value) == ["b", "a"]
+    assert tree.problems == [] and tree.is_marked
 
 
 def test_several_refusals_come_at_once() -> None:

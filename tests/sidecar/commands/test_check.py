@@ -72,6 +72,30 @@ def test_refused_file_as_json_has_line_and_column(
     assert "percent" in error["expected"]
 
 
+def test_file_without_end_mark_is_sound_and_gets_one_hint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(WHOLE.removesuffix("...\n"))
+    assert check(path, as_json=False) == 0
+    out, err = capsys.readouterr()
+    assert [line for line in out.splitlines() if "hint" in line] == [f"hint: {module.END_HINT}"]
+    assert err == ""
+    assert check(path, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["hints"] == [module.END_HINT]
+
+
+def test_file_with_end_mark_gets_no_hint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(WHOLE)
+    assert check(path, as_json=True) == 0
+    assert json.loads(capsys.readouterr().out)["hints"] == []
+    assert check(path, as_json=False) == 0
+    assert "hint" not in capsys.readouterr().out
+
+
 def test_host_and_header_are_part_of_the_shown_match(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

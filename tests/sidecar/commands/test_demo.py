@@ -1,11 +1,16 @@
 """The command as a user meets it: exit codes, the summary file, and Ctrl-C."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import pytest
+import yaml
 
 from sidecar.commands.demo import EXAMPLE, INTERRUPTED, run
 from sidecar.demo.scenario import Scenario
@@ -26,18 +31,39 @@ PROCESSES = 5
 """Two model servers, the sidecar, the client, the labeller."""
 
 
-def test_good_end_is_exit_code_0_and_a_summary(tmp_path: Path) -> None:
+@pytest.fixture
+def hurried(tmp_path: Path) -> Path:
+    """The demo's own routing file with less patience."""
+    document = yaml.safe_load(EXAMPLE.read_text())
+    document["routes"][0]["rollout"]["stages"] = [
+        {"functional": {"samples": str(EXAMPLE.parent / "digits-samples.jsonl")}},
+        {"shadow": {"share": "100%", "at_least": 100}},
+        {"canary": {"shares": ["25%", "50%"]}},
+        {"production": {"watch": "10s", "holdback": "10%"}},
+    ]
+    file = tmp_path / "hurried.yaml"
+    file.write_text(yaml.safe_dump(document, explicit_end=True))
+    return file
+
+
+@pytest.mark.slow
+def test_challenger_that_crashes_under_the_real_sidecar_is_out_and_no_user_notices(
+    hurried: Path, tmp_path: Path
+) -> None:
     show = Quiet()
     target = tmp_path / "summary.json"
-    assert run(Scenario.BETTER, target, EXAMPLE, show, fake("better")) == 0
-    summary = json.loads(target.read_text())
-    assert summary["outcome"] == "promoted"
-    assert summary["failed_requests"] == 0
-    assert summary["decision"]["action"] == "promote"
+    code = run(Scenario.CRASH, target, hurried, show)
     said = "\n".join(show.said)
-    for words in ("champion    digits-1: accuracy 0.9", "challenger  digits-2: accuracy 0.9"):
-        assert words in said
-    assert "audit log    verified" in said
+    assert code == 0, said
+    summary = json.loads(target.read_text())
+    assert summary["outcome"] == "rolled_back"
+    assert summary["champion_after"] == "digits-1"
+    assert summary["requests"] > 0 and summary["failed_requests"] == 0
+    assert summary["seconds_to_rollback"] < 1.0
+    assert summary["decision"]["action"] == "rollback"
+    assert summary["audit_verified"] is True
+    assert "challenger  digits-2: accuracy 0.9" in said
+    assert "(3 x error, 2 x hang, 1 x exit)" in said
 
 
 def test_bad_end_is_exit_code_1_and_a_summary_all_the_same(tmp_path: Path) -> None:
@@ -48,10 +74,13 @@ def test_bad_end_is_exit_code_1_and_a_summary_all_the_same(tmp_path: Path) -> No
     assert any("NOT AS IT SHOULD BE" in words for words in show.said)
 
 
-def test_sidecar_that_dies_is_exit_code_1_with_its_last_words() -> None:
+def test_sidecar_that_dies_ends_everything_with_exit_code_1_and_its_last_words() -> None:
     show = Quiet()
+    before = descendants(os.getpid())
     assert run(Scenario.BETTER, None, EXAMPLE, show, fake("dies")) == 1
-    assert "out of luck" in show.said[-1]
+    assert re.search(r"the sidecar ended with 3:\s+out of luck", show.said[-1])
+    assert show.is_over
+    assert descendants(os.getpid()) == before
 
 
 def test_file_that_does_not_exist_is_exit_code_1(tmp_path: Path) -> None:

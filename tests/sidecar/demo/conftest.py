@@ -53,7 +53,7 @@ def play_of(scenario: Scenario, script: str, cast: Cast, folder: Path) -> Play:
         cast=cast,
         routing=copy_routing(EXAMPLE, folder),
         deadline_s=20.0,
-        rate=60.0,
+        rate=120.0,
         aftermath_s=0.5,
         sidecar=fake(script),
     )

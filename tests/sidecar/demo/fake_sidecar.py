@@ -1,6 +1,6 @@
 """A stand-in for `understudy run`: passes requests on, counts labels, and follows a script.
 
-Its route goes through shadow and a canary at 25 %, by time alone, and ends as the script says:
+Its route goes through shadow and a canary at 25 %, by the time since the first request alone, and ends as the script says:
 ``better`` promotes, ``worse`` rolls back, ``crash`` rolls back when the challenger fails, ``stuck``
 never decides, ``dies`` ends with code 3 after a moment.
 
@@ -21,9 +21,10 @@ import aiohttp
 import yaml
 from aiohttp import web
 
-SHADOW_S = 0.6
+SHADOW_S = 0.8
 CANARY_S = 0.6
 WATCH_S = 0.5
+EJECT_AFTER = 5
 
 
 class FakeSidecar:
@@ -33,15 +34,16 @@ class FakeSidecar:
         self._script = script
         self._document = document
         self._route = document["routes"][0]
-        self._begun_s = time.monotonic()
+        self._begun_s: float | None = None
         self._is_out = False
         self._requests = 0
+        self._failures = 0
         self._labels: Counter[str] = Counter()
         self._session = aiohttp.ClientSession()
 
     @property
     def phase(self) -> str:
-        age_s = time.monotonic() - self._begun_s
+        age_s = 0.0 if self._begun_s is None else time.monotonic() - self._begun_s
         if self._is_out:
             return "rolled_back"
         if age_s < SHADOW_S:
@@ -54,12 +56,14 @@ class FakeSidecar:
 
     async def predict(self, request: web.Request) -> web.Response:
         body = await request.read()
+        self._begun_s = self._begun_s or time.monotonic()
         self._requests += 1
         if self.phase == "canary" and self._requests % 4 == 0:
             answer = await self._ask(self._route["challengers"][0]["url"], request.path, body)
             if answer is not None:
                 return answer
-            self._is_out = True  # one failure is enough here
+            self._failures += 1
+            self._is_out = self._failures >= EJECT_AFTER
         answer = await self._ask(self._route["champion"]["url"], request.path, body)
         return answer or web.Response(status=502)
 

@@ -86,14 +86,14 @@ async def test_rate_does_not_depend_on_how_slow_the_answers_are(
     model.wait_s = 0.3  # a closed loop over one connection would send two or three
     client = Client(url, traffic, 100.0, io.StringIO())
     await sent_for(client, 0.5)
-    assert 35 <= client.tally.requests <= 52
+    assert 20 <= client.tally.requests <= 60
 
 
 async def test_connections_are_kept(url: str, model: Model, traffic: Traffic) -> None:
     client = Client(url, traffic, 100.0, io.StringIO())
     await sent_for(client, 0.5)
-    assert len(model.ids) > 30
-    assert len(model.connections) < 10
+    assert len(model.ids) > 20
+    assert len(model.connections) < len(model.ids) / 2
 
 
 async def test_failed_request_is_counted_and_said(url: str, model: Model, traffic: Traffic) -> None:

@@ -125,9 +125,18 @@ async def test_failing_server_answers_500_then_hangs_then_dies(
     with pytest.raises(aiohttp.ClientError):
         await served.predict(body)
     assert await asyncio.wait_for(served.child.process.wait(), 5.0) == -signal.SIGKILL
+    last = await _last_words(served.child)
+    assert [last[kind] for kind in ("error", "hang", "exit")] == [2, 1, 1]
     first = served.child.first["failure"]
-    assert first["kind"] == "error"
+    assert first["error"] == 1 and "hang" not in first
     assert isinstance(first["at_ns"], int) and before_ns < first["at_ns"] < time.time_ns()
+
+
+async def _last_words(child: Child) -> dict[str, object]:
+    async with asyncio.timeout(5.0):
+        while "exit" not in child.reports["failure"]:
+            await asyncio.sleep(0.01)
+    return child.reports["failure"]
 
 
 async def test_server_that_is_to_die_does_so_without_another_request(

@@ -69,4 +69,5 @@ def test_odds_are_said_as_people_say_them(odds: float, words: str) -> None:
 def test_line_starts_with_the_time_and_has_no_line_break() -> None:
     said = line(progress_of(ROUTE, "canary", 12.3, 5678, 0))
     assert said.startswith(" 12.3 s  stage canary 2 of 3, share 25%")
+    assert said.endswith("waiting for accuracy: odds 4:1, needs 20:1")
     assert "\n" not in said

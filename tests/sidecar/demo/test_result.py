@@ -50,6 +50,14 @@ def test_decision_is_shown_with_its_numbers() -> None:
     assert srm == "  srm        passed"
 
 
+def test_tripped_check_shows_the_odds_of_harm() -> None:
+    reading = {"check": "harm", "state": "tripped", "odds": 1.0, "log_e_harm": 3.4, "n": 9}
+    record = {**DECISION, "action": "rollback", "evidence": {"readings": [reading]}}
+    assert list(decision_lines(record))[1:] == [
+        "  harm       tripped, odds of harm 30:1, 9 observations"
+    ]
+
+
 def test_result_says_what_happened() -> None:
     said = text(SUMMARY, [])
     for words in (
@@ -72,9 +80,13 @@ def test_complaints_and_a_broken_audit_log_are_loud() -> None:
 
 def test_crash_says_how_long_the_challenger_stayed() -> None:
     crash = replace(
-        SUMMARY, scenario=Scenario.CRASH, outcome=Outcome.ROLLED_BACK, seconds_to_rollback=0.314
+        SUMMARY,
+        scenario=Scenario.CRASH,
+        outcome=Outcome.ROLLED_BACK,
+        seconds_to_rollback=0.314,
+        failures={"error": 3, "exit": 1},
     )
-    assert "out within   0.31 s of its first failure" in text(crash, [])
+    assert "out within   0.31 s of its first failure (3 x error, 1 x exit)" in text(crash, [])
 
 
 def test_run_without_a_decision_can_be_shown() -> None:

@@ -30,7 +30,12 @@ GOOD = Summary(
 WORSE = replace(
     GOOD, scenario=Scenario.WORSE, outcome=Outcome.ROLLED_BACK, champion_after="digits-1"
 )
-CRASH = replace(WORSE, scenario=Scenario.CRASH, seconds_to_rollback=0.4)
+CRASH = replace(
+    WORSE,
+    scenario=Scenario.CRASH,
+    seconds_to_rollback=0.4,
+    failures={"error": 3, "hang": 2, "exit": 1},
+)
 KEYS = {
     "scenario",
     "outcome",
@@ -55,6 +60,7 @@ def test_scenario_that_ended_as_it_should_has_no_complaints(summary: Summary) ->
     ("change", "words"),
     [
         ({"failed_requests": 1}, "1 of 9000 requests failed"),
+        ({"failed_requests": 1, "last_failure": "status 502"}, "status 502"),
         ({"requests": 0}, "no request"),
         ({"decision": None}, "no decision"),
         ({"audit_verified": False}, "does not verify"),
@@ -80,6 +86,11 @@ def test_champion_that_does_not_fit_the_outcome_is_a_complaint() -> None:
 @pytest.mark.parametrize("seconds", [None, 1.01, 30.0])
 def test_slow_or_missing_rollback_after_a_crash_is_a_complaint(seconds: float | None) -> None:
     assert len(complaints(replace(CRASH, seconds_to_rollback=seconds))) == 1
+
+
+def test_challenger_that_did_not_fail_in_all_ways_is_a_complaint() -> None:
+    crash = replace(CRASH, failures={"error": 3, "hang": 0, "exit": 1})
+    assert complaints(crash) == ["the challenger was to fail by hang, and did not"]
 
 
 def test_summary_has_exactly_the_declared_keys() -> None:

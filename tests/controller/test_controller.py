@@ -1,0 +1,506 @@
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from controller import audit
+from controller.controller import Act
+from controller.gates.functional import FunctionalReport
+from controller.store import StoreError
+from router.observation import Batch
+from router.table import BUCKETS, Split
+from tests.controller.builders import (
+    CANARY,
+    FUNCTIONAL,
+    PRODUCTION,
+    SHADOW,
+    STAGES,
+    intent,
+    route_intent,
+)
+from tests.controller.simulation import BETTER, EQUAL, FAILING, WORSE, Model, Simulation
+
+Start = Callable[..., Simulation]
+
+
+HAPPY_PATH = [
+    ("adopt", None, None),
+    ("start", "queued", "functional"),
+    ("advance", "functional", "shadow"),
+    ("advance", "shadow", "canary"),
+    ("advance", "canary", "canary"),
+    ("advance", "canary", "canary"),
+    ("promote", "canary", "watch"),
+    ("finish", "watch", "promoted"),
+]
+
+
+def moves(simulation: Simulation) -> list[tuple[str, str | None, str | None]]:
+    return [(r["action"], r["phase_from"], r["phase_to"]) for r in simulation.audit()]
+
+
+# What evidence does.
+
+
+def test_a_better_challenger_is_promoted_through_shadow_canary_and_watch(start):
+    simulation = start(models=BETTER)
+    assert simulation.run("promoted", "rolled_back") == "promoted"
+    assert moves(simulation) == HAPPY_PATH
+    assert simulation.route.split == Split(champion="digits-2")
+    assert simulation.status()["champion"] == "digits-2"
+    assert audit.verify(simulation.connection).verified
+
+
+def test_shares_rise_by_the_ladder_only(start):
+    simulation = start(models=BETTER)
+    simulation.run("promoted")
+    shares = [table.routes[0].split.challenger_buckets for table in simulation.tables]
+    assert shares == [0, 0, *CANARY.shares_buckets, BUCKETS - PRODUCTION.holdback_buckets, 0]
+    versions = [table.version for table in simulation.tables]
+    assert versions == list(range(1, len(versions) + 1))
+
+
+def test_a_promotion_records_the_numbers_that_allowed_it(start):
+    simulation = start(models=BETTER)
+    simulation.run("promoted")
+    (record,) = [r for r in simulation.audit() if r["action"] == "promote"]
+    readings = {r["check"]: r for r in record["evidence"]["readings"]}
+    assert readings["accuracy"]["state"] == "passed"
+    assert readings["accuracy"]["log_e"] >= 2.99
+    assert record["evidence"]["counts"]["exposures_challenger"] > 0
+    assert (record["share_from"], record["share_to"]) == (0.5, 0.99)
+    assert record["table_to"] == record["table_from"] + 1
+    assert record["config_digest"] == "d1"
+
+
+@pytest.mark.parametrize("models", [WORSE, FAILING], ids=["wrong", "failing"])
+def test_a_worse_challenger_is_rolled_back_and_not_tried_again(start, models):
+    simulation = start(models=models)
+    assert simulation.run("promoted", "rolled_back") == "rolled_back"
+    assert simulation.is_champion_only
+    tables = len(simulation.tables)
+    for _ in range(20):
+        simulation.tick()
+    assert len(simulation.tables) == tables
+    assert simulation.actions().count("rollback") == 1
+    assert simulation.actions().count("start") == 1
+
+
+def test_a_challenger_that_turns_bad_during_the_watch_is_rolled_back(start):
+    watch = replace(PRODUCTION, watch_s=3000.0, holdback_buckets=2000)
+    stages = (*STAGES[:3], watch)
+    simulation = start(models=BETTER, intent=intent(route_intent(stages=stages)))
+    simulation.run("watch")
+    simulation.models = {"digits-1": Model(0.7), "digits-2": Model(0.7, error_rate=0.8)}
+    assert simulation.run("promoted", "rolled_back") == "rolled_back"
+    assert simulation.route.split == Split(champion="digits-1")
+    assert simulation.status()["champion"] == "digits-1"
+
+
+def test_without_labels_nothing_is_promoted(start):
+    """Errors and agreement cannot say that a model is better."""
+    simulation = start(models=BETTER, sends_labels=False)
+    simulation.run("canary")
+    for _ in range(200):
+        simulation.tick(40)
+    status = simulation.status()
+    assert (status["phase"], status["step"]) == ("canary", 2)
+    assert any(sentence.startswith("accuracy: ") for sentence in status["missing"])
+
+
+def test_without_traffic_nothing_moves_until_time_is_up(start):
+    simulation = start(models=BETTER)
+    simulation.run("shadow")
+    for _ in range(100):
+        simulation.tick(0)
+    assert simulation.phase == "shadow"
+    simulation.clock.advance(SHADOW.at_most_s or 0.0)
+    simulation.tick(0)
+    assert simulation.phase == "rolled_back"
+    assert "longer than the file allows" in simulation.status()["because"]
+
+
+def test_traffic_that_stops_in_the_canary_does_not_advance_it(start):
+    simulation = start(models=BETTER)
+    simulation.run("canary")
+    step = simulation.status()["step"]
+    for _ in range(50):
+        simulation.tick(0)
+    assert (simulation.phase, simulation.status()["step"]) == ("canary", step)
+
+
+def test_ejection_rolls_back_in_one_step(start):
+    simulation = start(models=EQUAL)
+    simulation.run("canary")
+    simulation.controller.eject("digits", "digits-2", 5)
+    assert simulation.is_champion_only
+    assert simulation.phase == "rolled_back"
+    assert simulation.status()["because"] == "a router saw 5 failures in a row"
+
+
+@pytest.mark.parametrize(("route", "variant"), [("digits", "digits-1"), ("other", "digits-2")])
+def test_ejection_of_somebody_else_is_ignored(start, route, variant):
+    simulation = start()
+    simulation.run("shadow")
+    simulation.controller.eject(route, variant, 5)
+    assert simulation.phase == "shadow"
+
+
+def test_a_second_ejection_comes_too_late(start):
+    simulation = start()
+    simulation.run("shadow")
+    for _ in range(2):
+        simulation.controller.eject("digits", "digits-2", 5)
+    assert simulation.actions().count("rollback") == 1
+
+
+def test_challengers_are_tried_in_their_order_against_the_effective_champion(start):
+    models = {"digits-1": Model(0.6), "digits-2": Model(0.2), "digits-3": Model(0.95)}
+    file = intent(route_intent(challengers=("digits-2", "digits-3")))
+    simulation = start(models=models, intent=file)
+    simulation.run("rolled_back")
+    simulation.tick()
+    assert simulation.status()["challenger"] == "digits-3"
+    simulation.run("promoted")
+    assert simulation.status()["champion"] == "digits-3"
+    history = [(h["challenger"], h["phase"]) for h in simulation.status()["history"]]
+    assert history == [("digits-3", "promoted"), ("digits-2", "rolled_back")]
+
+
+def test_every_experiment_has_its_own_name_and_secret(start):
+    models = {"digits-1": Model(0.6), "digits-2": Model(0.2), "digits-3": Model(0.95)}
+    file = intent(route_intent(challengers=("digits-2", "digits-3")))
+    simulation = start(models=models, intent=file)
+    simulation.run("shadow")
+    first = simulation.route
+    simulation.run("rolled_back")
+    simulation.run("shadow")
+    second = simulation.route
+    assert len(first.salt) == len(second.salt) == 32
+    assert first.salt != second.salt and first.experiment != second.experiment
+
+
+# The functional gate.
+
+
+def test_a_failed_gate_is_asked_again_and_keeps_the_challenger_from_traffic(start):
+    simulation = start(functional_ok=False)
+    for _ in range(20):
+        simulation.tick()
+    assert simulation.phase == "functional"
+    assert simulation.status()["missing"] == ["functional: asked"]
+    simulation.functional_ok = True
+    assert simulation.run("shadow") == "shadow"
+
+
+def test_a_gate_that_never_passes_ends_the_rollout(start):
+    simulation = start(functional_ok=False)
+    simulation.run("rolled_back")
+    assert [table.routes[0].mirror for table in simulation.tables] == [None]
+
+
+def test_a_gate_says_what_to_ask_of_whom(start):
+    gate = replace(FUNCTIONAL, samples=(b"{}",), ready_path="/ready")
+    simulation = start(intent=intent(route_intent(stages=(gate, *STAGES[1:]))))
+    simulation.controller.step()
+    (task,) = simulation.controller.pending_functional()
+    assert (task.route, task.challenger.name, task.match.path) == ("digits", "digits-2", "/digits")
+    assert (task.samples, task.ready_path, task.prediction) == ((b"{}",), "/ready", "prediction")
+
+
+def test_a_report_about_another_challenger_is_ignored(start):
+    simulation = start()
+    simulation.controller.step()
+    simulation.controller.functional("digits", FunctionalReport("digits-9", True, "ok"))
+    assert simulation.phase == "functional"
+    simulation.controller.functional("other", FunctionalReport("digits-2", True, "ok"))
+    assert simulation.phase == "functional"
+
+
+# Restarts and clocks.
+
+
+@pytest.mark.parametrize("phase", ["functional", "shadow", "canary", "watch"])
+def test_a_restart_in_any_phase_goes_on_where_it_was(start, phase):
+    simulation = start(models=BETTER, functional_ok=phase != "functional")
+    simulation.run(phase)
+    simulation.tick()
+    before = simulation.status()
+    table, n_records = simulation.published, len(simulation.audit())
+    simulation.restart()
+    after = simulation.status()
+    for same in ("phase", "step", "experiment", "share", "counts", "checks"):
+        assert after[same] == before[same], same
+    assert simulation.published == table
+    assert len(simulation.audit()) == n_records
+    simulation.functional_ok = True
+    assert simulation.run("promoted") == "promoted"
+    assert moves(simulation) == HAPPY_PATH
+
+
+def test_restarting_at_every_tick_changes_no_statistic_and_no_decision(start):
+    steady, shaken = start(models=BETTER), start(models=BETTER)
+    while steady.phase != "watch":
+        for simulation in (steady, shaken):
+            simulation.tick(40)
+        shaken.restart()
+        for same in ("phase", "step", "share", "counts", "checks", "history"):
+            assert shaken.status()[same] == steady.status()[same], same
+    assert shaken.published == steady.published
+    assert shaken.run("promoted") == steady.run("promoted")
+
+
+def test_a_hold_survives_a_restart(start):
+    simulation = start()
+    simulation.run("canary")
+    simulation.controller.act("digits", Act.HOLD, "ana", "holiday")
+    simulation.restart()
+    assert simulation.status()["held_by"] == "ana"
+
+
+def test_time_that_passes_while_stopped_counts(start):
+    simulation = start(models=BETTER)
+    simulation.run("watch")
+    simulation.stop()
+    simulation.clock.advance(PRODUCTION.watch_s)
+    simulation.start()
+    simulation.tick()
+    simulation.tick()
+    assert simulation.phase == "promoted"
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -3600.0])
+def test_a_wall_clock_that_jumps_ends_no_stage(start, jump_s):
+    simulation = start(models=BETTER)
+    simulation.run("watch")
+    simulation.clock.wall_s += jump_s
+    for _ in range(20):
+        simulation.tick()
+    assert simulation.phase == "watch"
+    for _ in range(60):
+        simulation.tick()
+    assert simulation.phase == "promoted"
+
+
+# A store that refuses.
+
+
+def fill_disk(simulation: Simulation) -> None:
+    pages = simulation.connection.execute("PRAGMA page_count").fetchone()[0]
+    simulation.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+
+def free_disk(simulation: Simulation) -> None:
+    simulation.connection.execute("PRAGMA max_page_count = 1000000")
+
+
+def exhaust(simulation: Simulation) -> None:
+    """Fill the disk so far that not even one more observation fits."""
+    fill_disk(simulation)
+    for _ in range(1000):
+        try:
+            simulation.controller.ingest([simulation.batch(50)])
+        except StoreError:
+            return
+    raise AssertionError("the store took everything")
+
+
+def test_a_full_disk_does_not_keep_a_challenger_in_traffic(start):
+    simulation = start(models=EQUAL)
+    simulation.run("canary")
+    exhaust(simulation)
+    n_records = len(simulation.audit())
+    simulation.controller.act("digits", Act.ROLLBACK, "ana", "a bad feeling")
+    assert simulation.controller.status()["unrecorded"] == 1
+    assert simulation.is_champion_only
+    assert len(simulation.audit()) == n_records
+    with pytest.raises(StoreError):
+        simulation.controller.step()
+    free_disk(simulation)
+    simulation.controller.step()
+    assert simulation.controller.status()["unrecorded"] == 0
+    assert simulation.audit()[-1]["action"] == "rollback"
+    assert len(simulation.audit()) == n_records + 1
+    assert audit.verify(simulation.connection).verified
+
+
+def test_evidence_that_cannot_be_written_can_still_roll_back(start):
+    simulation = start(models=EQUAL)
+    simulation.run("canary")
+    exhaust(simulation)
+    simulation.models = FAILING
+    kept: list[Batch] = []
+    for _ in range(60):
+        simulation.clock.advance(0.5)
+        kept.append(simulation.batch(40))
+        with pytest.raises(StoreError):
+            simulation.controller.ingest(kept)
+        if simulation.is_champion_only:
+            break
+    assert simulation.phase == "rolled_back"
+
+
+def test_evidence_that_was_not_written_is_not_kept(start):
+    simulation = start(models=EQUAL)
+    simulation.run("canary")
+    exhaust(simulation)
+    before = simulation.status()["counts"]
+    batch = simulation.batch(50)
+    with pytest.raises(StoreError):
+        simulation.controller.ingest([batch])
+    assert simulation.status()["counts"] == before
+    free_disk(simulation)
+    assert simulation.controller.ingest([batch]) == {"w0": batch.sequence}
+    counts = simulation.status()["counts"]
+    names = ("exposures_champion", "exposures_challenger")
+    assert sum(counts[name] - before[name] for name in names) == 50
+
+
+def test_a_full_disk_stops_promotion(start):
+    simulation = start(models=BETTER)
+    simulation.run("canary")
+    table = simulation.published
+    fill_disk(simulation)
+    for _ in range(100):
+        simulation.clock.advance(0.5)
+        try:
+            simulation.controller.ingest([simulation.batch(50)])
+            simulation.controller.step()
+        except StoreError:
+            break
+    else:
+        raise AssertionError("the store took everything")
+    shares = simulation.route.split.challenger_buckets
+    for _ in range(50):
+        simulation.clock.advance(0.5)
+        with pytest.raises(StoreError):
+            simulation.controller.ingest([simulation.batch(50)])
+    assert simulation.route.split.challenger_buckets == shares
+    assert table is not None
+    free_disk(simulation)
+    assert simulation.run("promoted") == "promoted"
+    assert audit.verify(simulation.connection).verified
+
+
+# A state that was lost.
+
+
+def test_after_a_loss_of_state_nothing_starts_until_a_person_resumes(start):
+    simulation = start(models=BETTER)
+    simulation.run("promoted")
+    version = simulation.published.version
+    simulation.stop()
+    simulation.path.write_bytes(b"\xff" * 8192)
+    simulation.start()
+    assert simulation.published.version > version
+    assert simulation.route.split == Split(champion="digits-2")
+    for _ in range(20):
+        simulation.tick()
+    assert simulation.is_champion_only
+    status = simulation.status()
+    assert status["held_by"] in (None, "recovery")
+    assert simulation.actions() == ["adopt", "hold"]
+    assert "damaged" in simulation.audit()[1]["because"]
+
+
+def test_a_lost_state_in_mid_rollout_is_served_by_the_champion_and_can_be_resumed(start):
+    simulation = start(models=BETTER)
+    simulation.run("canary")
+    simulation.stop()
+    simulation.path.write_bytes(b"\xff" * 8192)
+    simulation.start()
+    simulation.tick()
+    assert simulation.is_champion_only
+    assert simulation.status()["held_by"] == "recovery"
+    assert "damaged" in simulation.status()["missing"][0]
+    simulation.restart()
+    simulation.tick()
+    assert simulation.status()["held_by"] == "recovery"
+    simulation.controller.act("digits", Act.RESUME, "ana", "checked by hand")
+    assert simulation.run("promoted") == "promoted"
+
+
+def test_a_state_that_vanished_counts_as_lost(start):
+    simulation = start(models=BETTER)
+    simulation.run("canary")
+    simulation.stop()
+    for file in simulation.path.parent.glob(f"{simulation.path.name}*"):
+        file.unlink()
+    simulation.start()
+    simulation.tick()
+    assert simulation.status()["held_by"] == "recovery"
+
+
+def test_unreadable_evidence_delays_and_promotes_nothing(start):
+    simulation = start(models=BETTER)
+    simulation.run("canary")
+    simulation.connection.execute("UPDATE snapshot SET content = x'00'")
+    simulation.restart()
+    assert simulation.phase == "canary"
+    assert simulation.status()["counts"]["pairs"] == 0
+    assert simulation.run("promoted") == "promoted"
+
+
+# Tables that routers know and the store does not.
+
+
+def test_a_router_with_a_newer_table_ends_every_trial(start):
+    simulation = start()
+    simulation.run("canary")
+    newer = simulation.published.version + 1
+    simulation.controller.fence(newer)
+    assert simulation.phase == "rolled_back"
+    assert simulation.is_champion_only
+    assert simulation.published.version > newer
+
+
+def test_a_router_with_an_old_table_changes_nothing(start):
+    simulation = start()
+    simulation.run("canary")
+    simulation.controller.fence(1)
+    simulation.controller.fence(simulation.published.version)
+    assert simulation.phase == "canary"
+
+
+# What is shown.
+
+
+def test_status_is_json_and_has_the_keys_of_the_contract(start):
+    simulation = start(models=BETTER)
+    simulation.run("canary")
+    status = json.loads(json.dumps(simulation.controller.status(), allow_nan=False))
+    assert {"version", "at", "table_version", "config_digest", "routers", "routes"} <= set(status)
+    (route,) = status["routes"]
+    assert {
+        *("name", "champion", "challenger", "phase", "step", "steps", "share", "mirror_share"),
+        *("held_by", "since", "experiment", "missing", "expected_seconds", "checks", "counts"),
+        *("labels", "history"),
+    } <= set(route)
+    assert (route["steps"], route["share"]) == (3, 0.05)
+    (check,) = [c for c in route["checks"] if c["check"] == "accuracy"]
+    assert {
+        *("check", "kind", "role", "state", "because", "log_e", "odds", "log_e_harm"),
+        *("progress", "effect", "low", "high", "n", "n_expected"),
+    } <= set(check)
+
+
+def test_decisions_are_the_moves_newest_first(start):
+    simulation = start(models=BETTER)
+    simulation.run("promoted")
+    actions = [record["action"] for record in simulation.controller.decisions("digits", 10)]
+    assert actions == ["promote", "advance", "advance", "advance", "advance"]
+    assert simulation.controller.decisions("other", 10) == []
+    assert len(simulation.controller.decisions(None, 2)) == 2
+
+
+def test_undeclared_stages_are_passed_by(start):
+    stages = (replace(CANARY, shares_buckets=(5000,)),)
+    simulation = start(models=BETTER, intent=intent(route_intent(stages=stages)))
+    simulation.run("promoted")
+    assert moves(simulation)[1:] == [
+        ("start", "queued", "functional"),
+        ("advance", "functional", "canary"),
+        ("promote", "canary", "watch"),
+        ("finish", "watch", "promoted"),
+    ]

@@ -1,0 +1,115 @@
+from dataclasses import replace
+
+import pytest
+
+from controller.rollout import Phase, Rollout
+from controller.status import COUNTS, RouteView, expected_s, render_route
+from controller.store import Finished, RouteState
+from evaluator.evidence import CheckState, Evidence, Reading, Role
+from tests.controller.builders import NOW_S, evidence, reading, route_intent
+
+
+def view(
+    phase: Phase | None, *required: Reading, found: Evidence | None = None, **parts: object
+) -> RouteView:
+    rollout = None
+    if phase is not None:
+        rollout = Rollout(
+            challenger="digits-2",
+            champion="digits-1",
+            experiment="x",
+            phase=phase,
+            step=1 if phase is Phase.CANARY else 0,
+            began_at_s=NOW_S - 100.0,
+            entered_at_s=NOW_S,
+            because="asked",
+        )
+        rollout = replace(rollout, **parts)
+    state = RouteState(
+        name="digits",
+        declared_champion="digits-1",
+        champion="digits-1",
+        rollout=rollout,
+        policy=route_intent() if rollout else None,
+        history=(Finished("a", "promoted", 1.0, "good"), Finished("b", "rolled_back", 2.0, "bad")),
+    )
+    return RouteView(
+        route=route_intent(),
+        state=state,
+        evidence=found,
+        required=required,
+        labels={"accepted": 1},
+    )
+
+
+def counted(n: int, n_expected: int | None, role: Role = Role.OBJECTIVE) -> Reading:
+    open_check = reading("accuracy", CheckState.UNDECIDED, role)
+    return replace(open_check, n=n, n_expected=n_expected)
+
+
+def test_a_canary_says_its_step_and_share():
+    status = render_route(view(Phase.CANARY, found=evidence(counts={"pairs": 3, "foreign": 1})))
+    assert (status["step"], status["steps"], status["share"]) == (1, 3, 0.25)
+    assert status["since"] == "2027-01-15T08:00:00.000000Z"
+    assert status["counts"] == dict.fromkeys(COUNTS, 0) | {"pairs": 3, "foreign": 1}
+
+
+def test_a_route_without_a_rollout_has_nothing_missing():
+    status = render_route(view(None))
+    assert (status["phase"], status["challenger"], status["missing"]) == (None, None, [])
+    assert (status["checks"], status["expected_seconds"]) == ([], None)
+
+
+def test_history_has_the_latest_first():
+    assert [past["challenger"] for past in render_route(view(None))["history"]] == ["b", "a"]
+
+
+def test_what_is_missing_begins_with_who_holds():
+    held = view(
+        Phase.CANARY,
+        reading("errors", CheckState.UNKNOWN, because="has not reported"),
+        held_by="ana",
+        hold_reason="look",
+    )
+    assert render_route(held)["missing"] == [
+        "held by ana: look",
+        "errors: has not reported",
+    ]
+
+
+def test_the_functional_gate_says_what_it_heard_last():
+    assert render_route(view(Phase.FUNCTIONAL))["missing"] == ["functional: asked"]
+
+
+@pytest.mark.parametrize("phase", [Phase.QUEUED, Phase.PROMOTED, Phase.ROLLED_BACK])
+def test_phases_that_wait_for_nothing_miss_nothing(phase):
+    assert render_route(view(phase))["missing"] == []
+
+
+def test_a_route_held_after_a_loss_says_why():
+    lost = view(None)
+    lost = replace(lost, state=replace(lost.state, hold_reason="the state was damaged"))
+    assert render_route(lost)["missing"] == ["the state was damaged"]
+
+
+def test_expected_time_is_the_rest_at_the_present_rate():
+    assert expected_s(view(Phase.CANARY, counted(50, 150), found=evidence())) == 200.0
+
+
+def test_expected_time_is_that_of_the_slowest_check():
+    checks = (counted(50, 150), counted(50, 60, Role.GUARDRAIL))
+    assert expected_s(view(Phase.CANARY, *checks, found=evidence())) == 200.0
+
+
+def test_expected_time_is_never_negative():
+    assert expected_s(view(Phase.CANARY, counted(150, 100), found=evidence())) == 0.0
+
+
+@pytest.mark.parametrize(("n", "n_expected"), [(0, 100), (50, None)])
+def test_expected_time_is_unknown_before_there_is_a_rate(n, n_expected):
+    assert expected_s(view(Phase.CANARY, counted(n, n_expected), found=evidence())) is None
+
+
+def test_expected_time_is_unknown_without_a_running_rollout():
+    assert expected_s(view(None)) is None
+    assert expected_s(view(Phase.PROMOTED, counted(50, 150), found=evidence())) is None

@@ -1,0 +1,77 @@
+"""``understudy run``: refuses what cannot start, and says why on one line."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from sidecar import listener, lockfile
+from sidecar.commands import run as command
+from sidecar.routefile import load_routefile
+from tests.sidecar.admin_bench import ROUTES
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(listener, "BIND_PATIENCE_S", 0.0)
+    monkeypatch.setattr("sidecar.logs.configure", lambda *_: None)
+    path = tmp_path / "routing.yaml"
+    path.write_text("listen: 127.0.0.1:PORT\nstate: ./state\nworkers: 3\n" + ROUTES)
+    return path
+
+
+def exit_code(file: Path) -> object:
+    with pytest.raises(SystemExit) as caught:
+        command.run(file)
+    return caught.value.code
+
+
+def test_file_at_fault_exits_with_2_and_every_error(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert exit_code(file) == 2
+    assert f"{file}:1:" in capsys.readouterr().err
+    assert not (file.parent / "state").exists()
+
+
+def test_missing_file_exits_with_2(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(file.with_name("absent.yaml")) == 2
+    assert "absent.yaml" in capsys.readouterr().err
+
+
+def test_taken_port_exits_with_1_and_names_it(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        file.write_text(file.read_text().replace("PORT", str(port)))
+        assert exit_code(file) == 1
+    assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_taken_admin_port_exits_with_1_and_names_it(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Better now than in a crash loop of the controller process."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        text = file.read_text().replace("PORT", "18999")
+        file.write_text(f"admin: {{listen: 127.0.0.1:{port}}}\n" + text)
+        assert exit_code(file) == 1
+    assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_state_in_use_exits_with_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(file.read_text().replace("PORT", "18999"))
+    (file.parent / "state").mkdir()
+    with lockfile.take(file.parent / "state" / "supervisor.lock"):
+        assert exit_code(file) == 1
+    assert "in use" in capsys.readouterr().err
+
+
+def test_launch_is_what_the_file_declares(file: Path) -> None:
+    file.write_text(file.read_text().replace("PORT", "18999"))
+    launch = command.launch_of(file, load_routefile(file).settings)
+    assert (launch.host, launch.port, launch.workers) == ("127.0.0.1", 18999, 3)
+    assert (launch.admin_host, launch.admin_port) == ("127.0.0.1", 8081)
+    assert launch.state == file.parent / "state" and launch.log_level == "info"

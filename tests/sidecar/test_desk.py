@@ -1,0 +1,82 @@
+"""The desk: bounded waits, and an older answer where there is one. See also test_api."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from controller import audit, store
+from controller.audit import Entry
+from controller.store import StoreError
+from evaluator.join import Label
+from sidecar import desk as module
+from sidecar.desk import Busy
+from tests.sidecar.admin_bench import AdminBench
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[AdminBench]:
+    one = AdminBench(tmp_path)
+    await one.start()
+    yield one
+    await one.close()
+
+
+async def test_status_is_fresh_while_the_engine_answers(bench: AdminBench) -> None:
+    status = await bench.desk.status()
+    assert status["table_version"] == 17 and "stale_s" not in status
+
+
+async def test_status_before_the_engine_has_started_is_what_the_process_knows(
+    tmp_path: Path,
+) -> None:
+    bench = AdminBench(tmp_path)
+    status = await bench.desk.status()
+    assert status["routers"] == [] and "routes" not in status
+    with pytest.raises(Busy, match="starting"):
+        await bench.desk.decisions(None, 1)
+    await bench.client.close()
+    await bench.engine.close()
+
+
+async def test_label_that_waits_too_long_is_busy_and_not_acknowledged(
+    bench: AdminBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LABEL_S", 0.05)
+    bench.double.hang.clear()
+    with pytest.raises(Busy):
+        await bench.desk.label([Label("a", "1")], 10)
+
+
+async def test_no_labels_ask_nothing_of_the_engine(bench: AdminBench) -> None:
+    bench.double.hang.clear()
+    assert await asyncio.wait_for(bench.desk.label([], 2), 1) == ()
+
+
+async def test_verification_does_not_wait_for_the_engine(bench: AdminBench, tmp_path: Path) -> None:
+    connection = store.open_database(tmp_path / "understudy.db")
+    with store.transaction(connection):
+        entry = Entry(at_ns=1, who="ada", route="r", action="hold", because="x", config_digest="d")
+        head = audit.append(connection, entry)
+    connection.close()
+    bench.double.hang.clear()
+    found = await asyncio.wait_for(bench.desk.verify(), 5)
+    assert found.verified and found.records == 1 and found.head == head
+    assert await bench.desk.head() == head
+
+
+async def test_unreadable_store_is_an_error_of_its_own(bench: AdminBench, tmp_path: Path) -> None:
+    (tmp_path / "understudy.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StoreError, match="could not be read"):
+        await bench.desk.verify()
+
+
+async def test_metrics_count_each_move_once_over_many_scrapes(bench: AdminBench) -> None:
+    bench.double.records = [
+        {"sequence": k, "route": "digits", "action": "advance"} for k in range(1, 2500)
+    ]
+    for _ in range(3):
+        text = (await bench.desk.metrics()).decode()
+        line = 'understudy_decisions_total{action="advance",route="digits"} 2499.0'
+        assert line in text
