@@ -41,6 +41,7 @@ CREATE TABLE IF NOT EXISTS parked_label (
     label TEXT NOT NULL,
     labelled_at_ns INTEGER NOT NULL
 );
+CREATE INDEX IF NOT EXISTS parked_since ON parked_label (labelled_at_ns);
 """
 
 _encoder = msgspec.msgpack.Encoder()

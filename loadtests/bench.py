@@ -134,7 +134,7 @@ def main() -> None:
 
 def bench(peers: Sequence[Peer], rounds: int, seconds: int, json_file: Path) -> int:
     """Measure, print the table, write the JSON; return the exit code."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     proxy_core, load_core = choose_cores()
     if proxy_core == load_core:
         console.print("[yellow]one core only: proxy and load share it, latencies mean little[/]")

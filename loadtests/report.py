@@ -135,7 +135,7 @@ def show(rounds: int, rows: Sequence[Row], console: Console) -> None:
     """Print the table, cheapest first within the mode, and every fault below it."""
     title = f"CPU per request, medians of {rounds} round{'s' * (rounds != 1)}"
     table = Table(title=title)
-    table.add_column("proxy")
+    table.add_column("proxy", min_width=17, no_wrap=True)
     for column in ("CPU us/req", "low..high", "control us", "busy", "req/s", "p50 ms", "p99 ms"):
         table.add_column(column, justify="right")
     for column in ("RSS MB", "chall.", *(f"/{rival}" for rival in RIVALS)):

@@ -10,3 +10,6 @@ compile() {
 .venv/bin/python -m pip install --quiet uv
 compile --output-file requirements.lock
 compile --extra demo --extra dev --output-file requirements-dev.lock
+printf 'mlflow\nscikit-learn\n' | .venv/bin/uv pip compile --quiet --universal --generate-hashes \
+    --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 \
+    --output-file requirements-mlflow.lock -

@@ -91,6 +91,7 @@ async def _until_signal(play: Play, show: Show) -> Summary:
 
     def stop() -> None:
         if not stopped.is_set():  # an impatient second signal must not cancel the closing
+            show.say("stopping everything ...")
             performance.cancel()
         stopped.set()
 

@@ -23,7 +23,7 @@ def table(runs: int, observations: int) -> Iterator[str]:
     yield ""
     yield "| when nothing is wrong or better | rejecting would be | declared | measured | runs |"
     yield "|---|---|---|---|---|"
-    for null in cases.NULLS:
+    for null in (*cases.NULLS, cases.NAIVE):
         count = int(runs * null.runs)
         share = cases.rejected(null, count, observations, SEED)
         yield f"| {null.name} | {null.error} | {null.alpha:g} | {share:.4f} | {count:,} |"

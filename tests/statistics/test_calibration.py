@@ -35,3 +35,8 @@ def test_requests_of_one_user_must_be_summed_first() -> None:
     """What the clustered form is for: judged by request, sticky users promote falsely."""
     wrong = cases.Null("by request", "", cases.clustered(icc=0.2, by_unit=False))
     assert cases.rejected(wrong, 150, OBSERVATIONS, seed=1) > 0.08
+
+
+def test_usual_test_looked_at_often_promotes_falsely() -> None:
+    """What all of this is for; it also shows that the measurement can fail."""
+    assert cases.rejected(cases.NAIVE, 300, OBSERVATIONS, seed=2) > 0.15

@@ -1,8 +1,8 @@
 """A stand-in for `understudy run`: passes requests on, counts labels, and follows a script.
 
-Its route goes through shadow and a canary at 25 %, by the time since the first request alone, and ends as the script says:
-``better`` promotes, ``worse`` rolls back, ``crash`` rolls back when the challenger fails, ``stuck``
-never decides, ``dies`` ends with code 3 after a moment.
+Its route goes through shadow and a canary at 25 %, by the time since the first request alone, and
+ends as the script says: ``better`` promotes, ``worse`` rolls back, ``crash`` rolls back when the
+challenger fails, ``stuck`` never decides, ``dies`` ends with code 3 after a moment.
 
     python -m tests.sidecar.demo.fake_sidecar better demo.yaml
 """

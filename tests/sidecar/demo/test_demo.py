@@ -1,5 +1,4 @@
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,14 +39,3 @@ async def test_crashing_challenger_fails_in_three_ways_and_no_user_notices(
     assert summary.seconds_to_rollback is not None
     assert 0.0 <= summary.seconds_to_rollback < 5.0  # the stand-in promises no second
     assert any("killed" in words for words in show.said)
-
-
-async def test_rollout_without_a_decision_is_held_at_the_deadline(
-    cast: Cast, tmp_path: Path, show: Quiet
-) -> None:
-    play = replace(play_of(Scenario.BETTER, "stuck", cast, tmp_path), deadline_s=0.5)
-    summary = await perform(play, show)
-    assert summary.outcome is Outcome.HELD
-    assert summary.seconds_to_decision is None
-    assert summary.decision is None
-    assert complaints(summary)
