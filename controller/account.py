@@ -62,6 +62,7 @@ def reading_json(reading: Reading) -> dict[str, Any]:
         "log_e": finite(reading.log_e),
         "log_e_harm": finite(reading.log_e_harm),
         "odds": odds_of(reading.log_e),
+        "odds_harm": odds_of(reading.log_e_harm),
         "progress": progress(reading),
         "alpha": reading.alpha,
         "effect": finite(reading.effect),

@@ -9,7 +9,7 @@ from controller.account import challenger_share, mirror_share, reading_json
 from controller.audit import iso
 from controller.judge import missing
 from controller.policy import RouteIntent
-from controller.rollout import Phase, stage_for
+from controller.rollout import Phase, Rollout, stage_for
 from controller.store import RouteState
 from evaluator.evidence import CheckState, Evidence, Reading, Role
 
@@ -77,27 +77,48 @@ def render_route(view: RouteView) -> dict[str, Any]:
 
 
 def expected_s(view: RouteView) -> float | None:
-    """Return in how many seconds the stage may be decided at the present rate; None if unknown.
+    """Return in how many seconds the promotion may be decided at the present rate; None if unknown.
 
-    The slowest of the checks that are still open and can be counted: a check of ``n_expected``
-    observations that has seen ``n`` of them since the rollout began is as far from its end.
+    The slowest of the checks that are still open, and never less than the time that the stages ask
+    for: a check of ``n_expected`` observations that has seen ``n`` of them since the rollout began
+    is as far from its end. While watching: the rest of the watch.
     """
     rollout = view.state.rollout
     if rollout is None or not rollout.is_running or view.evidence is None:
         return None
+    declared_s = _declared_rest_s(view.state.policy or view.route, rollout)
+    if rollout.phase is Phase.WATCH:
+        return round(declared_s, 1)
     elapsed_s = view.evidence.at_s - rollout.began_at_s
-    times = [
-        (reading.n_expected - reading.n) * elapsed_s / reading.n
-        for reading in view.required
-        if reading.state is CheckState.UNDECIDED
-        and reading.role in (Role.OBJECTIVE, Role.GUARDRAIL)
-        and reading.n_expected is not None
-        and reading.n > 0
-    ]
-    if not times or elapsed_s <= 0:
+    if elapsed_s <= 0:
         return None
-    slowest = max(0.0, *times)
+    slowest = declared_s
+    for reading in view.evidence.readings:
+        if reading.role not in (Role.OBJECTIVE, Role.GUARDRAIL):
+            continue
+        if reading.state is CheckState.UNKNOWN:
+            return None
+        if reading.state is CheckState.UNDECIDED:
+            if reading.n_expected is None or reading.n <= 0:
+                return None
+            slowest = max(slowest, (reading.n_expected - reading.n) * elapsed_s / reading.n)
     return round(slowest, 1) if math.isfinite(slowest) else None
+
+
+def _declared_rest_s(policy: RouteIntent, rollout: Rollout) -> float:
+    """The time that the present step and those after it must last in any case."""
+    canary = stage_for(policy, Phase.CANARY)
+    steps = len(canary.shares_buckets)
+    match rollout.phase:
+        case Phase.SHADOW:
+            present = stage_for(policy, Phase.SHADOW).for_at_least_s
+        case Phase.CANARY:
+            present, steps = canary.for_at_least_s, steps - rollout.step - 1
+        case Phase.WATCH:
+            present, steps = stage_for(policy, Phase.WATCH).watch_s, 0
+        case _:
+            present = 0.0
+    return max(0.0, present - rollout.in_step_s) + max(0, steps) * canary.for_at_least_s
 
 
 def _missing(view: RouteView) -> tuple[str, ...]:

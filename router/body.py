@@ -31,22 +31,22 @@ _FORBIDDEN_TRAILERS = re.compile(
 class LengthBody:
     """A body of a known number of bytes."""
 
-    __slots__ = ("remaining",)
+    __slots__ = ("is_done", "remaining")
 
     def __init__(self, length: int) -> None:
         self.remaining = length
-
-    @property
-    def is_done(self) -> bool:
-        return self.remaining == 0
+        self.is_done = length == 0
 
     def feed(self, received: bytes) -> tuple[bytes, bytes]:
         """Return (payload, what follows the body)."""
         remaining = self.remaining
-        if len(received) <= remaining:
+        if len(received) < remaining:
             self.remaining = remaining - len(received)
             return received, b""
         self.remaining = 0
+        self.is_done = True
+        if len(received) == remaining:
+            return received, b""
         return received[:remaining], received[remaining:]
 
 

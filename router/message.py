@@ -43,7 +43,9 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._:~/+=\-]{1,128}")
 _TRACEPARENT = re.compile(rb"([0-9a-f]{2}-[0-9a-f]{32}-)[0-9a-f]{16}(-[0-9a-f]{2})")
 
 # Names that decide something. Everything else is forwarded as it came.
-_HOP, _LEN, _TE, _CONN, _HOSTN, _EXPECT, _ID, _OURS, _SECRET, _ENC, _TRACE, _DISGUISED = range(12)
+_PLAIN, _HOP, _LEN, _TE, _CONN, _HOSTN, _EXPECT, _ID, _OURS, _SECRET, _ENC, _TRACE, _DISGUISED = (
+    range(13)
+)
 _KNOWN: dict[bytes, int] = {
     b"keep-alive": _HOP,
     b"proxy-connection": _HOP,
@@ -114,6 +116,22 @@ class AnswerHead(Struct):
     encoding: bytes
 
 
+_seen_names: dict[bytes, tuple[bytes, int]] = {}
+_MAX_SEEN_NAMES = 4096
+_MAX_SEEN_NAME_BYTES = 64
+
+
+def _look_up(raw_name: bytes) -> tuple[bytes, int]:
+    """Return (name in lower case, what it decides), and remember it: clients repeat themselves."""
+    name = raw_name.lower()
+    found = name, _KNOWN.get(name, _PLAIN)
+    if len(raw_name) <= _MAX_SEEN_NAME_BYTES:
+        if len(_seen_names) >= _MAX_SEEN_NAMES:
+            _seen_names.clear()
+        _seen_names[raw_name] = found
+    return found
+
+
 def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes]) -> RequestHead:
     """Decide what a request head means; RequestError if it must not be forwarded.
 
@@ -133,14 +151,13 @@ def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes
     codings: list[bytes] = []
     hosts: list[bytes] = []
     nominated: list[bytes] = []
-    known = _KNOWN
     for line in lines:
-        name, _, value = line.partition(b":")
-        name = name.lower()
+        raw_name, _, value = line.partition(b":")
+        name, kind = _seen_names.get(raw_name) or _look_up(raw_name)
         value = value.strip(b" \t")
-        fields.setdefault(name, value)
-        kind = known.get(name)
-        if kind is None or kind == _ENC:
+        if name not in fields:
+            fields[name] = value
+        if kind == _PLAIN or kind == _ENC:
             forward.append(line)
         elif kind == _HOSTN:
             hosts.append(value)
@@ -248,11 +265,10 @@ def read_answer(
     codings: list[bytes] = []
     nominated: list[bytes] = []
     encoding = b""
-    known = _KNOWN
     for field in lines:
         name, _, value = field.partition(b":")
-        kind = known.get(name.lower())
-        if kind is None or kind == _SECRET or kind == _TRACE:
+        _, kind = _seen_names.get(name) or _look_up(name)
+        if kind == _PLAIN or kind == _SECRET or kind == _TRACE:
             forward.append(field)
         elif kind == _LEN:
             lengths.append(value.strip(b" \t"))

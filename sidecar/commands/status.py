@@ -78,6 +78,7 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
         parts.append(Text(f"held by {route['held_by']}", style="yellow"))
     if route.get("checks"):
         parts.append(_checks(route["checks"]))
+        parts += [Text(f"  {reading.get('because', '')}") for reading in route["checks"]]
     parts += [Text(f"missing: {item}") for item in route.get("missing") or []]
     if route.get("expected_seconds") is not None:
         parts.append(Text(f"decision expected in {duration_text(route['expected_seconds'])}"))
@@ -99,7 +100,7 @@ def headline(route: dict[str, Any]) -> str:
 
 
 def _checks(checks: list[dict[str, Any]]) -> Table:
-    table = Table("check", "role", "state", "odds", "effect", "interval", "n", "because", box=None)
+    table = Table("check", "role", "state", "odds", "of harm", "effect", "interval", "n", box=None)
     for reading in checks:
         state = str(reading.get("state"))
         table.add_row(
@@ -107,10 +108,10 @@ def _checks(checks: list[dict[str, Any]]) -> Table:
             Text(str(reading.get("role"))),
             Text(state, style=_STYLE.get(state, "")),
             Text(_number(reading.get("odds"))),
+            Text(_number(reading.get("odds_harm"))),
             Text(_number(reading.get("effect"))),
             Text(f"{_number(reading.get('low'))} .. {_number(reading.get('high'))}"),
             Text(str(reading.get("n", "-"))),
-            Text(str(reading.get("because", ""))),
         )
     return table
 

@@ -92,22 +92,43 @@ def test_a_route_held_after_a_loss_says_why():
     assert render_route(lost)["missing"] == ["the state was damaged"]
 
 
+def open_view(phase: Phase, *checks: Reading, **parts: object) -> RouteView:
+    return view(phase, found=evidence(*checks), **parts)
+
+
 def test_expected_time_is_the_rest_at_the_present_rate():
-    assert expected_s(view(Phase.CANARY, counted(50, 150), found=evidence())) == 200.0
+    assert expected_s(open_view(Phase.CANARY, counted(50, 150))) == 200.0
 
 
 def test_expected_time_is_that_of_the_slowest_check():
     checks = (counted(50, 150), counted(50, 60, Role.GUARDRAIL))
-    assert expected_s(view(Phase.CANARY, *checks, found=evidence())) == 200.0
+    assert expected_s(open_view(Phase.CANARY, *checks)) == 200.0
 
 
-def test_expected_time_is_never_negative():
-    assert expected_s(view(Phase.CANARY, counted(150, 100), found=evidence())) == 0.0
+def test_expected_time_counts_checks_that_the_present_stage_does_not_ask_for():
+    asked_now = reading("errors", CheckState.PASSED, Role.GUARDRAIL)
+    found = view(Phase.SHADOW, asked_now, found=evidence(asked_now, counted(50, 150)))
+    assert expected_s(found) == 200.0
+
+
+def test_expected_time_is_never_less_than_what_the_stages_ask_for():
+    passed = reading("accuracy", CheckState.PASSED, Role.OBJECTIVE)
+    ladder = view(Phase.SHADOW, found=evidence(passed), in_step_s=4.0)
+    stages = tuple(replace(stage, for_at_least_s=10.0) for stage in ladder.route.stages)
+    policy = replace(ladder.route, stages=stages)
+    ladder = replace(ladder, state=replace(ladder.state, policy=policy))
+    assert expected_s(ladder) == 6.0 + 3 * 10.0
+
+
+def test_expected_time_while_watching_is_the_rest_of_the_watch():
+    watching = open_view(Phase.WATCH, counted(50, 150), in_step_s=1.0)
+    watch_s = next(s.watch_s for s in watching.route.stages if s.watch_s)
+    assert expected_s(watching) == watch_s - 1.0
 
 
 @pytest.mark.parametrize(("n", "n_expected"), [(0, 100), (50, None)])
 def test_expected_time_is_unknown_before_there_is_a_rate(n, n_expected):
-    assert expected_s(view(Phase.CANARY, counted(n, n_expected), found=evidence())) is None
+    assert expected_s(open_view(Phase.CANARY, counted(n, n_expected))) is None
 
 
 def test_expected_time_is_unknown_without_a_running_rollout():

@@ -1,6 +1,6 @@
 """Measure error rates and sample sizes in full, and write them into docs/statistics.md.
 
-Run as ``python -m tests.statistics.calibrate [RUNS [OBSERVATIONS]]``; about ten minutes on one
+Run as ``python -m tests.statistics.calibrate [RUNS [OBSERVATIONS]]``; about six minutes on one
 core with the defaults. Seeds are fixed, so that the table changes only when a formula does.
 """
 

@@ -147,21 +147,15 @@ def harm_path(question: Question, cells: Ints, plan: list[Epoch], base: list[Bas
         steps[epoch.start : epoch.stop] = np.log1p(np.outer(h, clipped(bets, h.min())))[
             cells[epoch.start : epoch.stop]
         ]
-    number = np.zeros(len(cells))
+    out = np.zeros(len(cells))
+    before, running = -1, np.full(len(weights), -np.inf)  # of all copies together, per component
     for epoch in plan:
-        number[epoch.start : epoch.stop] = epoch.number
-    total = -np.log(number + 2.0)  # copies that start later
-    starts = np.array([epoch.start for epoch in plan])
-    ends = np.array([-1, *(epoch.number for epoch in plan)])
-    shares = np.log(1 / (ends[:-1] + 2) - 1 / (ends[1:] + 2))
-    sums = np.vstack([np.zeros(len(weights)), steps.cumsum(axis=0)])
-    # A copy's product is the quotient of two products, so all copies take one matrix product.
-    top = (weights + sums[1:]).max(axis=1, keepdims=True)
-    at_start = sums[starts]
-    assert -at_start.min() < 600  # else exp() overflows; what underflows is lost beside copy 0
-    copies = np.exp(weights + sums[1:] - top) @ np.exp(shares[:, None] - at_start).T
-    copies[np.arange(len(cells))[:, None] < starts] = 0.0
-    out: Floats = np.logaddexp(total, top[:, 0] + np.log(copies.sum(axis=1)))
+        share = math.log(1 / (before + 2) - 1 / (epoch.number + 2))
+        running = np.logaddexp(running, share + weights)
+        sums = running + steps[epoch.start : epoch.stop].cumsum(axis=0)
+        later = -math.log(epoch.number + 2)  # copies that have not started yet
+        out[epoch.start : epoch.stop] = np.logaddexp(later, log_sum(sums))
+        before, running = epoch.number, sums[-1]
     return out
 
 
