@@ -43,6 +43,7 @@ class Call:
         "_capture_limit",
         "_captured",
         "_captured_bytes",
+        "_is_request_full",
         "_started_s",
         "_unsent",
         "answer_bytes",
@@ -71,6 +72,7 @@ class Call:
         self.ended_s = 0.0
         self._caller = caller
         self._unsent = request
+        self._is_request_full = False
         self._captured: list[bytes] = []
         self._captured_bytes = 0
         self._capture_limit = capture_limit
@@ -89,6 +91,28 @@ class Call:
             self.connection.write(payload)
         elif not self.is_over:
             self._unsent += payload
+
+    def complete(self) -> None:
+        """Note that the last of the request comes now: from here on the variant has its time."""
+        self.is_sent = True
+        self._restart_deadline()
+
+    def _restart_deadline(self) -> None:
+        pool = self.pool
+        pool.deadlines.discard(self)
+        pool.deadlines.add(self, pool.now_s())
+
+    def pause(self) -> None:
+        """Stop taking in the answer; meanwhile the time is the client's, not the variant's."""
+        self.pool.deadlines.discard(self)
+        if self.connection is not None:
+            self.connection.pause_reading()
+
+    def resume(self) -> None:
+        """Go on taking in the answer."""
+        self._restart_deadline()
+        if self.connection is not None:
+            self.connection.resume_reading()
 
     @property
     def unsent_bytes(self) -> int:
@@ -141,6 +165,11 @@ class Call:
         """The response timeout has passed."""
         if self.is_over:
             return
+        if not self.is_sent and not self._is_request_full:
+            # The client is still sending and the variant takes it: no fault of the variant's. The
+            # client has a deadline of its own.
+            self.pool.deadlines.add(self, self.pool.now_s())
+            return
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.abort()
@@ -148,10 +177,12 @@ class Call:
 
     def on_full(self) -> None:
         """The variant's side of the connection is full."""
+        self._is_request_full = True
         self._caller.on_request_full()
 
     def on_room(self) -> None:
         """The variant's side of the connection has room again."""
+        self._is_request_full = False
         self._caller.on_request_room()
 
     def _finish(self, fault: str) -> None:

@@ -90,6 +90,11 @@ class Channel:
         if self._line is not None:
             self._line.send(raw)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the controller is connected and does not read: say nothing that can wait."""
+        return self._line is not None and self._line.is_full
+
     def say(self, message: frames.FromRouter) -> None:
         """Send something that is worth nothing later: lost when the controller is away."""
         if self._line is not None:
@@ -133,9 +138,13 @@ class Channel:
                 continue
             wait_s = RETRY_S[0]
             await line.ended
+            await asyncio.sleep(wait_s)
 
     def connected(self, line: "_Line") -> None:
         """Say who we are, and what the last controller may not have heard."""
+        if self._is_closed:
+            line.close()
+            return
         self._line = line
         line.send(
             frames.encode(
@@ -155,7 +164,7 @@ class Channel:
         if isinstance(message, frames.Publish):
             table = from_bytes(message.table)
             self._on_table(table)
-            self.say(frames.Applied(self.source, table.version))
+            self.say(frames.Applied(self.source, self._table_version()))
         elif message.source == self.source:
             self._acknowledge(message.sequence)
 
@@ -181,6 +190,7 @@ class _Line(asyncio.Protocol):
         self._channel = channel
         self._frames = frames.Deframer()
         self._transport: asyncio.Transport | None = None
+        self.is_full = False
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -200,6 +210,12 @@ class _Line(asyncio.Protocol):
         self._channel.disconnected()
         if not self.ended.done():
             self.ended.set_result(None)
+
+    def pause_writing(self) -> None:
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        self.is_full = False
 
     def send(self, raw: bytes) -> None:
         """Queue bytes; what queues up is bounded by the channel's own bound."""

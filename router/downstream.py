@@ -5,11 +5,14 @@ means and who answers it is the exchange's business.
 """
 
 import asyncio
+import struct
+from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, cast
 
 from router.body import Body, body_reader
 from router.errors import RequestError, RequestTimeout
 from router.exchange import Exchange
+from router.message import RequestHead
 from router.parser import find_request_head, parse_request
 from router.wire import CONTINUE, refusal
 
@@ -20,6 +23,8 @@ MAX_PIPELINED_BYTES = 64 * 1024
 """What may wait behind the request under way before we stop reading."""
 MAX_LINGER_BYTES = 1024 * 1024
 """What a refused client may still send before we stop being polite."""
+_LINGER_0 = struct.pack("ii", 1, 0)
+"""Makes closing a socket send RST instead of FIN."""
 
 
 class Downstream(asyncio.Protocol):
@@ -71,7 +76,7 @@ class Downstream(asyncio.Protocol):
         try:
             if self._body is not None:
                 self._read_body(received)
-            elif self._exchange is not None:
+            elif self._exchange is not None or self._is_paused:
                 self._wait(received)
             else:
                 self._read_head(received)
@@ -81,10 +86,12 @@ class Downstream(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client that shut down its side may still be reading: finish what it asked for."""
         self._has_left = True
-        if self._is_closing or self._exchange is None:
+        if self._is_closing or not (self._exchange is not None or self._buffer):
             return False
         if self._body is not None:
             self._go_wrong(RequestError("the connection ended inside the body"))
+        elif self._exchange is None and not self._is_paused:
+            self._next()
         return True
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -109,6 +116,10 @@ class Downstream(asyncio.Protocol):
         self._server.write_deadlines.discard(self)
         if self._exchange is not None:
             self._exchange.resume_answer()
+        elif self._is_closing:
+            self._server.linger_deadlines.add(self, self._server.now_s())
+        else:
+            self._go_on()
 
     # Reading requests.
 
@@ -116,7 +127,8 @@ class Downstream(asyncio.Protocol):
         buffer = self._buffer + received if self._buffer else received
         if buffer[:2] == b"\r\n" and not self._has_skipped_line:
             buffer = buffer[2:]  # one empty line before a request line: RFC 9112 section 2.2
-            self._seen = 0
+            self._server.head_deadlines.discard(self)  # it was set if the two bytes came apart
+            self._buffer, self._seen = b"", 0
             self._has_skipped_line = True
         end = find_request_head(buffer, self._seen)
         if end < 0:
@@ -135,7 +147,7 @@ class Downstream(asyncio.Protocol):
         head = parse_request(raw_head)
         live = server.find(head)
         if live is None:
-            self._refuse_unrouted(body_length=head.body_length, rest=rest)
+            self._refuse_unrouted(head, rest)
             return
         if head.expects_continue and not rest:
             self.write(CONTINUE)
@@ -149,10 +161,11 @@ class Downstream(asyncio.Protocol):
             server.body_deadlines.add(self, server.now_s())
         exchange.begin(payload, body.is_done)
 
-    def _refuse_unrouted(self, *, body_length: int, rest: bytes) -> None:
+    def _refuse_unrouted(self, head: RequestHead, rest: bytes) -> None:
         self._server.counters.event("understudy_unrouted_requests_total")
         self._buffer = rest
-        self.refuse(404, "no route matches this request", keep=body_length == 0)
+        keep = head.keep_alive and head.body_length == 0
+        self.refuse(404, "no route matches this request", keep=keep, method=head.method)
 
     def _read_body(self, received: bytes) -> None:
         body, exchange = self._body, self._exchange
@@ -195,7 +208,7 @@ class Downstream(asyncio.Protocol):
 
     def write(self, payload: bytes) -> None:
         """Send bytes to the client; they are dropped when it has gone."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._is_closing:
             self._transport.write(payload)
 
     def pause_request(self) -> None:
@@ -210,21 +223,26 @@ class Downstream(asyncio.Protocol):
             self._is_request_paused = False
             self._transport.resume_reading()
 
-    def refuse(self, status: int, message: str, *, keep: bool) -> None:
+    def refuse(self, status: int, message: str, *, keep: bool, method: bytes = b"") -> None:
         """Answer by ourselves, and close unless the next request's beginning is known."""
         exchange = self._exchange
         request_id = exchange.request_id if exchange is not None else b""
-        keep = keep and not self._has_left and not self._server.is_draining
-        self.write(refusal(status, message, request_id, keep))
+        keep = keep and not self._server.is_draining
+        self.write(refusal(status, message, request_id, keep, method))
         self.exchange_over(keep)
 
     def exchange_over(self, keep: bool) -> None:
         """The client has its answer: on to the next request, or close."""
         self._exchange = None
         self.last_used_s = self._server.now_s()
-        if not keep or self._has_left or self._server.is_draining:
+        if not keep or self._server.is_draining or (self._has_left and not self._buffer):
             self.close()
-            return
+        elif not self._is_paused:
+            self._go_on()
+        # Else the next request waits until the client has read: while our side is full nobody
+        # would hold back its answer, and the answers of a thousand would pile up.
+
+    def _go_on(self) -> None:
         if self._is_request_paused:
             self.resume_request()
         if self._buffer:
@@ -233,18 +251,41 @@ class Downstream(asyncio.Protocol):
             self._server.loop.call_soon(self._next)
 
     def _next(self) -> None:
-        if self._is_closing or self._exchange is not None:
+        if self._is_closing or self._exchange is not None or self._is_paused:
             return
         buffer, self._buffer, self._seen = self._buffer, b"", 0
         if buffer:
             self.data_received(buffer)
+        if self._has_left:
+            self._end_with_client()
 
-    def cut(self) -> None:
-        """Break the connection off: the client must see that its answer is incomplete."""
+    def _end_with_client(self) -> None:
+        """What the client had sent before its FIN was its last: it is whole, or it never will."""
+        if self._body is not None and not self._is_closing:
+            self._go_wrong(RequestError("the connection ended inside the body"))
+        elif self._exchange is None:
+            self.close()
+
+    def cut(self, *, with_reset: bool = False) -> None:
+        """Break the connection off: the client must see that its answer is incomplete.
+
+        ``with_reset`` is for an answer whose end is the connection's: a clean end would look whole.
+        """
+        transport = self._transport
         self._is_closing = True
         self._exchange = None
-        if self._transport is not None:
-            self._transport.abort()
+        if transport is None:
+            return
+        if with_reset:
+            transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _LINGER_0)
+        transport.abort()
+
+    def leave(self) -> None:
+        """Give up on the client although it has not left: the process stops."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.leave()
+        self.cut()
 
     def close(self) -> None:
         """Say goodbye: send what is written, then wait shortly for the client to close.
@@ -257,13 +298,15 @@ class Downstream(asyncio.Protocol):
             return
         self._is_closing = True
         self._buffer = b""
+        if not self._is_paused:
+            self._server.linger_deadlines.add(self, self._server.now_s())
+        # Else the client has a large answer to read first, and the deadline for that is set.
         if self._has_left or transport.is_closing() or not transport.can_write_eof():
             transport.close()
             return
         transport.write_eof()
         if self._is_request_paused:
             transport.resume_reading()
-        self._server.linger_deadlines.add(self, self._server.now_s())
 
     def _linger(self, received: bytes) -> None:
         self._linger_bytes += len(received)

@@ -100,7 +100,8 @@ class Exchange:
         if self._is_held:
             self._stop_holding()
         elif self._call is not None and not self._call.is_over:
-            self._call.is_sent = is_last
+            if is_last:
+                self._call.complete()
             self._call.send(frame(payload, is_last, self._head.body_length))
             if self._call.unsent_bytes > MAX_UNSENT_BYTES:
                 self.on_request_full()
@@ -217,7 +218,7 @@ class Exchange:
         if self.state is State.ANSWERING:
             self.state = after(self.state, Event.FAIL)
             self._settle(call)
-            self._downstream.cut()
+            self._cut()
         elif is_stale and self._may_retry():
             self.state = after(self.state, Event.RETRY)
             self._live.count("understudy_retries_total", variant=call.pool.variant.name)
@@ -229,7 +230,8 @@ class Exchange:
             self.state = after(self.state, Event.FAIL)
             self._settle(call)
             status, message = REFUSALS[call.fault]
-            self._downstream.refuse(status, message, keep=self._is_body_done)
+            keep = self._head.keep_alive and self._is_body_done
+            self._downstream.refuse(status, message, keep=keep, method=self._head.method)
 
     def _may_retry(self) -> bool:
         """A POST is never sent twice once a byte of it may have been read (RFC 9110, 9.2.2)."""
@@ -274,9 +276,14 @@ class Exchange:
         self.state = after(self.state, Event.REFUSE)
         self._drop("aborted")
         if was_asking:
-            self._downstream.refuse(error.status_hint, str(error), keep=False)
+            method = self._head.method
+            self._downstream.refuse(error.status_hint, str(error), keep=False, method=method)
         else:
-            self._downstream.cut()
+            self._cut()
+
+    def _cut(self) -> None:
+        # In HTTP/1.0 only a length tells a whole answer from a broken one.
+        self._downstream.cut(with_reset=not self._head.is_http_11)
 
     def _drop(self, fault: str) -> None:
         call = self._call
@@ -287,13 +294,16 @@ class Exchange:
 
     def pause_answer(self) -> None:
         """The client does not read: stop taking in the answer."""
-        if self._call is not None and self._call.connection is not None:
-            self._call.connection.pause_reading()
+        call = self._call
+        # When the answer's end is what filled the client's side, the connection is not ours any
+        # more: paused, it would never answer the next request that it carries.
+        if call is not None and not call.is_over:
+            call.pause()
 
     def resume_answer(self) -> None:
         """The client reads again."""
-        if self._call is not None and self._call.connection is not None:
-            self._call.connection.resume_reading()
+        if self._call is not None and not self._call.is_over:
+            self._call.resume()
 
     def _settle(self, call: Call) -> None:
         """Count the serving call and observe what was seen; once, at the end."""

@@ -54,12 +54,14 @@ def _demands(claim: Matched) -> int:
 
 
 def _meets(match: Match, head: RequestHead) -> bool:
+    if match.host is None and match.header is None:
+        return True
     if match.host is not None and _bare_host(head.host) != match.host.encode():
         return False
     if match.header is None:
         return True
     name, value = match.header
-    return head.fields.get(name.encode(), b"") == value.encode()
+    return head.fields.get(name.encode()) == value.encode()
 
 
 def _bare_host(host: bytes) -> bytes:

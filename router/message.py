@@ -72,8 +72,6 @@ _KNOWN: dict[bytes, int] = {
     b"content_length": _DISGUISED,
     b"transfer_encoding": _DISGUISED,
 }
-# A client may nominate fields as hop-by-hop; these it may not take away from the next hop.
-_NEVER_NOMINATED = frozenset({b"host", b"content-length", b"transfer-encoding", b"x-request-id"})
 
 IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """RFC 9110 section 9.2.2; TRACE and CONNECT are refused."""
@@ -199,6 +197,19 @@ def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes
     )
 
 
+_seen_hosts: set[bytes] = set()
+_MAX_SEEN_HOSTS = 256
+
+
+def _check_host(host: bytes) -> None:
+    if not _HOST.fullmatch(host):
+        raise RequestError(f"Host {host!r} is not a host")
+    if len(_seen_hosts) >= _MAX_SEEN_HOSTS:
+        _seen_hosts.clear()
+    if len(host) <= _MAX_SEEN_NAME_BYTES:
+        _seen_hosts.add(host)
+
+
 def _target_and_host(
     method: bytes, target: bytes, hosts: list[bytes], is_http_11: bool
 ) -> tuple[bytes, bytes]:
@@ -207,14 +218,14 @@ def _target_and_host(
     if not hosts and is_http_11:
         raise RequestError("HTTP/1.1 without a Host field")
     host = hosts[0] if hosts else b""
+    if hosts and not host:
+        raise RequestError("an empty Host field")
     if target[:1] != b"/":
         target, host = _absolute(method, target, host)
     if b"#" in target:
         raise RequestError("the target holds a fragment")
-    if host and not _HOST.fullmatch(host):
-        raise RequestError(f"Host {host!r} is not a host")
-    if hosts and not host:
-        raise RequestError("an empty Host field")
+    if host and host not in _seen_hosts:
+        _check_host(host)
     return target, host
 
 
@@ -232,6 +243,8 @@ def _absolute(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     # The two must agree: a front that routes on one and a model server that logs the other differ.
     if host and authority.lower() != host.lower():
         raise RequestError(f"target is for {authority!r}, Host says {host!r}")
+    if not path and method == b"OPTIONS":
+        return b"*", authority  # about the server as a whole (RFC 9112 section 3.2.4)
     return (path if path[:1] == b"/" else b"/" + path), authority
 
 
@@ -252,7 +265,8 @@ def _request_length(lengths: list[bytes], codings: list[bytes], is_http_11: bool
 
 
 def _without(lines: list[bytes], nominated: list[bytes]) -> list[bytes]:
-    names = set(nominated) - _NEVER_NOMINATED
+    # Host, framing and the request id are not among the lines: a client cannot take them away.
+    names = set(nominated)
     return [line for line in lines if line.partition(b":")[0].lower() not in names]
 
 
@@ -283,7 +297,7 @@ def read_answer(
     if nominated:
         forward = _without(forward, nominated)
     body_length = _answer_length(status, lengths, codings, is_http_11, method)
-    if status == 304 or (method == b"HEAD" and lengths and not codings):
+    if status == 304 or (method == b"HEAD" and status != 204):
         # The length that a GET would have had is content, not framing (RFC 9110 section 8.6).
         forward += [b"content-length: %b" % length for length in lengths]
     keep_alive = is_http_11 and b"close" not in nominated and body_length != UNTIL_CLOSE

@@ -75,24 +75,28 @@ class Pool:
 
     async def _open(self, call: Call) -> None:
         variant = self.variant
+        connection = Upstream(self)
         try:
             async with asyncio.timeout(variant.connect_timeout_s):
-                _, connection = await self._loop.create_connection(
-                    lambda: Upstream(self), variant.host, variant.port
-                )
+                await self._loop.create_connection(lambda: connection, variant.host, variant.port)
         except OSError:  # TimeoutError is one
-            self.n_open -= 1
-            call.fail("connect")
-            self._open_for_waiting()
+            self._not_opened(connection, call)
             return
         except BaseException:
-            self.n_open -= 1
-            call.fail("connect")
+            self._not_opened(connection, call)
             raise
-        if call.is_over:
+        if connection.is_closed:
+            call.fail("reset")  # lost between its making and now; nobody will say so again
+        elif call.is_over:
             self.release(connection)
         else:
             connection.start(call)
+
+    def _not_opened(self, connection: Upstream, call: Call) -> None:
+        call.fail("connect")
+        # It may have been given up just when it was made; uvloop then never says that it is lost.
+        connection.abort()
+        self.forget(connection)
 
     def _open_for_waiting(self) -> None:
         """A place came free without a connection: the next in line tries its own."""
@@ -112,21 +116,24 @@ class Pool:
     def release(self, connection: Upstream) -> None:
         """Take back a connection whose call is complete."""
         connection.is_reused = True
-        if self._is_closed:
-            connection.abort()
-            return
         call = self._next_waiting() if self._waiting else None
         if call is not None:
             connection.start(call)
+            return
+        if self._is_closed:
+            connection.abort()
             return
         connection.idle_since_s = self.now_s()
         self._idle.append(connection)
 
     def forget(self, connection: Upstream) -> None:
-        """A connection has ended; if calls wait, its place goes to the next of them."""
+        """A connection has ended; if calls wait, its place goes to the next of them. Idempotent."""
+        if connection.is_forgotten:
+            return
+        connection.is_forgotten = True
         self.n_open -= 1
         # An idle one is skipped when it comes to be used, or dropped below when it is the oldest.
-        if self._waiting and not self._is_closed:
+        if self._waiting:
             self._open_for_waiting()
 
     def close_idle(self, now_s: float) -> None:
@@ -139,9 +146,7 @@ class Pool:
                 connection.abort()
 
     def close(self) -> None:
-        """Close what is idle now, and the rest when its call is complete."""
+        """Close what is idle now, and the rest when no call of an old table needs it any more."""
         self._is_closed = True
         while self._idle:
             self._idle.pop().abort()
-        while self._waiting:
-            self._waiting.popleft().fail("connect")

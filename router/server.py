@@ -162,7 +162,9 @@ class Server:
         for connection in list(self._connections):
             if connection.is_idle and now_s - connection.last_used_s > IDLE_S:
                 connection.close()
-        self.channel.say(frames.Counters(self.channel.source, self._worker, self.counter_values()))
+        if not self.channel.is_full:
+            values = self.counter_values()
+            self.channel.say(frames.Counters(self.channel.source, self._worker, values))
 
     def counter_values(self) -> dict[str, float]:
         """Return everything counted, and the gauges of now."""
@@ -206,4 +208,4 @@ class Server:
         except TimeoutError:
             log.warning("exchanges cut at shutdown", extra={"n": len(self._connections)})
             for connection in list(self._connections):
-                connection.cut()
+                connection.leave()

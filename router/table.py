@@ -11,6 +11,8 @@ from msgspec import Meta, Struct
 
 BUCKETS = 10_000
 """One bucket is 0.01 % of a route's units."""
+MAX_SALT_BYTES = 64
+"""The longest key that BLAKE2b takes (RFC 7693 section 2.1)."""
 
 Buckets = Annotated[int, Meta(ge=0, le=BUCKETS)]
 
@@ -126,6 +128,12 @@ def _check(route: Route) -> None:
     for name in wanted:
         if name not in names:
             raise ValueError(f"route {route.name!r} has no variant {name!r}")
+    # msgspec checks ranges when it decodes; a table that is built here goes out without that.
+    for buckets in (split.challenger_buckets, mirror.buckets if mirror is not None else 0):
+        if not 0 <= buckets <= BUCKETS:
+            raise ValueError(f"route {route.name!r}: buckets in 0..{BUCKETS}, got {buckets}")
+    if len(route.salt) > MAX_SALT_BYTES:
+        raise ValueError(f"route {route.name!r}: a salt of {len(route.salt)} bytes")
     if split.challenger is None and split.challenger_buckets:
         raise ValueError(f"route {route.name!r}: a share without a challenger")
     if split.challenger == split.champion:

@@ -27,7 +27,7 @@ class Upstream(asyncio.Protocol):
 
     __slots__ = (
         "_body", "_buffer", "_head", "_n_interim", "_seen", "call", "idle_since_s", "is_closed",
-        "is_reused", "pool", "transport",
+        "is_forgotten", "is_reused", "pool", "transport",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
@@ -35,6 +35,8 @@ class Upstream(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.call: Call | None = None
         self.is_closed = False
+        self.is_forgotten = False
+        """Whether the pool has stopped counting it."""
         self.is_reused = False
         self.idle_since_s = 0.0
         self._start_reading()

@@ -91,8 +91,8 @@ def frame(payload: bytes, is_last: bool, body_length: int) -> bytes:
     return chunk + LAST_CHUNK if is_last else chunk
 
 
-def refusal(status: int, message: str, request_id: bytes, keep: bool) -> bytes:
-    """Return a whole answer of our own, as JSON."""
+def refusal(status: int, message: str, request_id: bytes, keep: bool, method: bytes = b"") -> bytes:
+    """Return a whole answer of our own, as JSON; without a body if ``method`` is HEAD."""
     text = message.replace("\\", "\\\\").replace('"', '\\"')
     safe = "".join(char if " " <= char <= "~" else "?" for char in text)
     body = b'{"error": "%b"}\n' % safe.encode("ascii")
@@ -107,5 +107,6 @@ def refusal(status: int, message: str, request_id: bytes, keep: bool) -> bytes:
     if request_id:
         lines.append(b"x-request-id: %b\r\n" % request_id)
     lines.append(b"\r\n" if keep else b"connection: close\r\n\r\n")
-    lines.append(body)
+    if method != b"HEAD":
+        lines.append(body)
     return b"".join(lines)

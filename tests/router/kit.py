@@ -91,6 +91,7 @@ class Turn:
         self.nth = nth
         """Which request on its connection, from 0."""
         self.request = Message(b"", {})
+        self.has_body = False
 
     async def send(self, *pieces: bytes) -> None:
         """Write each piece by itself."""
@@ -107,7 +108,7 @@ class Turn:
 
     async def read_body(self) -> Message:
         """Read the request's body and note the whole request."""
-        head = self.request
+        head, self.has_body = self.request, True
         chunks: list[bytes] = []
         if b"transfer-encoding" in head.fields:
             chunks = await read_chunks(self.line.reader)
@@ -146,6 +147,7 @@ class Model:
         self.n_connections = 0
         self.lines: asyncio.Queue[Line] = asyncio.Queue()
         self.tasks: set[asyncio.Task[Any]] = set()
+        self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
         self.port = 0
 
@@ -156,6 +158,7 @@ class Model:
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.n_connections += 1
         line = Line(reader, writer)
+        self._writers.append(writer)
         if self.script is None:
             self.lines.put_nowait(line)
             return
@@ -176,8 +179,13 @@ class Model:
                     await turn.read_body()
                 await self.script(turn)
                 nth += 1
+                if self.early and not turn.has_body:
+                    await line.reader.read()  # whatever comes; never a request
+                    return
         except (asyncio.IncompleteReadError, ConnectionError):
             pass  # the router closed the connection, as it may
+        except RuntimeError:
+            assert line.writer.is_closing()  # uvloop's way to say the same
         finally:
             line.writer.close()
 
@@ -192,8 +200,9 @@ class Model:
             task.cancel()
         if self.tasks:
             await asyncio.wait(list(self.tasks))
-        while not self.lines.empty():
-            self.lines.get_nowait().writer.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
 
 
 def ok(body: bytes, *fields: bytes, status: bytes = b"200 OK") -> bytes:
@@ -217,8 +226,9 @@ async def echoes(turn: Turn) -> None:
 
 
 async def hangs(turn: Turn) -> None:
-    """Never answer."""
-    await asyncio.Event().wait()
+    """Never answer; end when the router does."""
+    await turn.line.reader.read()
+    turn.close()
 
 
 async def resets(turn: Turn) -> None:
@@ -527,7 +537,7 @@ async def rig(
             controller.stop()
         await until(lambda: asyncio.all_tasks() <= before)
         if is_strict:
-            assert trouble == []
+            assert trouble == [], trouble
             await until(lambda: all("[0 open" in repr(p) for p in pools_of(server)))
 
 

@@ -1,0 +1,116 @@
+"""Which route a request belongs to."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from router.matcher import Matcher
+from router.message import RequestHead
+from router.table import Match
+from tests.router.strategies import head_of, many
+
+
+class Claim(Struct, frozen=True):
+    """What a route is to the matcher."""
+
+    match: Match
+    number: int = 0
+
+
+def find(head: RequestHead, *matches: Match) -> Match | None:
+    claim = Matcher([Claim(match) for match in matches]).find(head)
+    return claim.match if claim is not None else None
+
+
+def holds(match: Match, head: RequestHead) -> bool:
+    path = head.path.decode("latin-1")
+    is_prefix = match.path.endswith("*")
+    if not (path.startswith(match.path[:-1]) if is_prefix else path == match.path):
+        return False
+    if match.host is not None and head.host.decode().lower().split(":")[0] != match.host:
+        return False
+    if match.header is None:
+        return True
+    name, value = match.header
+    return name.encode() in head.fields and head.fields[name.encode()] == value.encode()
+
+
+def rank(claim: Claim) -> tuple[bool, int, int, int]:
+    """Exact before prefix, long before short, demanding before plain, then as declared."""
+    match = claim.match
+    demands = (match.host is not None) + (match.header is not None)
+    return (match.path.endswith("*"), -len(match.path), -demands, claim.number)
+
+
+paths = st.text("ab/", max_size=4).map(lambda text: "/" + text)
+matches = st.builds(
+    Match,
+    path=st.builds(lambda path, end: path + end, paths, st.sampled_from(["", "*"])),
+    host=st.none() | st.sampled_from(["a.example", "b.example"]),
+    header=st.none() | st.tuples(st.just("x-tenant"), st.sampled_from(["one", "two"])),
+)
+
+
+@many
+@given(
+    matches=st.lists(matches, max_size=12),
+    path=paths,
+    host=st.sampled_from(["a.example", "A.EXAMPLE:80", "b.example:8080", "c.example"]),
+    tenant=st.none() | st.sampled_from(["one", "two", "three", ""]),
+)
+def test_matcher_equals_a_linear_search_through_all_claims(
+    matches: list[Match], path: str, host: str, tenant: str | None
+) -> None:
+    lines = [] if tenant is None else [f"X-Tenant: {tenant}"]
+    head = head_of("GET", path, *lines, host=host)
+    claims = [Claim(match, number) for number, match in enumerate(matches)]
+    fitting = sorted((claim for claim in claims if holds(claim.match, head)), key=rank)
+    assert Matcher(claims).find(head) == (fitting[0] if fitting else None)
+
+
+def test_exact_path_goes_before_every_prefix() -> None:
+    exact, prefix = Match(path="/v1/a"), Match(path="/v1/a*")
+    assert find(head_of("GET", "/v1/a"), prefix, exact) is exact
+    assert find(head_of("GET", "/v1/ab"), prefix, exact) is prefix
+
+
+def test_longest_prefix_wins() -> None:
+    short, long = Match(path="/*"), Match(path="/v1/*")
+    assert find(head_of("GET", "/v1/a"), short, long) is long
+    assert find(head_of("GET", "/v2/a"), short, long) is short
+
+
+def test_query_is_no_part_of_the_path() -> None:
+    exact = Match(path="/v1/a")
+    assert find(head_of("GET", "/v1/a?b=/c"), exact) is exact
+
+
+def test_claim_whose_demands_fail_lets_a_shorter_prefix_have_the_request() -> None:
+    demanding, plain = Match(path="/v1/*", host="b.example"), Match(path="/*")
+    assert find(head_of("GET", "/v1/a"), demanding, plain) is plain
+
+
+def test_more_demanding_claim_on_one_path_is_tried_first() -> None:
+    plain = Match(path="/*")
+    hosted = Match(path="/*", host="a.example")
+    both = Match(path="/*", host="a.example", header=("x-tenant", "one"))
+    head = head_of("GET", "/", "X-Tenant: one")
+    assert find(head, plain, hosted, both) is both
+    assert find(head_of(), plain, both, hosted) is hosted
+
+
+@pytest.mark.parametrize("host", ["[::1]", "[::1]:8080"])
+def test_port_is_cut_from_an_ipv6_host_but_the_address_is_not(host: str) -> None:
+    match = Match(path="/*", host="[::1]")
+    assert find(head_of("GET", "/", host=host), match) is match
+
+
+def test_absent_header_is_not_an_empty_one() -> None:
+    match = Match(path="/*", header=("x-tenant", ""))
+    assert find(head_of(), match) is None
+    assert find(head_of("GET", "/", "X-Tenant:"), match) is match
+
+
+def test_nobody_claims_anything_in_an_empty_table() -> None:
+    assert find(head_of()) is None

@@ -1,0 +1,301 @@
+"""What connections share: the table and its swap, ejection, draining, counters, leaks."""
+
+import asyncio
+import gc
+import os
+
+import pytest
+
+import router.server
+from router import frames
+from router.table import Match, Route, RoutingTable, Split
+from tests.router.kit import (
+    Rig,
+    Turn,
+    answers,
+    echoes,
+    get,
+    hangs,
+    post,
+    post_head,
+    resets,
+    rig,
+    sends,
+    sharing,
+    until,
+    variant,
+    waits,
+)
+
+
+def table_of(r: Rig, version: int, champion: str, **settings: float) -> RoutingTable:
+    """Return a table whose one route is served by ``champion`` alone."""
+    port = r.models[champion].port
+    route = Route(
+        name="r",
+        match=Match(path="*"),
+        variants=(variant(champion, port, **settings),),
+        split=Split(champion=champion),
+    )
+    return RoutingTable(version=version, routes=(route,))
+
+
+async def test_request_under_way_finishes_on_the_table_it_began_with() -> None:
+    async with rig(waits(0.1, answers(b"a")), answers(b"b"), experiment="e") as r:
+        client, other = await r.client(), await r.client()
+        await client.send(get())
+        await until(lambda: r.champion.requests)
+        old = r.pool()
+        r.server.use(table_of(r, 2, "challenger"))
+        assert (await other.ask(get())).body == b"b"
+        assert (await client.answer()).body == b"a"
+        assert (await r.exposures())[0].table_version == 1
+        await until(lambda: "[0 open, 0 idle" in repr(old))
+
+
+async def test_requests_that_wait_for_a_connection_outlive_their_table() -> None:
+    settings = {"max_connections": 1, "response_timeout_s": 5.0}
+    async with rig(waits(0.05, answers(b"a")), answers(b"b"), variants=settings) as r:
+        clients = [await r.client() for _ in range(4)]
+        for client in clients:
+            await client.send(get())
+        await until(lambda: "3 waiting" in repr(r.pool()))
+        r.server.use(table_of(r, 2, "challenger"))
+        assert [(await client.answer()).body for client in clients] == [b"a"] * 4
+
+
+async def test_body_that_spans_a_swap_goes_to_one_model() -> None:
+    async with rig() as r:
+        client = await r.client()
+        await client.send(post_head(6) + b"old")
+        await until(lambda: r.champion.heads)
+        r.server.use(table_of(r, 2, "challenger"))
+        await client.send(b"old")
+        assert (await client.answer()).body == b"/x oldold"
+        assert r.challenger.heads == []
+        assert (await client.ask(get())).body == b"/x "
+        assert len(r.challenger.requests) == 1
+
+
+async def test_swaps_under_load_fail_no_request() -> None:
+    """Shares, mirrors and champions change a hundred times while eight clients ask."""
+    async with rig(mode="split", buckets=5000) as r:
+        stopping = asyncio.Event()
+        n_answered = 0
+
+        async def load(n: int) -> None:
+            nonlocal n_answered
+            while not stopping.is_set():
+                client = await r.client()
+                for k in range(20):
+                    body = b"%d-%d" % (n, k)
+                    answer = await client.ask(post(body))
+                    assert (answer.status, answer.body) == (200, b"/x " + body)
+                    n_answered += 1
+                client.close()
+
+        clients = [asyncio.ensure_future(load(n)) for n in range(8)]  # noqa: TID251 - awaited below
+        for n in range(100):
+            if n % 4 == 3:
+                r.table = table_of(r, r.table.version + 1, ("champion", "challenger")[n // 4 % 2])
+                r.server.use(r.table)
+            else:
+                made = tuple(variant(name, r.models[name].port) for name in r.models)
+                mode = ("plain", "split", "mirror")[n % 4]
+                settings = {"experiment": "", "salt": b"", "mirror": None} | sharing(mode, 5000)
+                r.use(variants=made, **settings)
+            await asyncio.sleep(0.01)
+        stopping.set()
+        await asyncio.gather(*clients)
+        assert n_answered > 100
+        assert r.server.find_route is not None
+
+
+async def test_pool_is_kept_where_the_variant_is_the_same() -> None:
+    async with rig(mode="split", buckets=0) as r:
+        client = await r.client()
+        await client.ask(get())
+        pool = r.pool()
+        r.use(split=Split(champion="champion"))
+        assert r.pool() is pool
+        await client.ask(get())
+        assert r.champion.n_connections == 1
+        r.use(variants=(variant("champion", r.champion.port, max_connections=7),))
+        assert r.pool() is not pool
+        await until(lambda: "[0 open, 0 idle" in repr(pool))
+
+
+async def test_older_table_is_ignored_and_the_one_in_force_is_confirmed() -> None:
+    async with rig(answers(b"a"), answers(b"b")) as r:
+        r.controller.publish(table_of(r, 5, "challenger"))
+        await until(lambda: len(r.controller.of(frames.Applied)) == 1)
+        r.controller.publish(table_of(r, 4, "champion"))
+        await until(lambda: len(r.controller.of(frames.Applied)) == 2)
+        assert [one.version for one in r.controller.of(frames.Applied)] == [5, 5]
+        assert (await (await r.client()).ask(get())).body == b"b"
+
+
+# Ejection.
+
+
+async def test_failing_challenger_is_ejected_reported_and_probed_back() -> None:
+    broken = True
+
+    async def moody(turn: Turn) -> None:
+        await (resets if broken else echoes)(turn)
+
+    async with rig(answers(b"champion"), moody, mode="split", eject_after=3) as r:
+        client = await r.client()
+        for _ in range(10):
+            assert (await client.ask(get())).body == b"champion"
+        assert len(r.challenger.requests) == 3
+        await until(lambda: r.controller.of(frames.Ejected))
+        (ejected,) = r.controller.of(frames.Ejected)
+        assert (ejected.route, ejected.variant, ejected.failures) == ("r", "challenger", 3)
+        seen = await r.exposures(10)
+        assert [one.outcome.fault for one in seen[:3]] == ["reset"] * 3
+        assert [one.loss for one in seen[3:]] == ["ejected"] * 7
+        assert all(one.is_challenger for one in seen)
+        # What made the controller's reason came before its verdict.
+        told = [one for one in r.controller.frames if not isinstance(one, frames.Counters)]
+        assert r.controller.of(frames.Ejected)[0] in told[2:]
+        broken = False
+        tries = 0
+        while (await client.ask(get())).body == b"champion":  # the rest takes a second
+            tries += 1
+            assert tries < 500
+            await asyncio.sleep(0.02)
+        assert (await client.ask(get())).body == b"/x "
+        assert r.events["understudy_ejections_total|route=r|variant=challenger"] == 1
+
+
+async def test_leaving_clients_eject_nobody() -> None:
+    async with rig(hangs, hangs, mode="split", eject_after=2) as r:
+        for n in range(6):
+            client = await r.client()
+            await client.send(get())
+            await until(lambda n=n: len(r.challenger.requests) == n + 1)  # type: ignore[misc] # bound now
+            client.reset()
+        await r.exposures(6)
+        assert r.controller.of(frames.Ejected) == []
+
+
+# Stopping.
+
+
+async def test_stop_cuts_what_is_not_over_in_time_and_says_so() -> None:
+    async with rig(hangs, experiment="e") as r:
+        client = await r.client()
+        await client.send(get())
+        await until(lambda: r.champion.requests)
+        await r.server.stop(0.1)
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await client.answer()
+        assert (await r.exposures())[0].outcome.fault == "aborted"
+        await until(lambda: "[0 open" in repr(r.pool()))
+
+
+async def test_stop_waits_for_the_last_observations() -> None:
+    async with rig(waits(0.1, echoes), experiment="e") as r:
+        client = await r.client()
+        await client.send(get())
+        await until(lambda: r.champion.requests)
+        stopping = asyncio.ensure_future(r.server.stop(2.0))  # noqa: TID251 - awaited below
+        assert (await client.answer()).status == 200
+        client.close()
+        await stopping
+        assert len(r.controller.exposures) == 1
+        assert r.server.channel.n_waiting == 0
+
+
+async def test_stopped_server_accepts_nobody() -> None:
+    async with rig() as r:
+        await r.server.stop(0.1)
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for((await r.client()).ask(get()), 5)
+
+
+# Limits and leaks.
+
+
+async def test_connection_over_the_limit_gets_503_and_the_others_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(router.server, "MAX_CONNECTIONS", 2)
+    async with rig() as r:
+        first, second = await r.client(), await r.client()
+        assert (await first.ask(get())).status == 200
+        assert (await second.ask(get())).status == 200
+        third = await r.client()
+        assert (await third.answer()).status == 503
+        assert await third.ended() == b""
+        assert (await first.ask(get())).status == 200
+
+
+async def test_idle_client_connections_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(router.server, "IDLE_S", 0.1)
+    monkeypatch.setattr(router.server, "COUNTERS_EVERY_S", 0.05)
+    async with rig(waits(0.3, echoes)) as r:
+        client = await r.client()
+        assert (await client.ask(get())).status == 200  # longer than idle, but not idle
+        assert await client.ended() == b""
+
+
+async def test_counters_are_told_once_a_second() -> None:
+    async with rig() as r:
+        await (await r.client()).ask(get())
+        name = "understudy_requests_total|route=r|variant=champion|role=champion|code=2xx"
+        await until(lambda: any(one.values.get(name) for one in r.controller.of(frames.Counters)))
+
+
+async def test_thousand_aborted_connections_leave_no_task_and_no_descriptor() -> None:
+    """F10, at every stage of a request, split and mirror."""
+    for mode in ("split", "mirror"):
+        short = {
+            "keepalive_s": 0.05
+        }  # a connection that came too late for its call is kept so long
+        never = sends(b"HTTP/1.1 200 OK\r\n")
+        async with rig(hangs, never, mode=mode, variants=short) as r:
+            before = n_descriptors()
+            tasks = len(asyncio.all_tasks())
+            whole = post(b"body")
+            for batch in range(20):
+                clients = [await r.client() for _ in range(25)]
+                for n, client in enumerate(clients):
+                    await client.send(whole[: (n * 4) % (len(whole) + 1)])
+                if batch % 2:
+                    await asyncio.sleep(0.005)
+                for client in clients:
+                    client.reset()
+                await until(lambda: not r.server._connections)
+                r.clients.clear()
+            for copy in list(r.server.mirrors._under_way):
+                if copy.call is not None:
+                    copy.call.on_deadline()
+            await until(lambda: "[0 open" in repr(r.pool("champion")))
+            await until(lambda: "[0 open" in repr(r.pool("challenger")))
+            await until(lambda t=tasks: len(asyncio.all_tasks()) <= t)  # type: ignore[misc] # bound now
+            gc.collect()
+            await until(lambda b=before: n_descriptors() <= b)  # type: ignore[misc] # bound now
+            for deadlines in r.server._book._by_duration.values():
+                assert len(deadlines) == 0
+
+
+def n_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_request_leaves_no_cycle_for_the_garbage_collector() -> None:
+    async with rig(experiment="e") as r:
+        client = await r.client()
+        await client.ask(get())
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(50):
+                await client.ask(post(b"x"))
+            kinds = [type(one).__name__ for one in gc.get_objects()]
+            assert kinds.count("Exchange") <= 1
+            assert kinds.count("Call") <= 1
+        finally:
+            gc.enable()

@@ -1,0 +1,224 @@
+"""The documents are run: every YAML block, every command, and the quickstart from end to end."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from sidecar.cli import app
+from sidecar.routefile import load_routefile
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "loadtests" / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+    ]
+)
+BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+MLFLOW = ROOT / ".venv-mlflow"
+BIN = Path(sys.executable).parent
+
+
+def blocks(document: Path, language: str) -> list[str]:
+    """The document's code blocks in ``language``, without their indentation."""
+    found = []
+    for indent, said, text in BLOCK.findall(document.read_text()):
+        if said == language:
+            found.append(re.sub(rf"^{indent}", "", text, flags=re.MULTILINE))
+    return found
+
+
+def commands(document: Path) -> list[str]:
+    """What stands behind each ``$`` in the document, long lines joined."""
+    lines: list[str] = []
+    for block in blocks(document, "console"):
+        for line in block.replace("\\\n", " ").splitlines():
+            assert line.startswith("$ "), f"{document.name}: {line!r} has no prompt"
+            lines.append(line[2:].partition("  #")[0].strip())
+    return lines
+
+
+def each(found: dict[Path, list[str]]) -> list[object]:
+    """One parameter for each thing found, named after its document."""
+    return [
+        pytest.param(item, id=f"{document.name}-{number}")
+        for document, items in found.items()
+        for number, item in enumerate(items)
+    ]
+
+
+ALL_COMMANDS = {document: commands(document) for document in DOCUMENTS}
+
+
+@pytest.mark.parametrize("text", each({doc: blocks(doc, "yaml") for doc in DOCUMENTS}))
+def test_every_yaml_block_is_a_routing_file_that_check_accepts(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "routing.yaml"
+    file.write_text(text)
+    assert load_routefile(file).intent.routes
+
+
+@pytest.mark.parametrize("command", each(ALL_COMMANDS))
+def test_every_command_shown_exists_and_takes_its_options(command: str) -> None:
+    words = shlex.split(command)
+    program = words[0].removeprefix(".venv/bin/")
+    match program:
+        case "make":
+            targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+            assert words[1] in targets
+        case "understudy":
+            # --help ends the run before it acts, and after every word was understood.
+            outcome = CliRunner().invoke(app, [*words[1:], "--help"])
+            assert outcome.exit_code == 0, outcome.output
+        case "curl" | ".venv-mlflow/bin/python" | ".venv-mlflow/bin/mlflow":
+            pass  # run below
+        case _:
+            assert os.access(ROOT / program, os.X_OK), f"{program} is not there"
+
+
+def test_the_minimal_example_is_the_readmes() -> None:
+    shown = blocks(ROOT / "README.md", "yaml")[0]
+    kept = (ROOT / "config" / "examples" / "minimal.yaml").read_text()
+    assert kept.removesuffix("...\n") == shown
+
+
+def get(url: str) -> tuple[int, bytes]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+    except OSError:
+        return 0, b""
+
+
+def wait_for(url: str, within_s: float = 60.0) -> None:
+    """Wait until ``url`` answers 200."""
+    end = time.monotonic() + within_s
+    while get(url)[0] != 200:
+        assert time.monotonic() < end, f"{url} does not answer 200"
+        time.sleep(0.2)
+
+
+class Shell:
+    """Runs the commands of a document as its reader would, in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        path = f"{folder / '.venv-mlflow' / 'bin'}:{BIN}:{os.environ['PATH']}"
+        self._environment = os.environ | {"PATH": path, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def run(self, command: str) -> str:
+        """Run ``command`` to its end; return what it wrote."""
+        done = subprocess.run(
+            command, shell=True, cwd=self.folder, env=self._environment, capture_output=True,
+            text=True, timeout=110, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, command: str) -> None:
+        """Start ``command`` in a terminal of its own."""
+        with (self.folder / f"log-{len(self._started)}.txt").open("wb") as log:
+            self._started.append(
+                subprocess.Popen(
+                    shlex.split(command), cwd=self.folder, env=self._environment, stdout=log,
+                    stderr=subprocess.STDOUT, start_new_session=True,
+                )
+            )  # fmt: skip
+
+    def close(self) -> None:
+        """End everything that was started, each with the processes it started itself."""
+        for process in reversed(self._started):
+            if process.poll() is None:
+                process.terminate()
+        for process in self._started:
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+                process.wait(5)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()
+
+
+@pytest.mark.slow
+def test_the_readmes_file_runs(shell: Shell) -> None:
+    shutil.copytree(ROOT / "config", shell.folder / "config")
+    wanted = [c for c in ALL_COMMANDS[ROOT / "README.md"] if "minimal.yaml" in c]
+    check, run = (command.replace(".venv/bin/", "") for command in wanted)
+    assert "digits-1" in shell.run(check)
+    shell.start(run)
+    wait_for("http://127.0.0.1:8081/livez", 20)
+    assert "digits: champion digits-1" in shell.run("understudy status")
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not MLFLOW.exists(), reason="run scripts/install-mlflow.sh first")
+def test_the_quickstart_works_as_written(shell: Shell) -> None:
+    document = ROOT / "docs" / "quickstart.md"
+    (shell.folder / ".venv-mlflow").symlink_to(MLFLOW)
+    (shell.folder / "train.py").write_text(blocks(document, "python")[0])
+    (shell.folder / "routing.yaml").write_text(blocks(document, "yaml")[0])
+    install, train, serve_1, serve_2, check, run, predict, status, label = ALL_COMMANDS[document]
+    assert install == "scripts/install-mlflow.sh"
+    shell.run(train)
+    shell.start(serve_1)
+    shell.start(serve_2)
+    wait_for("http://127.0.0.1:9411/ping")
+    wait_for("http://127.0.0.1:9412/ping")
+    assert "iris-1" in shell.run(check)
+    shell.start(run)
+    wait_for("http://127.0.0.1:8081/readyz", 30)
+    _wait_for_phase("shadow")
+
+    answer = shell.run(predict)
+    assert '{"predictions": [0]}' in answer
+    request_id = re.search(r"x-request-id: (\w+)", answer)
+    assert request_id is not None
+    _wait_for_pairs(1)
+    assert "challenger iris-2 in shadow" in shell.run(status)
+    answered = json.loads(shell.run(label.replace("the-id-of-a-request", request_id[1])))
+    assert answered["unknown"] + answered["accepted"] == 1  # no metric of this file needs labels
+
+
+def _route() -> dict[str, object]:
+    status, body = get("http://127.0.0.1:8081/v1/routes/iris")
+    found = json.loads(body) if status == 200 else {}
+    assert isinstance(found, dict)
+    return found
+
+
+def _wait_for_phase(phase: str) -> None:
+    end = time.monotonic() + 20
+    while _route().get("phase") != phase:
+        assert time.monotonic() < end, f"the rollout does not reach {phase}"
+        time.sleep(0.2)
+
+
+def _wait_for_pairs(n: int) -> None:
+    end = time.monotonic() + 20
+    while _route().get("counts", {}).get("pairs", 0) < n:  # type: ignore[attr-defined]
+        assert time.monotonic() < end, "no pair was compared"
+        time.sleep(0.2)
