@@ -26,7 +26,6 @@ def table_of(model: Model) -> RoutingTable:
         match=Match(path="*"),
         variants=(variant("m", model.port, response_timeout_s=30.0),),
         split=Split(champion="m"),
-        experiment="e",
     )
     return RoutingTable(version=1, routes=(route,))
 

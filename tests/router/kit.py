@@ -59,18 +59,28 @@ class Message:
         return int(self.line.split(b" ")[1])
 
 
+ONCE = (b"host", b"content-length", b"transfer-encoding", b"connection", b"x-request-id")
+
+
 def fields_of(head: bytes) -> tuple[bytes, dict[bytes, bytes]]:
-    """Return the first line and the fields of a head, names in lower case, each at most once."""
+    """Return the first line and the fields of a head, names in lower case.
+
+    AssertionError if one that we write ourselves came twice; others are joined.
+    """
     line, *rest = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    pairs = [one.split(b":", 1) for one in rest]
-    names = [name.lower() for name, _ in pairs]
-    assert len(set(names)) == len(names), f"a field came twice: {head!r}"
-    return line, {name.lower(): value.strip() for name, value in pairs}
+    fields: dict[bytes, bytes] = {}
+    for name, value in (one.split(b":", 1) for one in rest):
+        name = name.lower()
+        assert name not in fields or name not in ONCE, f"a field came twice: {head!r}"
+        fields[name] = (
+            b", ".join((fields[name], value.strip())) if name in fields else value.strip()
+        )
+    return line, fields
 
 
 async def read_chunks(reader: asyncio.StreamReader) -> list[bytes]:
     """Read a chunked body; IncompleteReadError if it breaks off."""
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         size = int((await reader.readuntil(b"\r\n")).strip(), 16)
         chunk = await reader.readexactly(size + 2)

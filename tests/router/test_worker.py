@@ -27,13 +27,13 @@ async def model() -> AsyncIterator[Model]:
     await model.close()
 
 
-def table_of(model: Model, keepalive_s: float = 4.0) -> RoutingTable:
+def table_of(model: Model, experiment: str = "", keepalive_s: float = 4.0) -> RoutingTable:
     route = Route(
         name="r",
         match=Match(path="*"),
         variants=(variant("m", model.port, keepalive_s=keepalive_s),),
         split=Split(champion="m"),
-        experiment="e",
+        experiment=experiment,
     )
     return RoutingTable(version=1, routes=(route,))
 
@@ -48,7 +48,7 @@ async def test_worker_serves_from_its_table_file_without_a_controller(model: Mod
 async def test_worker_finds_the_controller_when_it_comes_and_takes_its_table(
     model: Model,
 ) -> None:
-    async with worker(table_of(model)) as one:
+    async with worker(table_of(model, "e")) as one:
         client = await one.client()
         assert (await client.ask(get())).status == 200
         await one.controller.start()
