@@ -44,6 +44,7 @@ class Call:
         "_captured",
         "_captured_bytes",
         "_is_request_full",
+        "_paused_at_s",
         "_started_s",
         "_unsent",
         "answer_bytes",
@@ -77,6 +78,7 @@ class Call:
         self._captured_bytes = 0
         self._capture_limit = capture_limit
         self._started_s = perf_counter()
+        self._paused_at_s: float | None = None
 
     # Towards the variant.
 
@@ -105,14 +107,22 @@ class Call:
     def pause(self) -> None:
         """Stop taking in the answer; meanwhile the time is the client's, not the variant's."""
         self.pool.deadlines.discard(self)
+        self._paused_at_s = perf_counter()
         if self.connection is not None:
             self.connection.pause_reading()
 
     def resume(self) -> None:
         """Go on taking in the answer."""
         self._restart_deadline()
+        self._leave_out_pause()
         if self.connection is not None:
             self.connection.resume_reading()
+
+    def _leave_out_pause(self) -> None:
+        """A client that reads slowly must not make its variant look slow beside the other."""
+        if self._paused_at_s is not None:
+            self._started_s += perf_counter() - self._paused_at_s
+            self._paused_at_s = None
 
     @property
     def unsent_bytes(self) -> int:
@@ -188,6 +198,7 @@ class Call:
     def _finish(self, fault: str) -> None:
         self.is_over = True
         self.fault = fault
+        self._leave_out_pause()
         self.ended_s = perf_counter()
         self.pool.deadlines.discard(self)
 
@@ -195,7 +206,7 @@ class Call:
 
     @property
     def latency_s(self) -> float:
-        """From the making of the call to its end, seconds."""
+        """From the making of the call to its end, seconds; pauses of the client left out."""
         return self.ended_s - self._started_s
 
     def outcome(self) -> Outcome:

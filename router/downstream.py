@@ -151,10 +151,13 @@ class Downstream(asyncio.Protocol):
             return
         if head.expects_continue and not rest:
             self.write(CONTINUE)
-        body = body_reader(head.body_length, RequestError)
-        payload, rest = body.feed(rest)
         exchange = Exchange(self, server, live, head)
         self._exchange = exchange
+        if head.body_length == len(rest):  # the whole request came at once, as most do
+            exchange.begin(rest, True)
+            return
+        body = body_reader(head.body_length, RequestError)
+        payload, rest = body.feed(rest)
         self._buffer = rest
         if not body.is_done:
             self._body = body

@@ -149,16 +149,8 @@ class Exchange:
 
     def _mirror(self, variant: str) -> None:
         """The champion has the whole request: the challenger may have its copy."""
-        live, decision, server = self._live, self._decision, self._server
-        identity = PairIdentity(
-            live.route.name,
-            live.route.experiment,
-            self.request_id.decode("ascii"),
-            decision.unit,
-            live.table_version,
-            self._at_ns,
-        )
-        self._pair = pair = Pair(server.mirrors, identity)
+        live, server = self._live, self._server
+        self._pair = pair = self._new_pair()
         if self._kept is None:
             server.mirrors.lose(live, pair, self._loss)
             return
@@ -167,6 +159,18 @@ class Exchange:
             live, variant, self._head, self.request_id, self._kept, self._body_bytes, span, pair
         )
         self._kept = None
+
+    def _new_pair(self) -> Pair:
+        live = self._live
+        identity = PairIdentity(
+            live.route.name,
+            live.route.experiment,
+            self.request_id.decode("ascii"),
+            self._decision.unit,
+            live.table_version,
+            self._at_ns,
+        )
+        return Pair(self._server.mirrors, identity)
 
     def on_request_full(self) -> None:
         """The variant's side is full: the client must wait."""
@@ -325,6 +329,10 @@ class Exchange:
         self._call = None
 
     def _observe(self, served: Outcome) -> None:
+        if self._pair is None and self._decision.mirror is not None:
+            # Answered, refused or left before the request was whole: there is nothing to copy.
+            self._pair = self._new_pair()
+            self._server.mirrors.lose(self._live, self._pair, self._loss or "incomplete")
         if self._pair is not None:
             self._pair.settle_champion(served)
             return

@@ -22,6 +22,7 @@ LOSSES = (
     "queue_full",  # too many copies under way, by count
     "budget",  # too many copies under way, by bytes
     "body_too_large",
+    "incomplete",  # the exchange ended before the whole request had come
     "ejected",  # the challenger is resting after consecutive failures
     "shutdown",
 )

@@ -122,6 +122,9 @@ class Upstream(asyncio.Protocol):
                 raise AnswerError(f"interim answer {head.status} where none may be")
             if not buffer:
                 return
+        if head.body_length == len(buffer):  # the whole answer came at once, as most do
+            self._end(call, head, buffer, b"")
+            return
         self._head = head
         self._body = body_reader(head.body_length, AnswerError)
         payload, rest = self._body.feed(buffer)
@@ -136,6 +139,9 @@ class Upstream(asyncio.Protocol):
             elif payload:
                 call.on_payload(payload, False)
             return
+        self._end(call, head, payload, rest)
+
+    def _end(self, call: "Call", head: AnswerHead, payload: bytes, rest: bytes) -> None:
         self.call = None
         self._start_reading()
         # Bytes behind the answer belong to no request: such a connection is not used again.

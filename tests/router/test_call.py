@@ -125,3 +125,15 @@ async def test_latency_is_measured_to_the_end() -> None:
     latency_s = made.call.latency_s
     assert latency_s >= 0.02
     assert made.call.outcome().latency_s == latency_s
+
+
+async def test_latency_leaves_out_what_the_client_does_not_read() -> None:
+    began_s = time.perf_counter()
+    made = Made()
+    made.call.pause()
+    time.sleep(0.02)
+    made.call.resume()
+    made.call.pause()
+    time.sleep(0.02)
+    made.call.fail("reset")
+    assert made.call.latency_s <= time.perf_counter() - began_s - 0.04

@@ -161,6 +161,16 @@ async def test_oversized_body_is_not_copied_but_accounted_for(asks: bytes) -> No
         assert r.events["understudy_mirror_dropped_total|route=r|reason=body_too_large"] == 1
 
 
+async def test_request_answered_before_it_was_whole_is_a_lost_pair() -> None:
+    async with rig(answers(b"early"), mode="mirror", early=True) as r:
+        client = await r.client()
+        await client.send(post_head(100) + b"half of it")
+        assert (await client.answer()).status == 200
+        (pair,) = await r.pairs()
+        assert (pair.champion.status, pair.challenger, pair.loss) == (200, None, "incomplete")
+        assert r.controller.exposures == []
+
+
 async def test_ejected_challenger_gets_no_copy_but_the_pair_is_accounted_for() -> None:
     async with rig(echoes, resets, mode="mirror", eject_after=2) as r:
         client = await r.client()
