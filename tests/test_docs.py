@@ -43,13 +43,15 @@ def blocks(document: Path, language: str) -> list[str]:
 
 
 def commands(document: Path) -> list[str]:
-    """What stands behind each ``$`` in the document, long lines joined."""
+    """Each command of the document, long lines joined: behind a ``$``, or a line of shell."""
     lines: list[str] = []
     for block in blocks(document, "console"):
         for line in block.replace("\\\n", " ").splitlines():
             assert line.startswith("$ "), f"{document.name}: {line!r} has no prompt"
-            lines.append(line[2:].partition("  #")[0].strip())
-    return lines
+            lines.append(line[2:])
+    for block in blocks(document, "sh"):
+        lines += block.replace("\\\n", " ").splitlines()
+    return [line.partition("  #")[0].strip() for line in lines]
 
 
 def each(found: dict[Path, list[str]]) -> list[object]:
@@ -83,6 +85,9 @@ def test_every_command_shown_exists_and_takes_its_options(command: str) -> None:
             # --help ends the run before it acts, and after every word was understood.
             outcome = CliRunner().invoke(app, [*words[1:], "--help"])
             assert outcome.exit_code == 0, outcome.output
+        case "python" | "locust":
+            asked = [str(BIN / program), *words[1:], "--help"]
+            assert subprocess.run(asked, cwd=ROOT, capture_output=True, check=False).returncode == 0
         case "curl" | ".venv-mlflow/bin/python" | ".venv-mlflow/bin/mlflow":
             pass  # run below
         case _:
