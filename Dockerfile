@@ -1,29 +1,33 @@
 # syntax=docker/dockerfile:1
-# Two stages: the first builds a virtual environment from the lock files with hashes, the second
-# has that environment and nothing to build with. Runs as an ordinary user; writes below
-# /var/lib/understudy only (`state:` in the routing file).
+# Two stages: the first builds a virtual environment from the lock files with hashes and compiles
+# the router, the second has that environment and nothing to build with. Runs as an ordinary user;
+# writes below /var/lib/understudy only (`state:` in the routing file).
 ARG PYTHON=3.11
 
-FROM python:${PYTHON}-slim AS build
+# The whole image, not the slim one: it has the C compiler.
+FROM python:${PYTHON} AS build
 WORKDIR /src
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv /opt/understudy \
     && /opt/understudy/bin/python -m pip install --only-binary :all: --require-hashes -r requirements.lock
-# The build backend comes from the lock files too, into an environment of its own.
-RUN awk '/^[a-z]/ { keep = $1 ~ /^(hatchling|packaging|pathspec|pluggy|trove-classifiers)==/ } keep' \
-        requirements-dev.lock > build.lock \
-    && python -m venv /opt/build \
-    && /opt/build/bin/python -m pip install --only-binary :all: --require-hashes --no-deps -r build.lock
+# What builds stays in an environment of its own.
+RUN python -m venv /opt/build \
+    && /opt/build/bin/python -m pip install --require-hashes -r requirements-dev.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY router router
 COPY evaluator evaluator
 COPY controller controller
 COPY sidecar sidecar
 COPY config config
+COPY scripts scripts
 RUN /opt/build/bin/python -m hatchling build -t wheel \
     && /opt/understudy/bin/python -m pip install --no-deps --no-index dist/*.whl \
     && /opt/understudy/bin/python -m compileall -q /opt/understudy/lib
+RUN PYTHONPATH=/src /opt/build/bin/python scripts/compile_router.py \
+    && home="$(/opt/understudy/bin/python -P -c 'import sidecar.compiled as c; print(c.HOME)')" \
+    && mkdir -p "$(dirname "$home")" && cp -r build/compiled "$home" \
+    && /opt/understudy/bin/python -P -c 'import sidecar.compiled as c; assert c.is_usable()'
 
 FROM python:${PYTHON}-slim
 RUN groupadd --gid 10001 understudy \

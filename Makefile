@@ -1,10 +1,9 @@
-# The ten things one does here. `make demo` and `make test` need nothing but Python 3.11+ and a
+# The things one does here. `make demo` and `make test` need nothing but Python 3.11+ and a
 # compiler; everything they install goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := router evaluator controller sidecar
 
-.PHONY: setup demo test check bench calibrate load schema fmt clean
+.PHONY: setup demo test check compile bench calibrate load schema fmt clean
 
 setup: .venv/.made ## the virtual environment, from the lock file with hashes
 
@@ -26,7 +25,11 @@ check: setup ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+compile: setup ## the router's hot files to C (docs/adr/0007); the image has them too
+	$(BIN)/python scripts/compile_router.py
+
 bench: setup ## CPU microseconds per request beside Envoy, HAProxy, nginx (scripts/install-peers.sh)
+	-$(BIN)/python scripts/compile_router.py
 	$(BIN)/python -m loadtests.bench
 
 calibrate: setup ## error rates and sample sizes of every test, in full

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -32,6 +33,8 @@ class Command:
     blocked: frozenset[signal.Signals] = frozenset()
     """Signals that wait until the child unblocks them: before it has installed its reaction,
     the default one would end it."""
+    environment: Mapping[str, str] | None = None
+    """None: ours."""
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +107,7 @@ def _start(command: Command) -> subprocess.Popen[bytes]:
             command.argv,
             stdin=subprocess.DEVNULL,
             pass_fds=command.fds,
+            env=command.environment,
             start_new_session=True,  # a terminal's Ctrl-C is for the supervisor alone
         )
     finally:

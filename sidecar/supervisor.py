@@ -20,6 +20,7 @@ import structlog
 from controller.policy import Intent
 from sidecar import lockfile, tablefile
 from sidecar.child import Child, Command
+from sidecar.compiled import router_environment
 from sidecar.listener import listen, require_free
 
 KILL_MARGIN_S = 1.0
@@ -64,13 +65,15 @@ class Launch:
 def router_command(launch: Launch, worker: int, listen_fd: int, alive_fd: int) -> Command:
     """Return how worker number ``worker`` is started."""
     argv = (
-        *(sys.executable, "-m", "router.worker"),
+        # -P: the folder we run in is not where the router is looked for first.
+        *(sys.executable, "-P", "-m", "router.worker"),
         *("--listen-fd", str(listen_fd), "--worker", str(worker)),
         *("--table", str(launch.table), "--control", str(launch.control)),
         *("--alive-fd", str(alive_fd), "--drain-s", f"{launch.drain_s:g}"),
         *("--log-level", launch.log_level),
     )
-    return Command(f"router {worker}", argv, (listen_fd, alive_fd))
+    environment = router_environment(os.environ)
+    return Command(f"router {worker}", argv, (listen_fd, alive_fd), environment=environment)
 
 
 def controller_command(launch: Launch, alive_fd: int) -> Command:

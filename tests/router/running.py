@@ -1,4 +1,7 @@
-"""A real worker process: ``python -m router.worker`` on a socket and a table of the test's."""
+"""A real worker process: ``python -m router.worker`` on a socket and a table of the test's.
+
+It is started as the supervisor starts it, so after ``make compile`` it is the compiled one.
+"""
 
 import asyncio
 import contextlib
@@ -12,6 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from router.table import RoutingTable, to_bytes
+from sidecar.compiled import router_environment
 from tests.router.kit import Client, FakeController, until
 
 ROOT = Path(__file__).parents[2]
@@ -29,13 +33,17 @@ class Worker:
         read_end, self.alive_fd = os.pipe()
         fds = (self.listener.fileno(), read_end)
         command = [
-            sys.executable, "-m", "router.worker", "--listen-fd", str(fds[0]), "--worker", "4",
+            sys.executable, "-P", "-m", "router.worker",
+            "--listen-fd", str(fds[0]), "--worker", "4",
             "--table", str(folder / "table.msgpack"), "--control", self.controller.path,
             "--alive-fd", str(fds[1]), "--drain-s", str(drain_s),
         ]  # fmt: skip
         self.log = folder / "log"
         with self.log.open("w") as log:
-            self.running = subprocess.Popen(command, pass_fds=fds, stderr=log, cwd=ROOT)
+            environment = router_environment(os.environ)
+            self.running = subprocess.Popen(
+                command, pass_fds=fds, stderr=log, cwd=ROOT, env=environment
+            )
         os.close(read_end)
 
     async def client(self) -> Client:

@@ -197,7 +197,7 @@ def test_workers_get_their_own_socket_and_the_common_pipe(tmp_path: Path) -> Non
         command = supervisor.router_command(launch(tmp_path), 1, number, alive_fd=99)
     assert command.fds == (number, 99)
     assert command.argv[1:] == (
-        *("-m", "router.worker", "--listen-fd", str(number), "--worker", "1"),
+        *("-P", "-m", "router.worker", "--listen-fd", str(number), "--worker", "1"),
         *("--table", str(tmp_path / "table.msgpack")),
         *("--control", str(tmp_path / "control.sock")),
         *("--alive-fd", "99", "--drain-s", "10", "--log-level", "info"),
