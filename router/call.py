@@ -4,7 +4,6 @@ A call belongs to whoever made it (an Exchange, or a mirrored copy), which it te
 that happens, once. It ends exactly once: with its answer's last byte, with a fault, or dropped.
 """
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 from router.message import AnswerHead
@@ -45,7 +44,6 @@ class Call:
         "_captured_bytes",
         "_is_request_full",
         "_paused_at_s",
-        "_started_s",
         "_unsent",
         "answer_bytes",
         "connection",
@@ -56,6 +54,7 @@ class Call:
         "is_sent",
         "method",
         "pool",
+        "started_s",
     )  # fmt: skip
 
     def __init__(
@@ -71,20 +70,22 @@ class Call:
         """False while more of the request's body will follow."""
         self.answer_bytes = 0
         self.ended_s = 0.0
+        """0 before the end; a connection that delivers the answer's last byte sets it."""
         self._caller = caller
-        self._unsent = request
+        self._unsent = [request]
         self._is_request_full = False
         self._captured: list[bytes] = []
         self._captured_bytes = 0
         self._capture_limit = capture_limit
-        self._started_s = perf_counter()
-        self._paused_at_s: float | None = None
+        self.started_s = pool.now_s()
+        self._paused_at_s = -1.0
+        """When the client stopped taking in the answer; negative while it takes it in."""
 
     # Towards the variant.
 
-    def take_unsent(self) -> bytes:
+    def take_unsent(self) -> list[bytes]:
         """Hand over what was given to send before there was a connection."""
-        unsent, self._unsent = self._unsent, b""
+        unsent, self._unsent = self._unsent, []
         return unsent
 
     def send(self, payload: bytes) -> None:
@@ -92,7 +93,7 @@ class Call:
         if self.connection is not None:
             self.connection.write(payload)
         elif not self.is_over:
-            self._unsent += payload
+            self._unsent.append(payload)
 
     def complete(self) -> None:
         """Note that the last of the request comes now: from here on the variant has its time."""
@@ -107,7 +108,7 @@ class Call:
     def pause(self) -> None:
         """Stop taking in the answer; meanwhile the time is the client's, not the variant's."""
         self.pool.deadlines.discard(self)
-        self._paused_at_s = perf_counter()
+        self._paused_at_s = self.pool.now_s()
         if self.connection is not None:
             self.connection.pause_reading()
 
@@ -120,14 +121,14 @@ class Call:
 
     def _leave_out_pause(self) -> None:
         """A client that reads slowly must not make its variant look slow beside the other."""
-        if self._paused_at_s is not None:
-            self._started_s += perf_counter() - self._paused_at_s
-            self._paused_at_s = None
+        if self._paused_at_s >= 0:
+            self.started_s += self.pool.now_s() - self._paused_at_s
+            self._paused_at_s = -1.0
 
     @property
     def unsent_bytes(self) -> int:
         """What waits for a connection."""
-        return len(self._unsent)
+        return sum([len(piece) for piece in self._unsent])
 
     def drop(self, fault: str = "aborted") -> None:
         """Give up: nobody wants the answer any more. The caller is not told."""
@@ -198,8 +199,10 @@ class Call:
     def _finish(self, fault: str) -> None:
         self.is_over = True
         self.fault = fault
-        self._leave_out_pause()
-        self.ended_s = perf_counter()
+        if self._paused_at_s >= 0:
+            self._leave_out_pause()
+        if not self.ended_s:
+            self.ended_s = self.pool.now_s()
         self.pool.deadlines.discard(self)
 
     # Afterwards.
@@ -207,16 +210,16 @@ class Call:
     @property
     def latency_s(self) -> float:
         """From the making of the call to its end, seconds; pauses of the client left out."""
-        return self.ended_s - self._started_s
+        return self.ended_s - self.started_s
 
     def outcome(self) -> Outcome:
         """What there is to say about this variant's answer; the call must be over."""
         head = self.head
         captured = self._captured
         return Outcome(
-            self.pool.variant.name,
+            self.pool.name,
             head.status if head is not None else 0,
-            self.ended_s - self._started_s,
+            self.ended_s - self.started_s,
             self.fault,
             captured[0] if len(captured) == 1 else b"".join(captured),
             self.answer_bytes,

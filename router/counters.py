@@ -6,11 +6,12 @@ series cannot grow with what clients send.
 
 from bisect import bisect_left
 from collections import defaultdict
+from typing import Final
 
-LATENCY_BOUNDS_S = (
+LATENCY_BOUNDS_S: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
-CODES = ("none", "1xx", "2xx", "3xx", "4xx", "5xx", "other")
+CODES: Final = ("none", "1xx", "2xx", "3xx", "4xx", "5xx", "other")
 
 
 class CallCounts:

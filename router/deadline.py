@@ -2,10 +2,10 @@
 
 All entries of one Deadlines wait equally long, so the oldest is always the next to expire: one
 coarse tick of the worker looks at the front only. Measured against ``loop.call_later`` and
-``cancel``: 0.25 against 1.6 microseconds a request (uvloop 0.23).
+``cancel``: 0.25 against 1.6 microseconds a request (uvloop 0.23). A plain dictionary keeps its
+order too; finding its front again costs at most a look at each free slot, once a tick.
 """
 
-from collections import OrderedDict
 from typing import Protocol
 
 
@@ -23,7 +23,7 @@ class Deadlines:
 
     def __init__(self, after_s: float) -> None:
         self.after_s = after_s
-        self._due: OrderedDict[Expiring, float] = OrderedDict()
+        self._due: dict[Expiring, float] = {}
 
     def __len__(self) -> int:
         return len(self._due)

@@ -7,7 +7,7 @@ means and who answers it is the exchange's business.
 import asyncio
 import struct
 from socket import SO_LINGER, SOL_SOCKET
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from router.body import Body, body_reader
 from router.errors import RequestError, RequestTimeout
@@ -19,16 +19,20 @@ from router.wire import CONTINUE, refusal
 if TYPE_CHECKING:
     from router.server import Server
 
-MAX_PIPELINED_BYTES = 64 * 1024
+MAX_PIPELINED_BYTES: Final = 64 * 1024
 """What may wait behind the request under way before we stop reading."""
-MAX_LINGER_BYTES = 1024 * 1024
+MAX_LINGER_BYTES: Final = 1024 * 1024
 """What a refused client may still send before we stop being polite."""
-_LINGER_0 = struct.pack("ii", 1, 0)
+_LINGER_0: Final = struct.pack("ii", 1, 0)
 """Makes closing a socket send RST instead of FIN."""
 
 
-class Downstream(asyncio.Protocol):
-    """Owner: the Server, from ``connection_made`` to ``connection_lost``."""
+class Downstream:
+    """Owner: the Server, from ``connection_made`` to ``connection_lost``.
+
+    An asyncio.Protocol in all but ancestry: a class with an interpreted base cannot be compiled to
+    a native one, which is a fifth of the router's time (docs/adr/0014).
+    """
 
     __slots__ = (
         "_body", "_buffer", "_exchange", "_has_left", "_has_skipped_line", "_is_closing",
@@ -237,7 +241,7 @@ class Downstream(asyncio.Protocol):
     def exchange_over(self, keep: bool) -> None:
         """The client has its answer: on to the next request, or close."""
         self._exchange = None
-        self.last_used_s = self._server.now_s()
+        self.last_used_s = self._server.tick_s
         if not keep or self._server.is_draining or (self._has_left and not self._buffer):
             self.close()
         elif not self._is_paused:

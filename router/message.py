@@ -7,46 +7,57 @@ requests get smuggled. Field names are compared in lower case, and kept as they 
 """
 
 import re
-
-from msgspec import Struct
+from typing import Final
 
 from router.errors import AnswerError, RequestError
 
-CHUNKED = -1
+CHUNKED: Final = -1
 """Body length of a message in chunked transfer coding."""
-UNTIL_CLOSE = -2
+UNTIL_CLOSE: Final = -2
 """Body length of an answer that ends with its connection (RFC 9112 section 6.3, rule 8)."""
 
-MAX_HEAD_BYTES = 32 * 1024
+MAX_HEAD_BYTES: Final = 32 * 1024
 """Whole head, request line included. Precedents: Envoy 60 KiB, HAProxy 16, nginx 8 x 4, h11 64."""
-MAX_TARGET_BYTES = 16 * 1024
-MAX_FIELDS = 128
+MAX_TARGET_BYTES: Final = 16 * 1024
+MAX_FIELDS: Final = 128
 """Precedents: Envoy and Apache 100, HAProxy 101."""
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # Visible ASCII, space, tab and obs-text; possessive, so hostile input cannot make it backtrack.
 _FIELD_LINES = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-REQUEST_HEAD = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/(\d\.\d)\r\n" + _FIELD_LINES)
-ANSWER_HEAD = re.compile(
+REQUEST_HEAD: Final = re.compile(
+    rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/(\d\.\d)\r\n" + _FIELD_LINES
+)
+ANSWER_HEAD: Final = re.compile(
     rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?)\r\n" + _FIELD_LINES
 )
-FIELD_LINES = re.compile(_FIELD_LINES)
-REQUEST_LINE = re.compile(_TOKEN + rb" [\x21-\x7e]++ HTTP/\d\.\d\r\n")
+FIELD_LINES: Final = re.compile(_FIELD_LINES)
+REQUEST_LINE: Final = re.compile(_TOKEN + rb" [\x21-\x7e]++ HTTP/\d\.\d\r\n")
 # What no head may hold, wherever it is cut: a bare LF, a bare CR, any other control byte.
-NEVER_IN_HEAD = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+NEVER_IN_HEAD: Final = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
-_LENGTH = re.compile(rb"[0-9]{1,18}")
-_HOST = re.compile(
+_LENGTH: Final = re.compile(rb"[0-9]{1,18}")
+_HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9_])?\.?)(?::[0-9]{1,5})?"
 )
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._:~/+=\-]{1,128}")
-_TRACEPARENT = re.compile(rb"([0-9a-f]{2}-[0-9a-f]{32}-)[0-9a-f]{16}(-[0-9a-f]{2})")
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:~/+=\-]{1,128}")
+_TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2}-[0-9a-f]{32}-)[0-9a-f]{16}(-[0-9a-f]{2})")
 
 # Names that decide something. Everything else is forwarded as it came.
-_PLAIN, _HOP, _LEN, _TE, _CONN, _HOSTN, _EXPECT, _ID, _OURS, _SECRET, _ENC, _TRACE, _DISGUISED = (
-    range(13)
-)
-_KNOWN: dict[bytes, int] = {
+_PLAIN: Final = 0
+_HOP: Final = 1
+_LEN: Final = 2
+_TE: Final = 3
+_CONN: Final = 4
+_HOSTN: Final = 5
+_EXPECT: Final = 6
+_ID: Final = 7
+_OURS: Final = 8
+_SECRET: Final = 9
+_ENC: Final = 10
+_TRACE: Final = 11
+_DISGUISED: Final = 12
+_KNOWN: Final[dict[bytes, int]] = {
     b"keep-alive": _HOP,
     b"proxy-connection": _HOP,
     b"proxy-authenticate": _HOP,
@@ -73,50 +84,80 @@ _KNOWN: dict[bytes, int] = {
     b"transfer_encoding": _DISGUISED,
 }
 
-IDEMPOTENT = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
+IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """RFC 9110 section 9.2.2; TRACE and CONNECT are refused."""
-_REFUSED_METHODS = frozenset({b"CONNECT", b"TRACE"})
+_REFUSED_METHODS: Final = frozenset({b"CONNECT", b"TRACE"})
 
 
-class RequestHead(Struct):
+class RequestHead:
     """A request that may be forwarded: what routing needs, and the lines that may cross."""
 
-    method: bytes
-    target: bytes
-    path: bytes
-    host: bytes
-    fields: dict[bytes, bytes]
-    """The first value of each field, by its name in lower case."""
-    forward: list[bytes]
-    """Field lines that cross to a variant, without CRLF; no framing, no request id."""
-    secrets: list[bytes]
-    """Credentials: they cross to whoever serves the client, and never into a copy."""
-    traceparent: bytes
-    body_length: int
-    """Bytes, or CHUNKED; 0 for none."""
-    is_http_11: bool
-    keep_alive: bool
-    expects_continue: bool
-    request_id: bytes
-    """As the client sent it, or empty when it did not or when it is not usable."""
+    __slots__ = (
+        "body_length", "expects_continue", "fields", "forward", "host", "is_http_11",
+        "keep_alive", "length_line", "method", "path", "request_id", "secrets", "target",
+        "traceparent",
+    )  # fmt: skip
+
+    def __init__(
+        self, method: bytes, target: bytes, path: bytes, host: bytes, fields: dict[bytes, bytes],
+        forward: list[bytes], secrets: list[bytes], traceparent: bytes, body_length: int,
+        is_http_11: bool, keep_alive: bool, expects_continue: bool, request_id: bytes,
+    ) -> None:  # fmt: skip
+        self.method = method
+        self.target = target
+        self.path = path
+        self.host = host
+        self.fields = fields
+        """The first value of each field, by its name in lower case."""
+        self.forward = forward
+        """Field lines that cross to a variant, without CRLF; no framing, no request id."""
+        self.secrets = secrets
+        """Credentials: they cross to whoever serves the client, and never into a copy."""
+        self.traceparent = traceparent
+        self.body_length = body_length
+        """Bytes, or CHUNKED; 0 for none."""
+        self.length_line = b"content-length: %d" % body_length if body_length > 0 else b""
+        self.is_http_11 = is_http_11
+        self.keep_alive = keep_alive
+        self.expects_continue = expects_continue
+        self.request_id = request_id
+        """As the client sent it, or empty when it did not or when it is not usable."""
 
 
-class AnswerHead(Struct):
-    """An answer that may be forwarded."""
+class AnswerHead:
+    """An answer that may be forwarded. Shared between answers: what it says does not change."""
 
-    status: int
-    line: bytes
-    """``200 OK``: what follows the version, without CRLF."""
-    forward: list[bytes]
-    body_length: int
-    """Bytes, CHUNKED or UNTIL_CLOSE; 0 for none."""
-    keep_alive: bool
-    encoding: bytes
+    __slots__ = ("body_length", "encoding", "forward", "keep_alive", "line", "status", "usual")
+
+    def __init__(
+        self, status: int, line: bytes, forward: list[bytes], body_length: int, keep_alive: bool,
+        encoding: bytes,
+    ) -> None:  # fmt: skip
+        self.status = status
+        self.line = line
+        """``200 OK``: what follows the version, without CRLF."""
+        self.forward = forward
+        self.body_length = body_length
+        """Bytes, CHUNKED or UNTIL_CLOSE; 0 for none."""
+        self.keep_alive = keep_alive
+        self.encoding = encoding
+        self.usual = b""
+        """Set by wire.answer_head, once: its lines up to the request id, as most answers go out."""
 
 
-_seen_names: dict[bytes, tuple[bytes, int]] = {}
-_MAX_SEEN_NAMES = 4096
-_MAX_SEEN_NAME_BYTES = 64
+# Clients repeat themselves: what a name decides, and what a whole line says where the line is the
+# same from request to request, are looked up once. Never credentials, ids or anything long.
+_seen_names: Final[dict[bytes, tuple[bytes, int]]] = {}
+_seen_lines: Final[dict[bytes, tuple[bytes, int, bytes]]] = {}
+_MAX_SEEN: Final = 4096
+_MAX_SEEN_NAME_BYTES: Final = 64
+_MAX_SEEN_LINE_BYTES: Final = 128
+_REPEATED: Final = frozenset(
+    (
+        b"accept", b"accept-encoding", b"accept-language", b"cache-control", b"connection",
+        b"content-encoding", b"content-length", b"content-type", b"host", b"user-agent",
+    )
+)  # fmt: skip
 
 
 def _look_up(raw_name: bytes) -> tuple[bytes, int]:
@@ -124,9 +165,22 @@ def _look_up(raw_name: bytes) -> tuple[bytes, int]:
     name = raw_name.lower()
     found = name, _KNOWN.get(name, _PLAIN)
     if len(raw_name) <= _MAX_SEEN_NAME_BYTES:
-        if len(_seen_names) >= _MAX_SEEN_NAMES:
+        if len(_seen_names) >= _MAX_SEEN:
             _seen_names.clear()
         _seen_names[raw_name] = found
+    return found
+
+
+def _read_line(line: bytes) -> tuple[bytes, int, bytes]:
+    """Return (name in lower case, what it decides, value) of a field line."""
+    end = line.find(b":")
+    raw_name = line[:end]
+    name, kind = _seen_names.get(raw_name) or _look_up(raw_name)
+    found = name, kind, line[end + 1 :].strip(b" \t")
+    if len(line) <= _MAX_SEEN_LINE_BYTES and name in _REPEATED:
+        if len(_seen_lines) >= _MAX_SEEN:
+            _seen_lines.clear()
+        _seen_lines[line] = found
     return found
 
 
@@ -150,9 +204,7 @@ def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes
     hosts: list[bytes] = []
     nominated: list[bytes] = []
     for line in lines:
-        raw_name, _, value = line.partition(b":")
-        name, kind = _seen_names.get(raw_name) or _look_up(raw_name)
-        value = value.strip(b" \t")
+        name, kind, value = _seen_lines.get(line) or _read_line(line)
         if name not in fields:
             fields[name] = value
         if kind == _PLAIN or kind == _ENC:
@@ -179,7 +231,8 @@ def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes
     if expect and expect.lower() != b"100-continue":
         raise RequestError(f"expectation {expect!r} cannot be met", status_hint=417)
     request_id = fields.get(b"x-request-id", b"")
-    path, _, _ = target.partition(b"?")
+    query = target.find(b"?")
+    path = target if query < 0 else target[:query]
     return RequestHead(
         method,
         target,
@@ -197,8 +250,8 @@ def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes
     )
 
 
-_seen_hosts: set[bytes] = set()
-_MAX_SEEN_HOSTS = 256
+_seen_hosts: Final[set[bytes]] = set()
+_MAX_SEEN_HOSTS: Final = 256
 
 
 def _check_host(host: bytes) -> None:
@@ -280,18 +333,17 @@ def read_answer(
     nominated: list[bytes] = []
     encoding = b""
     for field in lines:
-        name, _, value = field.partition(b":")
-        _, kind = _seen_names.get(name) or _look_up(name)
+        _, kind, value = _read_line(field)
         if kind == _PLAIN or kind == _SECRET or kind == _TRACE:
             forward.append(field)
         elif kind == _LEN:
-            lengths.append(value.strip(b" \t"))
+            lengths.append(value)
         elif kind == _CONN:
             nominated += [token.strip(b" \t").lower() for token in value.split(b",")]
         elif kind == _TE:
-            codings.append(value.strip(b" \t"))
+            codings.append(value)
         elif kind == _ENC:
-            encoding = value.strip(b" \t")
+            encoding = value
             forward.append(field)
         # hop-by-hop fields, our own names and the variant's idea of the request id end here
     if nominated:

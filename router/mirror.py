@@ -7,8 +7,6 @@ cannot be copied is counted with its reason, because missing pairs are evidence 
 
 from collections.abc import Callable
 
-from msgspec import Struct
-
 from router.call import Call
 from router.message import RequestHead
 from router.observation import MirroredPair, Observation, Outcome
@@ -21,15 +19,21 @@ MAX_COPY_BYTES = 64 * 1024 * 1024
 """Request bodies held by copies under way, in one router process."""
 
 
-class PairIdentity(Struct):
+class PairIdentity:
     """What both halves of a pair share."""
 
-    route: str
-    experiment: str
-    request_id: str
-    unit: int
-    table_version: int
-    at_ns: int
+    __slots__ = ("at_ns", "experiment", "request_id", "route", "table_version", "unit")
+
+    def __init__(
+        self, route: str, experiment: str, request_id: str, unit: int, table_version: int,
+        at_ns: int,
+    ) -> None:  # fmt: skip
+        self.route = route
+        self.experiment = experiment
+        self.request_id = request_id
+        self.unit = unit
+        self.table_version = table_version
+        self.at_ns = at_ns
 
 
 class Pair:
@@ -149,7 +153,7 @@ class Mirrors:
         request = b"".join(
             (copy_head(head, request_id, pool.authority, body_bytes, span_id), *body)
         )
-        copy.call = Call(pool, head.method, request, copy, live.route.capture_bytes)
+        copy.call = Call(pool, head.method, request, copy, live.capture_bytes)
         pool.submit(copy.call)
 
     def _no_room(self, body_bytes: int) -> str:

@@ -7,7 +7,7 @@ value that never ends (22.9 s of CPU for 32 MiB in pieces) cannot arise: the bud
 bytes before either looks. Bodies are not llhttp's business: see body.py.
 """
 
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import httptools
 
@@ -25,14 +25,14 @@ from router.message import (
     read_request,
 )
 
-_END = b"\r\n\r\n"
+_END: Final = b"\r\n\r\n"
 
 
 class _Nobody:
     """Listens to nothing: llhttp is asked for its verdict, and what it finds we find ourselves."""
 
 
-_NOBODY = _Nobody()
+_NOBODY: Final = _Nobody()
 
 
 def find_head(buffer: bytes, seen: int = 0) -> int:
@@ -93,9 +93,9 @@ def _refuse_request(head: bytes) -> NoReturn:
     raise RequestError(f"not an HTTP/1.1 request head: {line[:80]!r}")
 
 
-_seen_answers: dict[tuple[bytes, bytes], AnswerHead] = {}
-_MAX_SEEN_ANSWERS = 512
-_MAX_SEEN_ANSWER_BYTES = 1024
+_seen_answers: Final[dict[tuple[bytes, bytes], AnswerHead]] = {}
+_MAX_SEEN_ANSWERS: Final = 512
+_MAX_SEEN_ANSWER_BYTES: Final = 1024
 
 
 def parse_answer(head: bytes, method: bytes) -> AnswerHead:

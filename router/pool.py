@@ -7,6 +7,7 @@ the oldest idle one is always at the other end. No request ever looks at more th
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 from router.call import Call
 from router.deadline import Deadlines
@@ -26,6 +27,7 @@ class Pool:
         clock: Callable[[], float],
     ) -> None:
         self.variant = variant
+        self.name = variant.name
         self.deadlines = deadlines
         """For the response timeout of this variant's calls."""
         self.authority = f"{variant.host}:{variant.port}".encode()
@@ -58,7 +60,7 @@ class Pool:
 
         ``fresh`` asks for a connection that has carried nothing before.
         """
-        self.deadlines.add(call, self.now_s())
+        self.deadlines.add(call, call.started_s)
         idle = self._idle
         while idle and not fresh:
             connection = idle.pop()
@@ -78,7 +80,11 @@ class Pool:
         connection = Upstream(self)
         try:
             async with asyncio.timeout(variant.connect_timeout_s):
-                await self._loop.create_connection(lambda: connection, variant.host, variant.port)
+                await self._loop.create_connection(
+                    cast("Callable[[], asyncio.Protocol]", lambda: connection),
+                    variant.host,
+                    variant.port,
+                )
         except OSError:  # TimeoutError is one
             self._not_opened(connection, call)
             return
@@ -123,7 +129,6 @@ class Pool:
         if self._is_closed:
             connection.abort()
             return
-        connection.idle_since_s = self.now_s()
         self._idle.append(connection)
 
     def forget(self, connection: Upstream) -> None:

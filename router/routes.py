@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
+from router.choose import Lot
 from router.counters import CallCounts, Counters
 from router.ejection import Ejection
 from router.matcher import Matcher
@@ -15,8 +16,9 @@ class LiveRoute:
     """One route of the table in force. Immutable but for what its parts count."""
 
     __slots__ = (
-        "_counts", "champion", "counters", "ejection", "labels", "pools", "route", "table_version",
-        "unit_header",
+        "_counts", "body_limit_bytes", "capture_bytes", "champion", "counters", "ejection",
+        "experiment", "labels", "lot", "name", "pools", "replay_bytes", "route", "show_variant",
+        "table_version", "unit_header",
     )  # fmt: skip
 
     def __init__(
@@ -38,6 +40,14 @@ class LiveRoute:
         self.counters = counters
         self.labels = f"route={route.name}"
         self._counts: dict[tuple[str, str], CallCounts] = {}
+        # What each request asks of its route, where the compiled router reads it fastest.
+        self.name = route.name
+        self.experiment = route.experiment
+        self.body_limit_bytes = route.body_limit_bytes
+        self.replay_bytes = route.replay_bytes
+        self.capture_bytes = route.capture_bytes if route.experiment else 0
+        self.show_variant = route.show_variant
+        self.lot = Lot(route)
 
     @property
     def match(self) -> Match:

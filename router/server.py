@@ -8,6 +8,8 @@ import asyncio
 import logging
 import socket
 import time
+from collections.abc import Callable
+from typing import cast
 
 from router import frames
 from router.channel import Channel
@@ -47,7 +49,9 @@ class Server:
         self, loop: asyncio.AbstractEventLoop, table: RoutingTable, worker: int, control_path: str
     ) -> None:
         self.loop = loop
-        self.now_s = time.monotonic
+        self.now_s: Callable[[], float] = time.monotonic
+        self.tick_s = time.monotonic()
+        """The time at the last tick: for what need not be exact, without asking the clock."""
         self.entropy = Entropy()
         self.counters = Counters()
         self.channel = Channel(
@@ -139,7 +143,8 @@ class Server:
 
     async def start(self, listener: socket.socket) -> None:
         """Accept connections on ``listener``, which is bound and listening already."""
-        self._listener = await self.loop.create_server(lambda: Downstream(self), sock=listener)
+        make = cast("Callable[[], asyncio.Protocol]", lambda: Downstream(self))
+        self._listener = await self.loop.create_server(make, sock=listener)
         self.channel.start()
         self._ticks = spawn(self._tick(), name="ticks")
 
@@ -148,7 +153,7 @@ class Server:
         next_sweep_s = 0.0
         while True:
             await asyncio.sleep(TICK_S)
-            now_s = self.now_s()
+            now_s = self.tick_s = self.now_s()
             self._book.expire(now_s)
             self.channel.flush()
             if now_s >= next_sweep_s:

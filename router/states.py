@@ -5,6 +5,7 @@ table from top to bottom is reading a request's life; docs/life-of-a-request.md 
 """
 
 import enum
+from typing import Final
 
 
 class State(enum.IntEnum):
@@ -30,7 +31,7 @@ class Event(enum.IntEnum):
     LEAVE = enum.auto()  # the client's connection ended
 
 
-TRANSITIONS: dict[tuple[State, Event], State] = {
+TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     # The usual way.
     (State.ASKING, Event.HEAD): State.ANSWERING,
     (State.ANSWERING, Event.END): State.DONE,
@@ -49,7 +50,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.ANSWERING, Event.LEAVE): State.ABORTED,
 }
 
-OVER = frozenset({State.DONE, State.REFUSED, State.CUT, State.ABORTED})
+OVER: Final = frozenset({State.DONE, State.REFUSED, State.CUT, State.ABORTED})
 
 
 def after(state: State, event: Event) -> State:

@@ -22,8 +22,11 @@ IDLE_LONG_S = 0.5
 """Shorter than any server's keep-alive time that we know of (node's 5 s, gunicorn's 2 s)."""
 
 
-class Upstream(asyncio.Protocol):
-    """Owner: a Pool, which makes it and forgets it in ``connection_lost``."""
+class Upstream:
+    """Owner: a Pool, which makes it and forgets it in ``connection_lost``.
+
+    An asyncio.Protocol in all but ancestry, as the Downstream is.
+    """
 
     __slots__ = (
         "_body", "_buffer", "_head", "_n_interim", "_seen", "call", "idle_since_s", "is_closed",
@@ -55,7 +58,8 @@ class Upstream(asyncio.Protocol):
         self.call = call
         call.connection = self
         assert self.transport is not None
-        self.transport.write(call.take_unsent())
+        for piece in call.take_unsent():
+            self.transport.write(piece)
         if not call.is_sent:
             call.on_room()
 
@@ -143,6 +147,7 @@ class Upstream(asyncio.Protocol):
 
     def _end(self, call: "Call", head: AnswerHead, payload: bytes, rest: bytes) -> None:
         self.call = None
+        call.ended_s = self.idle_since_s = self.pool.now_s()
         self._start_reading()
         # Bytes behind the answer belong to no request: such a connection is not used again.
         if head.keep_alive and not rest and call.is_sent:

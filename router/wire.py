@@ -3,10 +3,13 @@
 Pure: values in, bytes out. Framing fields and the request id are always our own.
 """
 
+from typing import Final
+
 from router.body import LAST_CHUNK, encode_chunk
 from router.message import CHUNKED, AnswerHead, RequestHead, child_span
 
-_BODILESS_METHODS = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
+_BLANK: Final = b""
+_BODILESS_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
 REASONS = {
     400: "Bad Request",
     404: "Not Found",
@@ -22,42 +25,55 @@ REASONS = {
     504: "Gateway Timeout",
     505: "HTTP Version Not Supported",
 }
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-def request_head(head: RequestHead, request_id: bytes, authority: bytes) -> bytes:
-    """Return the head that goes to the variant which serves the client.
+def request_head(
+    head: RequestHead, request_id: bytes, authority: bytes, body: bytes = b""
+) -> bytes:
+    """Return the head that goes to the variant which serves the client, and ``body`` behind it.
 
     Host is never changed; ``authority`` stands in only where HTTP/1.0 left it out.
     """
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, head.target, head.host or authority)]
+    # Joined once, and no formatting: "%b" costs three times as much (0.25 us, timeit).
+    lines = [_first_line(head, authority)]
     lines += head.forward
-    lines += head.secrets
+    if head.secrets:
+        lines += head.secrets
     if head.traceparent:
-        lines.append(b"traceparent: %b" % head.traceparent)
+        lines.append(b"traceparent: " + head.traceparent)
     length = head.body_length
     if length > 0:
-        lines.append(b"content-length: %d" % length)
+        lines.append(head.length_line)
     elif length == CHUNKED:
         lines.append(b"transfer-encoding: chunked")
     elif head.method not in _BODILESS_METHODS:
         lines.append(b"content-length: 0")
-    lines.append(b"x-request-id: %b\r\n\r\n" % request_id)
+    lines.append(b"x-request-id: " + request_id)
+    lines.append(_BLANK)
+    lines.append(body)
     return b"\r\n".join(lines)
+
+
+def _first_line(head: RequestHead, authority: bytes) -> bytes:
+    host = head.host or authority
+    return b"".join((head.method, b" ", head.target, b" HTTP/1.1\r\nhost: ", host))
 
 
 def copy_head(
     head: RequestHead, request_id: bytes, authority: bytes, body_bytes: int, span_id: bytes
 ) -> bytes:
     """Return the head of a copy: marked, with a span of its own, without credentials."""
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, head.target, head.host or authority)]
+    lines = [_first_line(head, authority)]
     lines += head.forward
     span = child_span(head.traceparent, span_id)
     if span:
-        lines.append(b"traceparent: %b" % span)
+        lines.append(b"traceparent: " + span)
     if body_bytes or head.method not in _BODILESS_METHODS:
-        lines.append(b"content-length: %d" % body_bytes)
-    lines.append(b"x-request-id: %b\r\nx-understudy-mirror: 1\r\n\r\n" % request_id)
+        is_as_declared = body_bytes == head.body_length and body_bytes > 0
+        lines.append(head.length_line if is_as_declared else b"content-length: %d" % body_bytes)
+    lines.append(b"x-request-id: " + request_id)
+    lines.append(b"x-understudy-mirror: 1\r\n\r\n")
     return b"\r\n".join(lines)
 
 
@@ -65,7 +81,22 @@ def answer_head(
     head: AnswerHead, request: RequestHead, request_id: bytes, keep: bool, variant: str
 ) -> bytes:
     """Return the head that goes to the client; ``variant`` names who answered, or is empty."""
-    lines = [b"HTTP/1.1 %b" % head.line]
+    if keep and not variant and request.is_http_11 and request.method != b"HEAD":
+        # As most are. What is the same in each answer with this head is put together once.
+        if not head.usual:
+            head.usual = b"\r\n".join([*_answer_lines(head, request), b"x-request-id: "])
+        return b"".join((head.usual, request_id, b"\r\n\r\n"))
+    lines = _answer_lines(head, request)
+    if variant:
+        lines.append(b"x-understudy-variant: %b" % variant.encode())
+    if not keep:
+        lines.append(b"connection: close")
+    lines.append(b"x-request-id: %b\r\n\r\n" % request_id)
+    return b"\r\n".join(lines)
+
+
+def _answer_lines(head: AnswerHead, request: RequestHead) -> list[bytes]:
+    lines = [b"HTTP/1.1 " + head.line]
     lines += head.forward
     length = head.body_length
     if length > 0:
@@ -75,12 +106,7 @@ def answer_head(
             lines.append(b"transfer-encoding: chunked")
     elif request.method != b"HEAD" and head.status not in (204, 304):
         lines.append(b"content-length: 0")
-    if variant:
-        lines.append(b"x-understudy-variant: %b" % variant.encode())
-    if not keep:
-        lines.append(b"connection: close")
-    lines.append(b"x-request-id: %b\r\n\r\n" % request_id)
-    return b"\r\n".join(lines)
+    return lines
 
 
 def frame(payload: bytes, is_last: bool, body_length: int) -> bytes:

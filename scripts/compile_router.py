@@ -13,8 +13,9 @@ from pathlib import Path
 from sidecar.compiled import DIGEST, HOME, SOURCE, digest
 
 HOT = (
-    "body", "call", "counters", "deadline", "downstream", "ejection", "entropy", "exchange",
-    "matcher", "message", "mirror", "parser", "pool", "routes", "upstream", "wire",
+    "body", "call", "channel", "choose", "counters", "deadline", "downstream", "ejection",
+    "entropy", "exchange", "matcher", "message", "mirror", "parser", "pool", "routes", "server",
+    "states", "upstream", "wire",
 )  # fmt: skip
 """What a request passes through. Files of records (msgspec) and start-up code gain nothing."""
 

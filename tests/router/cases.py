@@ -92,7 +92,13 @@ class Read(Struct):
         if self.verdict == "reject":
             assert self.error is not None
             return self.verdict, self.stage, self.error.status_hint
-        return self.verdict, self.request, self.answer, self.payload, self.rest
+        return self.verdict, parts(self.request), parts(self.answer), self.payload, self.rest
+
+
+def parts(record: object | None) -> dict[str, object] | None:
+    """Return what a record of ours holds, by name, so that two can be compared."""
+    names = getattr(type(record), "__slots__", ())
+    return None if record is None else {name: getattr(record, name) for name in names}
 
 
 def read_request(pieces: Sequence[bytes]) -> Read:

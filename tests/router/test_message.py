@@ -194,11 +194,20 @@ def test_refusal_carries_the_status_that_fits(
     assert caught.value.status_hint == status
 
 
-def test_what_is_remembered_about_names_is_bounded() -> None:
-    for number in range(message._MAX_SEEN_NAMES + 100):
+def test_what_is_remembered_about_names_and_lines_is_bounded() -> None:
+    for number in range(message._MAX_SEEN + 100):
         request(b"x-%d: 1" % number, b"%b-%d: 1" % (b"y" * 64, number))
-    assert len(message._seen_names) <= message._MAX_SEEN_NAMES
+        request(b"user-agent: %d" % number, b"accept: %b%d" % (b"y" * 128, number))
+    assert len(message._seen_names) <= message._MAX_SEEN
     assert max(map(len, message._seen_names)) <= message._MAX_SEEN_NAME_BYTES
+    assert len(message._seen_lines) <= message._MAX_SEEN
+    assert max(map(len, message._seen_lines)) <= message._MAX_SEEN_LINE_BYTES
+
+
+def test_credentials_and_ids_are_not_remembered() -> None:
+    request(b"authorization: Bearer hush", b"cookie: hush=1", b"x-request-id: hush-2")
+    request(b"x-user-id: hush-3")
+    assert not any(b"hush" in line for line in message._seen_lines)
 
 
 @pytest.mark.parametrize("name", [b"Connection", b"CONNECTION", b"coNNection"])
