@@ -1,6 +1,6 @@
 """Random names and units, drawn from the operating system a page at a time.
 
-``os.urandom`` costs a system call; a page of it serves 128 requests.
+``os.urandom`` costs a system call; a page of it serves 128 requests or 256 units.
 """
 
 import os
@@ -11,19 +11,28 @@ PAGE_BYTES = 4096
 class Entropy:
     """Owner: the server. Not for keys: what it gives is sent over the wire."""
 
-    __slots__ = ("_at", "_hex", "_page")
+    __slots__ = ("_hex", "_hex_at", "_page", "_page_at")
 
     def __init__(self) -> None:
         self._page = b""
+        self._page_at = PAGE_BYTES
         self._hex = b""
-        self._at = PAGE_BYTES
+        self._hex_at = PAGE_BYTES
 
-    def draw(self) -> tuple[bytes, bytes]:
-        """Return (a fresh request id, 32 hex digits; a fresh unit, 16 bytes), unrelated."""
-        at = self._at
-        if at + 32 > PAGE_BYTES:
-            self._page = os.urandom(PAGE_BYTES)
-            self._hex = self._page.hex().encode()
+    def request_id(self) -> bytes:
+        """Return 32 fresh hex digits."""
+        at = self._hex_at
+        if at >= len(self._hex):
+            self._hex = os.urandom(PAGE_BYTES // 2).hex().encode()
             at = 0
-        self._at = at + 32
-        return self._hex[2 * at : 2 * at + 32], self._page[at + 16 : at + 32]
+        self._hex_at = at + 32
+        return self._hex[at : at + 32]
+
+    def unit(self) -> bytes:
+        """Return 16 fresh bytes."""
+        at = self._page_at
+        if at >= PAGE_BYTES:
+            self._page = os.urandom(PAGE_BYTES)
+            at = 0
+        self._page_at = at + 16
+        return self._page[at : at + 16]

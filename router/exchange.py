@@ -53,17 +53,16 @@ class Exchange:
     def __init__(
         self, downstream: "Downstream", server: "Server", live: "LiveRoute", head: RequestHead
     ) -> None:
-        fresh_id, fresh_unit = server.entropy.draw()
         unit = head.fields.get(live.unit_header, b"") if live.unit_header else b""
         self.state = _ASKING
-        self.request_id = head.request_id or fresh_id
+        self.request_id = head.request_id or server.entropy.request_id()
         self._downstream = downstream
         self._server = server
         self._live = live
         self._head = head
         # A request id that the client made up must not decide its variant, so a request that is
         # its own unit is hashed by bytes that nobody outside knows.
-        self._decision = live.lot.draw(unit or fresh_unit)
+        self._decision = live.lot.draw(unit or server.entropy.unit())
         self._at_ns = time_ns() if live.experiment else 0
         self._call: Call | None = None
         self._challenger_outcome: Outcome | None = None
@@ -164,7 +163,7 @@ class Exchange:
         if self._kept is None:
             server.mirrors.lose(live, pair, self._loss)
             return
-        span = server.entropy.draw()[0][:16]
+        span = server.entropy.request_id()[:16] if self._head.traceparent else b""
         server.mirrors.copy(
             live, variant, self._head, self.request_id, self._kept, self._body_bytes, span, pair
         )

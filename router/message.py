@@ -25,14 +25,12 @@ MAX_FIELDS: Final = 128
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
 # Visible ASCII, space, tab and obs-text; possessive, so hostile input cannot make it backtrack.
 _FIELD_LINES = rb"((?:" + _TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
-REQUEST_HEAD: Final = re.compile(
-    rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/(\d\.\d)\r\n" + _FIELD_LINES
-)
 ANSWER_HEAD: Final = re.compile(
     rb"HTTP/1\.([01]) (([1-9][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?)\r\n" + _FIELD_LINES
 )
 FIELD_LINES: Final = re.compile(_FIELD_LINES)
-REQUEST_LINE: Final = re.compile(_TOKEN + rb" [\x21-\x7e]++ HTTP/\d\.\d\r\n")
+FIELD_LINE: Final = re.compile(_TOKEN + rb":[\t\x20-\x7e\x80-\xff]*+")
+REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]++) HTTP/(\d\.\d)")
 # What no head may hold, wherever it is cut: a bare LF, a bare CR, any other control byte.
 NEVER_IN_HEAD: Final = re.compile(rb"(?<!\r)\n|\r[^\n]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
@@ -93,15 +91,15 @@ class RequestHead:
     """A request that may be forwarded: what routing needs, and the lines that may cross."""
 
     __slots__ = (
-        "body_length", "expects_continue", "fields", "forward", "host", "is_http_11",
-        "keep_alive", "length_line", "method", "path", "request_id", "secrets", "target",
-        "traceparent",
+        "body_length", "deciding", "expects_continue", "fields", "forward", "host", "is_http_11",
+        "keep_alive", "method", "path", "request_id", "secrets", "target", "traceparent",
     )  # fmt: skip
 
     def __init__(
         self, method: bytes, target: bytes, path: bytes, host: bytes, fields: dict[bytes, bytes],
         forward: list[bytes], secrets: list[bytes], traceparent: bytes, body_length: int,
         is_http_11: bool, keep_alive: bool, expects_continue: bool, request_id: bytes,
+        deciding: list[bytes],
     ) -> None:  # fmt: skip
         self.method = method
         self.target = target
@@ -116,12 +114,13 @@ class RequestHead:
         self.traceparent = traceparent
         self.body_length = body_length
         """Bytes, or CHUNKED; 0 for none."""
-        self.length_line = b"content-length: %d" % body_length if body_length > 0 else b""
         self.is_http_11 = is_http_11
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.request_id = request_id
         """As the client sent it, or empty when it did not or when it is not usable."""
+        self.deciding = deciding
+        """The lines that say where this message ends and what it is: first line, Host, framing."""
 
 
 class AnswerHead:
@@ -172,11 +171,15 @@ def _look_up(raw_name: bytes) -> tuple[bytes, int]:
 
 
 def _read_line(line: bytes) -> tuple[bytes, int, bytes]:
-    """Return (name in lower case, what it decides, value) of a field line."""
-    end = line.find(b":")
-    raw_name = line[:end]
+    """Return (name in lower case, what it decides, value) of a field line.
+
+    RequestError if it is none.
+    """
+    if not FIELD_LINE.fullmatch(line):
+        raise RequestError(f"field line {line[:80]!r} is malformed")
+    raw_name, _, value = line.partition(b":")
     name, kind = _seen_names.get(raw_name) or _look_up(raw_name)
-    found = name, kind, line[end + 1 :].strip(b" \t")
+    found = name, kind, value.strip(b" \t")
     if len(line) <= _MAX_SEEN_LINE_BYTES and name in _REPEATED:
         if len(_seen_lines) >= _MAX_SEEN:
             _seen_lines.clear()
@@ -184,59 +187,95 @@ def _read_line(line: bytes) -> tuple[bytes, int, bytes]:
     return found
 
 
-def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes]) -> RequestHead:
-    """Decide what a request head means; RequestError if it must not be forwarded.
+class RequestLine:
+    """The first line of a request; shared by all requests that begin with it."""
 
-    ``lines`` are its field lines, without CRLF, in the grammar of REQUEST_HEAD.
-    """
+    __slots__ = ("is_http_11", "method", "raw", "target")
+
+    def __init__(self, raw: bytes, method: bytes, target: bytes, is_http_11: bool) -> None:
+        self.raw = raw
+        self.method = method
+        self.target = target
+        self.is_http_11 = is_http_11
+
+
+_seen_request_lines: Final[dict[bytes, RequestLine]] = {}
+
+
+def read_request_line(raw: bytes) -> RequestLine:
+    """Read a request line, without CRLF; RequestError if it is none that may be forwarded."""
+    known = _seen_request_lines.get(raw)
+    if known is not None:
+        return known
+    match = REQUEST_LINE.fullmatch(raw)
+    if match is None:
+        raise RequestError(f"not an HTTP/1.1 request line: {raw[:80]!r}")
+    method, target, version = match.groups()
     if version not in (b"1.1", b"1.0"):
         raise RequestError(f"HTTP version {version!r} is not spoken here", status_hint=505)
     if method in _REFUSED_METHODS:
         raise RequestError(f"method {method!r} is not forwarded", status_hint=405)
     if len(target) > MAX_TARGET_BYTES:
         raise RequestError(f"the target is over {MAX_TARGET_BYTES} bytes", status_hint=414)
-    is_http_11 = version == b"1.1"
+    found = RequestLine(raw, method, target, version == b"1.1")
+    if len(raw) <= _MAX_SEEN_LINE_BYTES:
+        if len(_seen_request_lines) >= _MAX_SEEN:
+            _seen_request_lines.clear()
+        _seen_request_lines[raw] = found
+    return found
+
+
+_NONE: Final[list[bytes]] = []
+"""Stands for the lists that most requests have no use for; never appended to."""
+
+
+def read_request(first: RequestLine, lines: list[bytes]) -> RequestHead:
+    """Decide what a request head means; RequestError if it must not be forwarded.
+
+    ``lines`` are its field lines, without CRLF.
+    """
+    is_http_11 = first.is_http_11
     fields: dict[bytes, bytes] = {}
     forward: list[bytes] = []
-    secrets: list[bytes] = []
-    lengths: list[bytes] = []
-    codings: list[bytes] = []
-    hosts: list[bytes] = []
-    nominated: list[bytes] = []
+    deciding: list[bytes] = [first.raw]
+    secrets = lengths = codings = hosts = nominated = _NONE
     for line in lines:
         name, kind, value = _seen_lines.get(line) or _read_line(line)
         if name not in fields:
             fields[name] = value
         if kind == _PLAIN or kind == _ENC:
             forward.append(line)
-        elif kind == _HOSTN:
-            hosts.append(value)
+            continue
+        if kind == _SECRET:
+            secrets = [*secrets, line]
+            continue
+        if kind == _ID or kind == _TRACE:
+            continue  # read from ``fields`` below
+        deciding.append(line)
+        if kind == _HOSTN:
+            hosts = [*hosts, value]
         elif kind == _LEN:
-            lengths.append(value)
+            lengths = [*lengths, value]
         elif kind == _CONN:
-            nominated += [token.strip(b" \t").lower() for token in value.split(b",")]
+            nominated = nominated + [one.strip(b" \t").lower() for one in value.split(b",")]
         elif kind == _TE:
-            codings.append(value)
-        elif kind == _SECRET:
-            secrets.append(line)
+            codings = [*codings, value]
         elif kind == _DISGUISED:
             raise RequestError(f"field {name!r} imitates a framing field")
-        # hop-by-hop fields end here; x-understudy-... is not for clients to say; the rest is read
-        # from ``fields`` below
+        # hop-by-hop fields end here, and x-understudy-... is not for clients to say
     if nominated:
         forward = _without(forward, nominated)
         secrets = _without(secrets, nominated)
-    target, host = _target_and_host(method, target, hosts, is_http_11)
+    target, host = _target_and_host(first.method, first.target, hosts, is_http_11)
     expect = fields.get(b"expect", b"")
     if expect and expect.lower() != b"100-continue":
         raise RequestError(f"expectation {expect!r} cannot be met", status_hint=417)
     request_id = fields.get(b"x-request-id", b"")
     query = target.find(b"?")
-    path = target if query < 0 else target[:query]
     return RequestHead(
-        method,
+        first.method,
         target,
-        path,
+        target if query < 0 else target[:query],
         host,
         fields,
         forward,
@@ -247,6 +286,7 @@ def read_request(method: bytes, target: bytes, version: bytes, lines: list[bytes
         is_http_11 and b"close" not in nominated,
         bool(expect) and is_http_11,
         request_id if request_id and _REQUEST_ID.fullmatch(request_id) else b"",
+        deciding,
     )
 
 
@@ -312,9 +352,38 @@ def _request_length(lengths: list[bytes], codings: list[bytes], is_http_11: bool
         return CHUNKED
     if not lengths:
         return 0
-    if len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+    if len(lengths) > 1:
         raise RequestError(f"Content-Length {b', '.join(lengths)[:64]!r} is not one number")
-    return int(lengths[0])
+    return _seen_lengths.get(lengths[0]) or _read_length(lengths[0])
+
+
+_seen_lengths: Final[dict[bytes, int]] = {}
+
+
+def _read_length(value: bytes) -> int:
+    if not _LENGTH.fullmatch(value):
+        raise RequestError(f"Content-Length {value[:64]!r} is not one number")
+    length = int(value)
+    if len(_seen_lengths) >= _MAX_SEEN:
+        _seen_lengths.clear()
+    _seen_lengths[value] = length
+    return length
+
+
+def length_line(length: int) -> bytes:
+    """Return the Content-Length field for ``length`` bytes: our own words, the client's number."""
+    return _length_lines.get(length) or _write_length(length)
+
+
+_length_lines: Final[dict[int, bytes]] = {}
+
+
+def _write_length(length: int) -> bytes:
+    line = b"content-length: %d" % length
+    if len(_length_lines) >= _MAX_SEEN:
+        _length_lines.clear()
+    _length_lines[length] = line
+    return line
 
 
 def _without(lines: list[bytes], nominated: list[bytes]) -> list[bytes]:

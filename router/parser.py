@@ -1,10 +1,14 @@
 """Bytes to message heads: the only file that knows httptools.
 
-Two readers must agree that a head is one. Our grammar (message.REQUEST_HEAD) takes only what RFC
-9112 allows; then llhttp, which the whole field uses, must take the same bytes. Both see a head
-only when it is whole, so it makes no difference where the network cut it, and llhttp's cost for a
-value that never ends (22.9 s of CPU for 32 MiB in pieces) cannot arise: the budget is spent on raw
-bytes before either looks. Bodies are not llhttp's business: see body.py.
+Two readers must agree that a head is one. Our grammar (message.REQUEST_LINE, FIELD_LINE) takes
+only what RFC 9112 allows; then llhttp, which the whole field uses, must take the same bytes. Both
+see a head only when it is whole, so it makes no difference where the network cut it, and llhttp's
+cost for a value that never ends (22.9 s of CPU for 32 MiB in pieces) cannot arise: the budget is
+spent on raw bytes before either looks. Bodies are not llhttp's business: see body.py.
+
+What was judged once is not judged again: llhttp is asked about each new set of the lines that
+decide something (first line, Host, framing, hop-by-hop). Lines that decide nothing are judged by
+the grammar, which allows a part of what llhttp does.
 """
 
 from typing import Final, NoReturn
@@ -17,12 +21,12 @@ from router.message import (
     MAX_FIELDS,
     MAX_HEAD_BYTES,
     NEVER_IN_HEAD,
-    REQUEST_HEAD,
     REQUEST_LINE,
     AnswerHead,
     RequestHead,
     read_answer,
     read_request,
+    read_request_line,
 )
 
 _END: Final = b"\r\n\r\n"
@@ -59,28 +63,44 @@ def find_request_head(buffer: bytes, seen: int = 0) -> int:
     if end < 0:
         line_end = buffer.find(b"\r\n")
         # Once, when the line has become whole: a head that drips in must not be matched each time.
-        if line_end >= 0 and line_end + 2 > seen and not REQUEST_LINE.match(buffer):
+        if (
+            line_end >= 0
+            and line_end + 2 > seen
+            and not REQUEST_LINE.fullmatch(buffer, 0, line_end)
+        ):
             _refuse_request(buffer)
     return end
 
 
+_judged: Final[set[tuple[bytes, ...]]] = set()
+_MAX_JUDGED: Final = 4096
+_MAX_JUDGED_BYTES: Final = 1024
+
+
 def parse_request(head: bytes) -> RequestHead:
     """Read one whole request head (ending in an empty line); RequestError says what is wrong."""
-    match = REQUEST_HEAD.fullmatch(head)
-    if match is None:
-        _refuse_request(head)
+    lines = head.split(b"\r\n")
+    if len(lines) - 3 > MAX_FIELDS:
+        raise RequestError(f"more than {MAX_FIELDS} fields", status_hint=431)
+    found = read_request(read_request_line(lines[0]), lines[1:-2])  # two empty ones end it
+    deciding = tuple(found.deciding)
+    if deciding not in _judged:
+        _judge(head, deciding)
+    return found
+
+
+def _judge(head: bytes, deciding: tuple[bytes, ...]) -> None:
+    """Ask llhttp; RequestError if it would not take this head."""
     try:
         httptools.HttpRequestParser(_NOBODY).feed_data(head)
     except httptools.HttpParserUpgrade:
         pass  # we do not upgrade: the field is dropped and the body stays ours to read
     except httptools.HttpParserError as error:
         raise RequestError(str(error)) from error
-    method, target, version, block = match.groups()
-    lines = block.split(b"\r\n")
-    lines.pop()  # what follows the last CRLF
-    if len(lines) > MAX_FIELDS:
-        raise RequestError(f"more than {MAX_FIELDS} fields", status_hint=431)
-    return read_request(method, target, version, lines)
+    if len(head) <= _MAX_JUDGED_BYTES:
+        if len(_judged) >= _MAX_JUDGED:
+            _judged.clear()
+        _judged.add(deciding)
 
 
 def _refuse_size(buffer: bytes) -> NoReturn:

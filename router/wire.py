@@ -6,7 +6,7 @@ Pure: values in, bytes out. Framing fields and the request id are always our own
 from typing import Final
 
 from router.body import LAST_CHUNK, encode_chunk
-from router.message import CHUNKED, AnswerHead, RequestHead, child_span
+from router.message import CHUNKED, AnswerHead, RequestHead, child_span, length_line
 
 _BLANK: Final = b""
 _BODILESS_METHODS: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"DELETE"})
@@ -44,7 +44,7 @@ def request_head(
         lines.append(b"traceparent: " + head.traceparent)
     length = head.body_length
     if length > 0:
-        lines.append(head.length_line)
+        lines.append(length_line(length))
     elif length == CHUNKED:
         lines.append(b"transfer-encoding: chunked")
     elif head.method not in _BODILESS_METHODS:
@@ -66,12 +66,11 @@ def copy_head(
     """Return the head of a copy: marked, with a span of its own, without credentials."""
     lines = [_first_line(head, authority)]
     lines += head.forward
-    span = child_span(head.traceparent, span_id)
+    span = child_span(head.traceparent, span_id) if head.traceparent else b""
     if span:
         lines.append(b"traceparent: " + span)
     if body_bytes or head.method not in _BODILESS_METHODS:
-        is_as_declared = body_bytes == head.body_length and body_bytes > 0
-        lines.append(head.length_line if is_as_declared else b"content-length: %d" % body_bytes)
+        lines.append(length_line(body_bytes))
     lines.append(b"x-request-id: " + request_id)
     lines.append(b"x-understudy-mirror: 1\r\n\r\n")
     return b"\r\n".join(lines)
@@ -100,7 +99,7 @@ def _answer_lines(head: AnswerHead, request: RequestHead) -> list[bytes]:
     lines += head.forward
     length = head.body_length
     if length > 0:
-        lines.append(b"content-length: %d" % length)
+        lines.append(length_line(length))
     elif length < 0:
         if request.is_http_11:
             lines.append(b"transfer-encoding: chunked")

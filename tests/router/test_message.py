@@ -15,6 +15,7 @@ from router.message import (
     child_span,
     read_answer,
     read_request,
+    read_request_line,
 )
 from tests.router.cases import ANSWERS, REQUESTS, AnswerCase, RequestCase
 from tests.router.cases import read_answer as read_raw_answer
@@ -26,7 +27,11 @@ TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
 def request(*lines: bytes, method: bytes = b"GET", target: bytes = b"/") -> RequestHead:
-    return read_request(method, target, b"1.1", [HOST, *lines])
+    return read(b"%b %b HTTP/1.1" % (method, target), HOST, *lines)
+
+
+def read(first: bytes, *lines: bytes) -> RequestHead:
+    return read_request(read_request_line(first), list(lines))
 
 
 def answer(
@@ -98,7 +103,8 @@ def test_content_length_is_ascii_digits_or_nothing(text: str) -> None:
     if value and set(value) <= set(b"0123456789"):
         assert request(b"Content-Length: " + value).body_length == int(value)
     else:
-        with pytest.raises(RequestError, match="is not one number"):
+        # Some of what is no number is no field value either.
+        with pytest.raises(RequestError, match=r"is not one number|is malformed"):
             request(b"Content-Length: " + value)
 
 
@@ -129,7 +135,7 @@ def test_fields_cross_as_they_came_and_in_their_order() -> None:
 def test_connection_lives_on_unless_somebody_says_otherwise(
     version: bytes, lines: tuple[bytes, ...], keeps: bool
 ) -> None:
-    assert read_request(b"GET", b"/", version, [HOST, *lines]).keep_alive is keeps
+    assert read(b"GET / HTTP/" + version, HOST, *lines).keep_alive is keeps
 
 
 @pytest.mark.parametrize(
@@ -173,7 +179,7 @@ def test_expectation_is_read_and_does_not_cross() -> None:
 
 
 def test_http_10_client_expects_nothing() -> None:
-    assert not read_request(b"GET", b"/", b"1.0", [b"Expect: 100-continue"]).expects_continue
+    assert not read(b"GET / HTTP/1.0", b"Expect: 100-continue").expects_continue
 
 
 @pytest.mark.parametrize(
@@ -190,7 +196,7 @@ def test_refusal_carries_the_status_that_fits(
     method: bytes, target: bytes, version: bytes, status: int
 ) -> None:
     with pytest.raises(RequestError) as caught:
-        read_request(method, target, version, [HOST])
+        read(b"%b %b HTTP/%b" % (method, target, version), HOST)
     assert caught.value.status_hint == status
 
 
