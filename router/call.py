@@ -41,7 +41,6 @@ class Call:
         "_caller",
         "_capture_limit",
         "_captured",
-        "_captured_bytes",
         "_is_request_full",
         "_paused_at_s",
         "_unsent",
@@ -75,7 +74,6 @@ class Call:
         self._unsent = [request]
         self._is_request_full = False
         self._captured: list[bytes] = []
-        self._captured_bytes = 0
         self._capture_limit = capture_limit
         self.started_s = pool.now_s()
         self._paused_at_s = -1.0
@@ -159,11 +157,10 @@ class Call:
 
     def _count(self, payload: bytes) -> None:
         self.answer_bytes += len(payload)
-        room = self._capture_limit - self._captured_bytes
-        if room > 0 and payload:
-            piece = payload if len(payload) <= room else payload[:room]
-            self._captured.append(piece)
-            self._captured_bytes += len(piece)
+        if self.answer_bytes > self._capture_limit:
+            self._captured = []  # a part of an answer cannot be compared with anything
+        elif payload:
+            self._captured.append(payload)
 
     def fail(self, fault: str, *, is_stale: bool = False) -> None:
         """No complete answer will come."""

@@ -51,7 +51,7 @@ class Channel:
         self._gathering: list[Observation] = []
         self._gathering_bytes = 0
         self._sequence = 0
-        self._unacknowledged: deque[tuple[int, bytes, int]] = deque()
+        self._unacknowledged: deque[tuple[int, bytearray, int]] = deque()
         self._n_waiting = 0
         self._bytes_waiting = 0
         self._line: _Line | None = None
@@ -217,7 +217,7 @@ class _Line(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.is_full = False
 
-    def send(self, raw: bytes) -> None:
+    def send(self, raw: bytearray) -> None:
         """Queue bytes; what queues up is bounded by the channel's own bound."""
         if self._transport is not None:
             self._transport.write(raw)

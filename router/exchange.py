@@ -31,9 +31,10 @@ REFUSALS: Final = {
     "timeout": (504, "the model server did not answer in the time it has"),
     "overload": (503, "too many requests are waiting for the model server"),
 }
-MAX_JOINED_BYTES: Final = 16 * 1024
-"""Payload up to this size is copied behind its head, larger is written by itself: at 16 KiB a copy
-costs about what a second write does (0.4 us)."""
+MAX_JOINED_BYTES: Final = 128 * 1024
+"""Payload up to this size is copied behind its head, larger is written by itself. A second write
+costs a system call and wakes the other side for a head it cannot use yet: as much as copying that
+many bytes does."""
 
 _ASKING: Final = State.ASKING
 _ANSWERING: Final = State.ANSWERING

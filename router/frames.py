@@ -70,10 +70,15 @@ _from_router: msgspec.msgpack.Decoder[FromRouter] = msgspec.msgpack.Decoder(From
 _from_controller: msgspec.msgpack.Decoder[FromController] = msgspec.msgpack.Decoder(FromController)
 
 
-def encode(message: FromRouter | FromController) -> bytes:
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: FromRouter | FromController) -> bytearray:
     """Return ``message`` as one frame."""
-    raw = msgspec.msgpack.encode(message)
-    return _LENGTH.pack(len(raw)) + raw
+    raw = bytearray(_LENGTH.size)
+    _encoder.encode_into(message, raw, _LENGTH.size)  # behind the length: no second copy
+    _LENGTH.pack_into(raw, 0, len(raw) - _LENGTH.size)
+    return raw
 
 
 def decode_from_router(raw: bytes) -> FromRouter:

@@ -39,9 +39,9 @@ class Outcome(Struct, frozen=True, array_like=True):
     fault: str
     """One of FAULTS."""
     body: bytes = b""
-    """The first bytes of the answer's body, as sent (content-encoding not undone)."""
+    """The answer's body as sent (content-encoding not undone); empty when it is over the limit."""
     body_bytes: int = 0
-    """The whole body's size; the capture was cut if it is larger than ``len(body)``."""
+    """The body's size; it was over the limit, and is not here, if this is more than len(body)."""
     encoding: str = ""
     """Content-Encoding, lower case; empty for identity."""
 

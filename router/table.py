@@ -80,7 +80,7 @@ class Route(Struct, frozen=True, kw_only=True):
     unit_header: str | None = None
     """Lower-case name of the header that names the unit; without it each request is a unit."""
     capture_bytes: int = 65_536
-    """How much of an answer's body travels with its observation. 0 captures nothing."""
+    """Answers with bodies up to this size travel with their observation. 0 captures nothing."""
     body_limit_bytes: int = 64 * 1024 * 1024
     replay_bytes: int = 1024 * 1024
     """Request bodies up to this size are kept until the challenger has answered, so that the

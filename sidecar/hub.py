@@ -43,7 +43,7 @@ class Link:
     is_waiting: bool = False
     """Whether it has sent more than we can take in now; what it says next is not read yet."""
 
-    def send(self, raw: bytes) -> None:
+    def send(self, raw: bytes | bytearray) -> None:
         if self.writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             log.warning("router does not read: connection closed", source=self.hello.source)
             self.writer.transport.abort()

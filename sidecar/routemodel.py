@@ -170,7 +170,7 @@ class Limits(Section):
         "champion can answer instead. Larger ones go to the champion and are not compared.",
     )
     capture: Size = default(
-        "64KiB", "How much of an answer is kept to be compared. 0B keeps nothing."
+        "64KiB", "Answers up to this size are kept to be compared. 0B keeps nothing."
     )
     eject_after: Failures = default(
         "5", "Consecutive failures after which a router stops asking the challenger by itself."
