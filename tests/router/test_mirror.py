@@ -252,7 +252,7 @@ async def test_endless_answer_to_a_copy_is_cut_at_its_deadline_and_held_nowhere(
         (pair,) = await r.pairs()
         assert pair.challenger is not None
         assert pair.challenger.fault == "timeout"
-        assert len(pair.challenger.body) == 10
+        assert pair.challenger.body == b""
         assert pair.challenger.body_bytes > 10_000
 
 
