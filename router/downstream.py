@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, cast
 from router.body import Body, body_reader
 from router.errors import RequestError, RequestTimeout
 from router.exchange import Exchange
-from router.loopback import unpace
 from router.message import RequestHead
 from router.parser import find_request_head, parse_request
 from router.wire import CONTINUE, refusal
@@ -72,7 +71,6 @@ class Downstream:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio.Transports in all but ancestry.
         self._transport = cast(asyncio.Transport, transport)
-        unpace(self._transport)
         self._server.opened(self)
 
     def data_received(self, received: bytes) -> None:

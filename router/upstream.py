@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 from router.body import Body, body_reader
 from router.errors import AnswerError
-from router.loopback import unpace
 from router.message import AnswerHead
 from router.parser import find_answer_head, parse_answer
 
@@ -91,7 +90,6 @@ class Upstream:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio.Transports in all but ancestry.
         self.transport = cast(asyncio.Transport, transport)
-        unpace(self.transport)
 
     def data_received(self, received: bytes) -> None:
         call = self.call
