@@ -37,7 +37,7 @@ class Downstream:
     __slots__ = (
         "_body", "_buffer", "_exchange", "_has_left", "_has_skipped_line", "_is_closing",
         "_is_paused", "_is_request_paused", "_linger_bytes", "_seen", "_server", "_transport",
-        "last_used_s",
+        "is_first", "last_used_s",
     )  # fmt: skip
 
     def __init__(self, server: "Server") -> None:
@@ -53,6 +53,8 @@ class Downstream:
         """Whether we have stopped reading from the client."""
         self._linger_bytes = 0
         self.last_used_s = server.now_s()
+        self.is_first = True
+        """Whether no request of this connection has been answered yet."""
         # Per request
         self._buffer = b""
         self._seen = 0
@@ -241,6 +243,7 @@ class Downstream:
     def exchange_over(self, keep: bool) -> None:
         """The client has its answer: on to the next request, or close."""
         self._exchange = None
+        self.is_first = False
         self.last_used_s = self._server.tick_s
         if not keep or self._server.is_draining or (self._has_left and not self._buffer):
             self.close()

@@ -33,6 +33,8 @@ class Pool:
         self.authority = f"{variant.host}:{variant.port}".encode()
         self.n_open = 0
         """Connections that are open or being opened."""
+        self.keepalive_s = variant.keepalive_s
+        """How long a connection may be idle and still be used: the table's word, or less."""
         self._loop = loop
         self.now_s = clock
         self._idle: deque[Upstream] = deque()
@@ -60,13 +62,21 @@ class Pool:
 
         ``fresh`` asks for a connection that has carried nothing before.
         """
-        self.deadlines.add(call, call.started_s)
+        now_s = call.started_s
+        self.deadlines.add(call, now_s)
         idle = self._idle
         while idle and not fresh:
             connection = idle.pop()
-            if not connection.is_closed:
+            if connection.is_closed:
+                continue
+            if now_s - connection.idle_since_s <= self.keepalive_s:
                 connection.start(call)
                 return
+            connection.abort()  # the sweep comes once a second; the variant may be quicker
+        if idle and self.n_open >= self.variant.max_connections:
+            oldest = idle.popleft()
+            oldest.abort()
+            self.forget(oldest)
         if self.n_open < self.variant.max_connections:
             self.n_open += 1
             spawn(self._open(call), name=f"connect-{self.variant.name}")
@@ -94,6 +104,7 @@ class Pool:
         if connection.is_closed:
             call.fail("reset")  # lost between its making and now; nobody will say so again
         elif call.is_over:
+            connection.idle_since_s = self.now_s()
             self.release(connection)
         else:
             connection.start(call)
@@ -131,6 +142,13 @@ class Pool:
             return
         self._idle.append(connection)
 
+    def learn_idle(self, said_s: int) -> None:
+        """Note that the variant says it closes idle connections after ``said_s`` seconds.
+
+        We close a second earlier, or at half of a time that is shorter than two.
+        """
+        self.keepalive_s = min(self.variant.keepalive_s, max(said_s - 1.0, said_s / 2))
+
     def forget(self, connection: Upstream) -> None:
         """A connection has ended; if calls wait, its place goes to the next of them. Idempotent."""
         if connection.is_forgotten:
@@ -142,9 +160,9 @@ class Pool:
             self._open_for_waiting()
 
     def close_idle(self, now_s: float) -> None:
-        """Close what has been idle for longer than the variant's keep-alive time."""
+        """Close what has been idle for longer than it may."""
         idle = self._idle
-        until = now_s - self.variant.keepalive_s
+        until = now_s - self.keepalive_s
         while idle and (idle[0].is_closed or idle[0].idle_since_s <= until):
             connection = idle.popleft()
             if not connection.is_closed:

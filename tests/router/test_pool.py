@@ -213,6 +213,27 @@ async def test_connection_that_the_variant_closed_while_idle_is_not_used(model: 
     bench.pool.close()
 
 
+async def test_connection_that_is_idle_too_long_is_not_used_even_before_the_sweep(
+    model: Model,
+) -> None:
+    bench = await bench_of(model, echoes, keepalive_s=4.0)
+    for n in (1, 2):
+        await bench.ended(bench.submit())
+        assert model.n_connections == n
+        bench.now_s += 4.1
+    bench.pool.close()
+
+
+async def test_fresh_call_at_the_limit_takes_the_place_of_an_idle_connection(model: Model) -> None:
+    bench = await bench_of(model, echoes, max_connections=1)
+    for n in (1, 2):
+        caller = bench.submit(fresh=True)
+        await bench.ended(caller)
+        assert caller.told == ["head /0  end"]
+        assert model.n_connections == n
+    bench.pool.close()
+
+
 async def test_closed_pool_finishes_what_it_was_given_and_keeps_nothing(model: Model) -> None:
     """Requests of an old table: under way, waiting, and asked after the table has gone."""
     bench = await bench_of(model, waits(0.02, echoes), max_connections=1)
