@@ -208,7 +208,7 @@ class Exchange:
             return
         self.state = after(self.state, _HEAD)
         request = self._head
-        keep = request.keep_alive and self._is_body_done and not self._server.is_draining
+        keep = request.keep_alive and self._is_body_done and not self._server.ends_keep_alive
         self._keeps_alive = keep
         variant = call.pool.name if self._live.show_variant else ""
         begin = answer_head(head, request, self.request_id, keep, variant)

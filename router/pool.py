@@ -5,6 +5,7 @@ the oldest idle one is always at the other end. No request ever looks at more th
 """
 
 import asyncio
+import errno
 from collections import deque
 from collections.abc import Callable
 from typing import cast
@@ -16,6 +17,15 @@ from router.tasks import spawn
 from router.upstream import Upstream
 
 
+class Room:
+    """How many connections all pools of a router may open together. Owner: the Server."""
+
+    __slots__ = ("n_free",)
+
+    def __init__(self, n_free: int) -> None:
+        self.n_free = n_free
+
+
 class Pool:
     """Owner: the LiveRoute that names the variant. Closed when no table names it any more."""
 
@@ -25,6 +35,7 @@ class Pool:
         loop: asyncio.AbstractEventLoop,
         deadlines: Deadlines,
         clock: Callable[[], float],
+        room: Room,
     ) -> None:
         self.variant = variant
         self.name = variant.name
@@ -40,6 +51,7 @@ class Pool:
         self._idle: deque[Upstream] = deque()
         self._waiting: deque[Call] = deque()
         self._is_closed = False
+        self._room = room
 
     def __repr__(self) -> str:
         return (
@@ -77,10 +89,9 @@ class Pool:
             oldest = idle.popleft()
             oldest.abort()
             self.forget(oldest)
-        if self.n_open < self.variant.max_connections:
-            self.n_open += 1
-            spawn(self._open(call), name=f"connect-{self.variant.name}")
-        elif len(self._waiting) < self.variant.max_pending:
+        if self.n_open < self.variant.max_connections and self._room.n_free > 0:
+            self._start_opening(call)
+        elif self.n_open and len(self._waiting) < self.variant.max_pending:
             self._waiting.append(call)
         else:
             call.fail("overload")
@@ -95,11 +106,14 @@ class Pool:
                     variant.host,
                     variant.port,
                 )
-        except OSError:  # TimeoutError is one
-            self._not_opened(connection, call)
+        except OSError as error:  # TimeoutError is one
+            if error.errno not in (errno.EMFILE, errno.ENFILE):
+                self._not_opened(connection, call, "connect")
+            elif not self._may_wait(connection, call):
+                self._not_opened(connection, call, "overload")
             return
         except BaseException:
-            self._not_opened(connection, call)
+            self._not_opened(connection, call, "connect")
             raise
         if connection.is_closed:
             call.fail("reset")  # lost between its making and now; nobody will say so again
@@ -109,8 +123,20 @@ class Pool:
         else:
             connection.start(call)
 
-    def _not_opened(self, connection: Upstream, call: Call) -> None:
-        call.fail("connect")
+    def _may_wait(self, connection: Upstream, call: Call) -> bool:
+        """Out of descriptors: the call waits for one of the connections that there are, if any."""
+        if self.n_open <= 1 or len(self._waiting) >= self.variant.max_pending:
+            return False
+        # Not by ``forget``: that would try to open another at once, and so on.
+        connection.is_forgotten = True
+        self.n_open -= 1
+        self._room.n_free += 1
+        if not call.is_over:
+            self._waiting.append(call)
+        return True
+
+    def _not_opened(self, connection: Upstream, call: Call, fault: str) -> None:
+        call.fail(fault)
         # It may have been given up just when it was made; uvloop then never says that it is lost.
         connection.abort()
         self.forget(connection)
@@ -119,8 +145,12 @@ class Pool:
         """A place came free without a connection: the next in line tries its own."""
         call = self._next_waiting()
         if call is not None:
-            self.n_open += 1
-            spawn(self._open(call), name=f"connect-{self.variant.name}")
+            self._start_opening(call)
+
+    def _start_opening(self, call: Call) -> None:
+        self.n_open += 1
+        self._room.n_free -= 1
+        spawn(self._open(call), name=f"connect-{self.variant.name}")
 
     def _next_waiting(self) -> Call | None:
         waiting = self._waiting
@@ -155,6 +185,7 @@ class Pool:
             return
         connection.is_forgotten = True
         self.n_open -= 1
+        self._room.n_free += 1
         # An idle one is skipped when it comes to be used, or dropped below when it is the oldest.
         if self._waiting:
             self._open_for_waiting()

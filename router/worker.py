@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 import uvloop
 
 from router.log import configure
+from router.overload import Limits, share_out
 from router.server import Server
 from router.table import RoutingTable, from_bytes
 from router.tasks import spawn
@@ -19,13 +22,21 @@ from router.tasks import spawn
 
 def arguments(given: list[str]) -> argparse.Namespace:
     """Read the command line that the supervisor writes."""
+    defaults = Limits()
     parser = argparse.ArgumentParser(prog="router.worker", description=__doc__)
-    parser.add_argument("--listen-fd", type=int, required=True, help="a bound, listening socket")
+    parser.add_argument(
+        "--listen-fd", type=int, action="append", required=True, help="a bound, listening socket"
+    )
     parser.add_argument("--worker", type=int, default=0, help="which of the workers this is")
     parser.add_argument("--table", type=Path, required=True, help="the last routing table")
     parser.add_argument("--control", required=True, help="the controller's Unix socket")
     parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
     parser.add_argument("--drain-s", type=float, default=10.0, help="for requests under way")
+    parser.add_argument("--ready-fd", type=int, help="gets a byte when connections are accepted")
+    parser.add_argument("--max-connections", type=int, default=defaults.connections)
+    parser.add_argument("--max-requests", type=int, default=defaults.requests)
+    parser.add_argument("--memory-bytes", type=int, help="the budget; without it there is none")
+    parser.add_argument("--lag-s", type=float, default=defaults.lag_s)
     parser.add_argument("--log-level", default="info")
     return parser.parse_args(given)
 
@@ -39,12 +50,47 @@ async def serve(options: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # reloading is the controller's
     if options.alive_fd is not None:
         loop.add_reader(options.alive_fd, _on_alive, loop, options.alive_fd, stopping)
-    server = Server(loop, read_table(options.table), options.worker, options.control)
-    listener = socket.socket(fileno=options.listen_fd)
-    listener.setblocking(False)
-    await server.start(listener)
+    table = read_table(options.table)
+    server = Server(loop, table, options.worker, options.control, limits_of(options))
+    listeners = [socket.socket(fileno=fd) for fd in options.listen_fd]
+    for listener in listeners:
+        listener.setblocking(False)
+    await server.start(*listeners)
+    if options.ready_fd is not None:
+        _say_ready(options.ready_fd)
     await spawn(_until(stopping), name="until-stopped")
     await server.stop(options.drain_s)
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    """Return what this process may take; its descriptors decide with the command line."""
+    connections, upstreams = share_out(options.max_connections, max_descriptors())
+    return Limits(
+        connections=connections,
+        upstreams=upstreams,
+        requests=options.max_requests,
+        memory_bytes=options.memory_bytes,
+        lag_s=options.lag_s,
+    )
+
+
+def max_descriptors() -> int:
+    """Return how many files this process may open, after asking for all that it may have.
+
+    The lower of the two limits is for programs that use select(), which we do not.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # above what the kernel gives anybody
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
+
+
+def _say_ready(fd: int) -> None:
+    """Whoever waited may have gone: a router that is restarted later says it to nobody."""
+    with contextlib.suppress(OSError), os.fdopen(fd, "wb", buffering=0) as line:
+        line.write(b"1")
 
 
 def _on_alive(loop: asyncio.AbstractEventLoop, fd: int, stopping: asyncio.Event) -> None:

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from router import frames
 from router.observation import Batch, Exposure, MirroredPair, Observation
+from router.overload import Limits
 from router.server import Server
 from router.table import Match, Mirror, Route, RoutingTable, Split, Variant, to_bytes
 from router.tasks import spawn
@@ -499,6 +500,7 @@ async def rig(
     early: bool = False,
     deadlines: dict[str, float] | None = None,
     is_strict: bool = True,
+    limits: Limits | None = None,
     **route: Any,
 ) -> AsyncIterator[Rig]:
     """Run a router with one route over two models, and check afterwards that nothing is left.
@@ -528,7 +530,8 @@ async def rig(
         one: dict[str, Any] = {"name": "r", "match": Match(path="*"), "variants": tuple(made)}
         one |= sharing(mode, buckets)
         table = RoutingTable(version=1, routes=(Route(**(one | route)),))
-        server = Server(loop, table, 0, controller.path)
+        # Models and clients share this loop: it may be late for reasons that are not the router's.
+        server = Server(loop, table, 0, controller.path, limits or Limits(lag_s=30.0))
         for name, seconds in (deadlines or {}).items():
             setattr(server, f"{name}_deadlines", server._book.of(seconds))
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from router.table import RoutingTable, to_bytes
@@ -24,7 +24,9 @@ ROOT = Path(__file__).parents[2]
 class Worker:
     """One router process, and the ends of what the supervisor would hold."""
 
-    def __init__(self, folder: Path, table: RoutingTable, *, drain_s: float) -> None:
+    def __init__(
+        self, folder: Path, table: RoutingTable, drain_s: float, more: Sequence[str], files: int
+    ) -> None:
         self.controller = FakeController(str(folder / "control.sock"))
         self.clients: list[Client] = []
         (folder / "table.msgpack").write_bytes(to_bytes(table))
@@ -36,8 +38,10 @@ class Worker:
             sys.executable, "-P", "-m", "router.worker",
             "--listen-fd", str(fds[0]), "--worker", "4",
             "--table", str(folder / "table.msgpack"), "--control", self.controller.path,
-            "--alive-fd", str(fds[1]), "--drain-s", str(drain_s),
+            "--alive-fd", str(fds[1]), "--drain-s", str(drain_s), "--lag-s", "30", *more,
         ]  # fmt: skip
+        if files:
+            command = ["prlimit", f"--nofile={files}:{files}", *command]
         self.log = folder / "log"
         with self.log.open("w") as log:
             environment = router_environment(os.environ)
@@ -78,10 +82,15 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def worker(table: RoutingTable, *, drain_s: float = 5.0) -> AsyncIterator[Worker]:
-    """Run a worker; whatever it wrote to its log must not hold a traceback."""
+async def worker(
+    table: RoutingTable, *more: str, drain_s: float = 5.0, files: int = 0
+) -> AsyncIterator[Worker]:
+    """Run a worker; whatever it wrote to its log must not hold a traceback.
+
+    ``more`` goes on its command line; ``files`` is its limit of open files, 0 leaves it alone.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        one = Worker(Path(folder), table, drain_s=drain_s)
+        one = Worker(Path(folder), table, drain_s, more, files)
         try:
             yield one
         finally:

@@ -9,7 +9,7 @@ import pytest
 
 from router.call import Call
 from router.deadline import Deadlines
-from router.pool import Pool
+from router.pool import Pool, Room
 from tests.router.kit import Model, Script, echoes, hangs, until, variant, waits
 
 REQUEST = b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -45,12 +45,14 @@ class Bench:
         self.model = model
         self.now_s = time.monotonic()
         self.deadlines = Deadlines(1.0)
+        self.room = Room(1000)
         settings = {"port": model.port} | settings
         self.pool = Pool(
             variant("m", **settings),  # type: ignore[arg-type] # a port among them
             asyncio.get_running_loop(),
             self.deadlines,
             lambda: self.now_s,
+            self.room,
         )
 
     def submit(self, n: int = 0, *, fresh: bool = False) -> Recorder:

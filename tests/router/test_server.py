@@ -8,6 +8,7 @@ import pytest
 
 import router.server
 from router import frames
+from router.overload import Limits
 from router.table import Match, Route, RoutingTable, Split
 from tests.router.kit import (
     Rig,
@@ -218,11 +219,8 @@ async def test_stopped_server_accepts_nobody() -> None:
 # Limits and leaks.
 
 
-async def test_connection_over_the_limit_gets_503_and_the_others_stay(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(router.server, "MAX_CONNECTIONS", 2)
-    async with rig() as r:
+async def test_connection_over_the_limit_gets_503_and_the_others_stay() -> None:
+    async with rig(limits=Limits(connections=2, lag_s=30.0)) as r:
         first, second = await r.client(), await r.client()
         assert (await first.ask(get())).status == 200
         assert (await second.ask(get())).status == 200
