@@ -16,10 +16,16 @@ GAUGES = frozenset(
         "understudy_upstream_connections",
         "understudy_downstream_connections",
         "understudy_mirror_queue_depth",
+        "understudy_requests_in_flight",
+        "understudy_router_resident_memory_bytes",
+        "understudy_event_loop_lag_seconds",
+        "understudy_overload",
         "understudy_observations_waiting",
     }
 )
 """Levels, not counts: a router that is away has none."""
+WORST_OF_ALL = frozenset({"understudy_event_loop_lag_seconds"})
+"""A sum of these would mean nothing."""
 
 
 class Counts:
@@ -62,4 +68,5 @@ def base_of(name: str) -> str:
 
 def _add(total: dict[str, float], values: Mapping[str, float]) -> None:
     for name, n in values.items():
-        total[name] = total.get(name, 0.0) + n
+        before = total.get(name, 0.0)
+        total[name] = max(before, n) if name in WORST_OF_ALL else before + n

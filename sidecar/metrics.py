@@ -50,6 +50,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Requests that we answered ourselves: malformed, too large, or too many.",
         ("code",),
     ),
+    "understudy_refused_connections_total": ("Connections over the limit, closed with 503.", ()),
     "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
 }
 """What routers count, with the labels that they count by."""
@@ -60,7 +61,17 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("route", "variant", "state"),
     ),
     "understudy_downstream_connections": ("Open connections of clients.", ()),
+    "understudy_requests_in_flight": ("Requests of clients under way, nearly.", ()),
     "understudy_mirror_queue_depth": ("Copies under way.", ()),
+    "understudy_router_resident_memory_bytes": ("Resident memory of all routers.", ()),
+    "understudy_event_loop_lag_seconds": (
+        "How late an event loop was, at worst, in the last second; the worst of all routers.",
+        (),
+    ),
+    "understudy_overload": (
+        "Routers that give this up at the moment, being short of time, memory or room.",
+        ("relief",),
+    ),
     "understudy_observations_waiting": ("Observations in routers that are not durable yet.", ()),
 }
 DURATION = "understudy_request_duration_seconds"

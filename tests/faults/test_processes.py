@@ -1,16 +1,14 @@
 """What dies takes nothing else with it: a whole sidecar in real processes, under load."""
 
-import http.client
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.running import PATH, Load, Sidecar, is_alive, kill, load
+from tests.faults.running import Load, Sidecar, is_alive, kill, load
 
 Start = Callable[..., Sidecar]
 
@@ -77,27 +75,6 @@ def test_only_router_killed_refuses_no_new_connection(start: Start) -> None:
         time.sleep(0.5)
     assert len(clients.failures) <= 4
     assert "ConnectionRefusedError" not in clients.failures
-
-
-def test_stop_lets_requests_under_way_finish(start: Start) -> None:
-    """F21."""
-    sidecar = start()
-    statuses: list[int] = []
-
-    def ask_slowly() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", sidecar.port, timeout=10)
-        connection.request("POST", PATH, b"{}", {"x-sleep": "1"})
-        statuses.append(connection.getresponse().status)
-        connection.close()
-
-    asking = threading.Thread(target=ask_slowly)
-    asking.start()
-    time.sleep(0.3)
-    sidecar.supervisor.send_signal(signal.SIGTERM)
-    asking.join()
-    assert statuses == [200]
-    assert sidecar.supervisor.wait(10) == 0
-    assert not any(is_alive(pid) for pid in sidecar.pids())
 
 
 def test_killed_supervisor_takes_its_children_with_it(start: Start) -> None:
