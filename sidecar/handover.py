@@ -70,14 +70,15 @@ class HandOver:
 
     def start(self) -> None:
         """Listen. Without it the sidecar serves all the same, so an OSError is only logged."""
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.setblocking(False)
         try:
             self._path.unlink(missing_ok=True)
-            listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            listener.setblocking(False)
             listener.bind(str(self._path))
             self._path.chmod(0o600)
             listener.listen(1)
         except OSError as error:
+            listener.close()
             log.warning("no hand-over from this process", error=str(error))
             return
         self._listener = listener

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Sequence
 
 BACKLOG = 1_024
 """Connections that wait per worker while it is being replaced; the kernel may cap it lower
@@ -30,7 +31,7 @@ def listen(host: str, port: int, workers: int) -> list[socket.socket]:
     return listeners
 
 
-def enough(listeners: list[socket.socket], workers: int) -> list[socket.socket]:
+def enough(listeners: Sequence[socket.socket], workers: int) -> list[socket.socket]:
     """Return ``listeners``, which listen on one port already, and more until each worker has one.
 
     None is left out if there are too many: connections wait in each of them.

@@ -22,7 +22,7 @@ from sidecar import lockfile, tablefile
 from sidecar.child import Child, Command
 from sidecar.handover import Former, HandOver, HandOverError, Ports, ask
 from sidecar.launch import Launch, controller_command, router_command
-from sidecar.listener import enough, listen, listen_admin
+from sidecar.listener import ListenError, enough, listen, listen_admin
 
 KILL_MARGIN_S = 1.0
 """On top of the drain time, before a router that does not end is killed."""
@@ -214,33 +214,30 @@ def supervise(launch: Launch, intent: Intent, *, take_over: bool = False) -> Non
     if former is None:
         with lock_state(launch.state):
             prepare(launch, intent)
-            _run(launch, _bind(launch), None)
+            _run(launch, _ports(launch, None), None)
     else:
         with contextlib.closing(former):
-            _run(launch, _inherit(launch, former.ports), former)
+            _run(launch, _ports(launch, former.ports), former)
 
 
-def _bind(launch: Launch) -> Ports:
-    admins = listen_admin(launch.admin_host, launch.admin_port)
-    listeners = listen(launch.host, launch.port, launch.workers)
-    listen_at, admin_at = _addresses(launch)
-    return Ports(listen_at, admin_at, listeners, admins)
-
-
-def _addresses(launch: Launch) -> tuple[tuple[str, int], tuple[str, int]]:
-    return (launch.host, launch.port), (launch.admin_host, launch.admin_port)
-
-
-def _inherit(launch: Launch, offered: Ports) -> Ports:
-    """Return our sockets: the former's where the address is the same."""
-    listen_at, admin_at = _addresses(launch)
-    if offered.listen == listen_at:
-        listeners = enough(list(offered.listeners), launch.workers)
+def _ports(launch: Launch, offered: Ports | None) -> Ports:
+    """Return our sockets: those that are offered where the address is the same, else new ones."""
+    listen_at = (launch.host, launch.port)
+    admin_at = (launch.admin_host, launch.admin_port)
+    if offered is not None and offered.admin == admin_at:
+        admins = offered.admins
     else:
-        listeners = listen(launch.host, launch.port, launch.workers)
-    if offered.admin == admin_at:
-        return Ports(listen_at, admin_at, listeners, offered.admins)
-    return Ports(listen_at, admin_at, listeners, listen_admin(*admin_at))
+        admins = listen_admin(*admin_at)
+    try:
+        if offered is not None and offered.listen == listen_at:
+            listeners = enough(offered.listeners, launch.workers)
+        else:
+            listeners = listen(*listen_at, launch.workers)
+    except ListenError:
+        for admin in admins:
+            admin.close()
+        raise
+    return Ports(listen_at, admin_at, listeners, admins)
 
 
 def _run(launch: Launch, ports: Ports, former: Former | None) -> None:

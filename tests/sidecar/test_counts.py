@@ -56,3 +56,13 @@ def test_leaving_without_having_counted_is_nothing() -> None:
     one = Counts()
     one.leave("never seen")
     assert one.total() == {}
+
+
+def test_lateness_of_routers_is_the_worst_and_not_the_sum() -> None:
+    lag = "understudy_event_loop_lag_seconds"
+    both = Counts()
+    both.update("w0", {lag: 0.2})
+    both.update("w1", {lag: 0.1})
+    assert both.total() == {lag: 0.2}
+    both.leave("w0")
+    assert both.total() == {lag: 0.1}

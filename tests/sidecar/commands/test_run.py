@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar import listener, lockfile
+from sidecar import cgroup, listener, lockfile
 from sidecar.commands import run as command
 from sidecar.routefile import load_routefile
 from tests.sidecar.admin_bench import ROUTES
@@ -75,3 +75,15 @@ def test_launch_is_what_the_file_declares(file: Path) -> None:
     assert (launch.host, launch.port, launch.workers) == ("127.0.0.1", 18999, 3)
     assert (launch.admin_host, launch.admin_port) == ("127.0.0.1", 8081)
     assert launch.state == file.parent / "state" and launch.log_level == "info"
+    assert (launch.stop_delay_s, launch.drain_s) == (0.0, 10.0)
+
+
+def test_memory_budget_is_the_files_or_a_share_of_the_containers(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroup, "memory_limit_bytes", lambda: 600 << 20)
+    text = file.read_text().replace("PORT", "18999")
+    file.write_text(text)
+    assert command.launch_of(file, load_routefile(file).settings).limits.memory_bytes == 100 << 20
+    file.write_text("limits: {memory: 64MiB}\n" + text)
+    assert command.launch_of(file, load_routefile(file).settings).limits.memory_bytes == 64 << 20
