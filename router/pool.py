@@ -35,7 +35,7 @@ class Pool:
         loop: asyncio.AbstractEventLoop,
         deadlines: Deadlines,
         clock: Callable[[], float],
-        room: Room,
+        room: Room | None = None,
     ) -> None:
         self.variant = variant
         self.name = variant.name
@@ -51,7 +51,7 @@ class Pool:
         self._idle: deque[Upstream] = deque()
         self._waiting: deque[Call] = deque()
         self._is_closed = False
-        self._room = room
+        self._room = room if room is not None else Room(1_000_000)
 
     def __repr__(self) -> str:
         return (

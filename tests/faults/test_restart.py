@@ -1,5 +1,6 @@
 """F21: stop, restart and hand-over of a whole sidecar in real processes, under load."""
 
+import asyncio
 import http.client
 import os
 import signal
@@ -11,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from router.table import Match, Route, RoutingTable, Split
 from tests.faults.running import PATH, Sidecar, is_alive, load
+from tests.router.kit import Client, Model, echoes, post, until, variant
+from tests.router.running import worker
 
 Start = Callable[..., Sidecar]
 
@@ -190,3 +194,40 @@ def test_stop_lets_requests_under_way_finish(start: Start) -> None:
     assert statuses == [200]
     assert sidecar.supervisor.wait(10) == 0
     assert not any(is_alive(pid) for pid in sidecar.pids())
+
+
+async def test_posts_on_kept_connections_survive_the_stop_of_a_router() -> None:
+    """Each client sends as fast as it can until an answer tells it that it was the last."""
+    model = Model("m", echoes)
+    await model.start()
+    route = Route(
+        name="r",
+        match=Match(path="*"),
+        variants=(variant("m", model.port),),
+        split=Split(champion="m"),
+    )
+    n_answered = 0
+
+    async def ask_until_told(client: Client, n: int) -> None:
+        nonlocal n_answered
+        while True:
+            body = b"%d" % n_answered
+            answer = await client.ask(post(body))
+            assert (answer.status, answer.body) == (200, b"/x " + body)
+            n_answered += 1
+            if b"connection" in answer.fields:
+                return
+            await asyncio.sleep(0.01 * (n % 20))
+
+    async with worker(RoutingTable(version=1, routes=(route,)), drain_s=5.0) as one:
+        clients = [await one.client() for _ in range(60)]
+        asking = [ask_until_told(client, n) for n, client in enumerate(clients)]
+        everybody = asyncio.gather(*asking)
+        await until(lambda: n_answered > 300)
+        one.terminate()
+        await asyncio.wait_for(everybody, 10)
+        for client in clients:
+            client.close()
+        assert await one.ended() == 0
+    assert len(model.requests) == n_answered
+    await model.close()
