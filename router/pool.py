@@ -85,7 +85,7 @@ class Pool:
                 connection.start(call)
                 return
             connection.abort()  # the sweep comes once a second; the variant may be quicker
-        if idle and self.n_open >= self.variant.max_connections:
+        if idle:  # one comes, one goes: clients that ask once must not pile up connections
             oldest = idle.popleft()
             oldest.abort()
             self.forget(oldest)

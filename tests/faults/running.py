@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -118,6 +119,16 @@ class Sidecar:
 
     def pids(self) -> set[int]:
         return {int(line["child_pid"]) for line in self.events("started")}
+
+    def text(self, path: str) -> str:
+        """Ask the admin port for something that is not JSON; empty when it does not answer."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.admin}{path}", timeout=5
+            ) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
 
     def get(self, path: str) -> tuple[int, Any]:
         """Ask the admin port; status 0 when it does not answer."""

@@ -100,6 +100,25 @@ def test_reload_storm_fails_no_request_and_leaves_the_last_file_in_force(start: 
     assert sidecar.pid("controller") == controller
 
 
+def test_half_written_file_is_never_in_force(start: Start) -> None:
+    """F26: it is written in place, piece by piece, and read at each piece."""
+    sidecar = start()
+    good = sidecar.file.read_text().replace("digits-2", "digits-3")
+    name = "understudy_config_last_reload_successful"
+    with load(sidecar) as clients:
+        for cut in range(0, len(good) - 4, len(good) // 40):
+            sidecar.file.write_text(good[:cut])
+            sidecar.supervisor.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+        sidecar.until(lambda: f"{name} 0.0" in sidecar.text("/metrics"))
+        names = {route["challenger"] for route in sidecar.get("/v1/status")[1]["routes"]}
+        assert names == {"digits-2"}
+        sidecar.file.write_text(good)
+        sidecar.supervisor.send_signal(signal.SIGHUP)
+        sidecar.until(lambda: f"{name} 1.0" in sidecar.text("/metrics"))
+    assert clients.failures == []
+
+
 def test_second_sidecar_on_the_same_state_is_refused(start: Start) -> None:
     sidecar = start()
     second = subprocess.run(sidecar.command(), stderr=subprocess.PIPE, text=True, timeout=30)

@@ -287,9 +287,9 @@ class Client:
         self.writer.write(raw)
         await self.writer.drain()
 
-    async def head(self) -> Message:
+    async def head(self, within_s: float = WITHIN_S) -> Message:
         """Read one head."""
-        raw = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), WITHIN_S)
+        raw = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), within_s)
         return Message(*fields_of(raw))
 
     async def answer(self, *, is_to_head: bool = False) -> Message:
