@@ -43,7 +43,7 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("route", "variant"),
     ),
     "understudy_retries_total": (
-        "Requests sent again on a new connection, none of which the variant can have seen.",
+        "Idempotent requests sent again, once, when a used connection ended before an answer.",
         ("route", "variant"),
     ),
     "understudy_refused_requests_total": (
