@@ -1,4 +1,4 @@
-"""One process of the benchmark: started on its core, waited for, stopped. Owns nothing else.
+"""One process of the benchmark: started on its cores, waited for, stopped. Owns nothing else.
 
 Everything is bounded in time, and only processes started here are ended, by process group.
 """
@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
@@ -64,7 +64,7 @@ def fetch(
 class Launched:
     """A process group, from start to end. Use as a context; leaving it ends the group."""
 
-    def __init__(self, command: Sequence[str], *, core: int, log: Path) -> None:
+    def __init__(self, command: Sequence[str], *, cores: Collection[int], log: Path) -> None:
         self.command = list(command)
         self.log = log
         with log.open("wb") as out:
@@ -74,8 +74,8 @@ class Launched:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # Safe after fork: this program has one thread. Children inherit the core.
-                preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+                # Safe after fork: this program has one thread. Children inherit the cores.
+                preexec_fn=lambda: os.sched_setaffinity(0, cores),
             )
 
     @property

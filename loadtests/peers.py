@@ -34,6 +34,8 @@ class Site:
     challenger_port: int
     admin_port: int
     """Used by Understudy alone."""
+    workers: int = 1
+    """Processes or threads that share the port."""
 
 
 def predict(port: int, user: str) -> tuple[int, bytes]:
@@ -61,6 +63,8 @@ class Peer:
     """Whether a process with this command line is on the requests' path."""
     is_ready: Callable[[Site], bool] = answers
     """Whether it does its work now; OSError also means no."""
+    port: Callable[[Site], int] = lambda site: site.port
+    """Where the load goes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ def render(template: str, site: Site) -> str:
         "challenger_port": site.challenger_port,
         "admin_port": site.admin_port,
         "directory": site.directory,
+        "workers": site.workers,
         "unit_header": UNIT_HEADER,
         "user": pwd.getpwuid(os.geteuid()).pw_name,
     }
@@ -102,10 +107,11 @@ def write(template: str, site: Site) -> str:
 
 
 def envoy_peer(mode: Mode) -> Peer:
-    """Envoy with one worker thread; weighted clusters by hash, or a request mirror policy."""
+    """Envoy with a worker thread a worker; weighted clusters by hash, or a request mirror policy."""
 
     def command(program: str, site: Site) -> list[str]:
-        options = ["--concurrency", "1", "--log-level", "warn", "--disable-hot-restart"]
+        options = ["--concurrency", str(site.workers)]
+        options += ["--log-level", "warn", "--disable-hot-restart"]
         return [program, "-c", write(f"envoy-{mode.value}.yaml", site), *options]
 
     return Peer(name=f"envoy-{mode.value}", mode=mode, find=_find_envoy, command=command)
@@ -160,6 +166,22 @@ def relay_peer() -> Peer:
         return [program, "-m", "loadtests.relay", *ports]
 
     return Peer(name="relay", mode=Mode.RELAY, find=lambda: sys.executable, command=command)
+
+
+def direct_peer() -> Peer:
+    """No proxy: what the load generator and the upstream take by themselves."""
+
+    def command(program: str, site: Site) -> list[str]:
+        return [program, "-c", "import signal; signal.pause()"]
+
+    return Peer(
+        name="direct",
+        mode=Mode.RELAY,
+        find=lambda: sys.executable,
+        command=command,
+        is_ready=lambda site: predict(site.champion_port, "ready")[0] == 200,
+        port=lambda site: site.champion_port,
+    )
 
 
 def _find(program: str) -> Callable[[], str | None]:

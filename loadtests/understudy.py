@@ -26,7 +26,7 @@ WANTED = {
 
 
 def understudy_peer(mode: Mode) -> Peer:
-    """Understudy with one router worker and everything on."""
+    """Understudy with everything on."""
 
     def command(program: str, site: Site) -> list[str]:
         return [program, "run", write(f"understudy-{mode.value}.yaml", site)]
@@ -54,20 +54,22 @@ def _find() -> str | None:
 def _is_in_phase(wanted: dict[str, object]) -> Callable[[Site], bool]:
     def is_ready(site: Site) -> bool:
         status, body = fetch(site.admin_port, path="/v1/status")
-        return status == 200 and is_in_force(json.loads(body), wanted) and answers(site)
+        if status != 200 or not is_in_force(json.loads(body), wanted, site.workers):
+            return False
+        return answers(site)
 
     return is_ready
 
 
-def is_in_force(status: dict[str, Any], wanted: dict[str, object]) -> bool:
-    """Whether the route stands as wanted *and* the router works by that table. Pure.
+def is_in_force(status: dict[str, Any], wanted: dict[str, object], workers: int) -> bool:
+    """Whether the route stands as wanted *and* every router works by that table. Pure.
 
     At first the status is nearly empty; and the controller may be a second ahead of a router that
     has not found its socket yet.
     """
     routes = [route for route in status.get("routes", []) if route["name"] == ROUTE]
     versions = [router["table_version"] for router in status.get("routers", [])]
-    is_applied = versions == [status.get("table_version")]
+    is_applied = versions == [status.get("table_version")] * workers
     return is_applied and any(
         all(route[key] == value for key, value in wanted.items()) for route in routes
     )

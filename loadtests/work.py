@@ -1,7 +1,7 @@
-"""What is asked of every peer: the sizes of the request and of the answer, and the split.
+"""What is asked of every peer: the sizes of request and answer, the shape of the load, the split.
 
-Pure: no I/O. A row of the table is a peer, a mode and a work; further works (larger bodies,
-streams) are further records here and a suffix in the row's name.
+Pure: no I/O. A row of the table is a peer, a mode and a work; a further work is a further record
+here and a suffix in the row's name.
 """
 
 import enum
@@ -24,21 +24,60 @@ class Mode(enum.Enum):
     """Bytes to the champion and back; nothing is read. The floor."""
 
 
+class Shape(enum.Enum):
+    """How the load comes, and what is looked at."""
+
+    CLOSED = "closed"
+    """Connections that each send the next request when the answer is there: what a request costs."""
+    STREAM = "stream"
+    """The same, and each answer is a stream of paced events: when does each arrive?"""
+    PACED = "paced"
+    """A constant rate, whatever the answers do: the latency at a load well below capacity."""
+    IDLE = "idle"
+    """Connections that have asked once and then say nothing: what they keep in memory."""
+    SHARED = "shared"
+    """CLOSED, with the load on the workers' own cores: what a second worker is worth."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """One kind of request."""
 
     suffix: str
     """Appended to the row's name; empty for the plain prediction."""
-    request_bytes: int
-    answer_bytes: int
+    request_bytes: int = 1024
+    answer_bytes: int = 200
+    """0 for a stream of events."""
+    users: int = USERS
+    """The generator keeps one whole request per user in memory."""
+    connections: int = 32
+    shape: Shape = Shape.CLOSED
+    workers: int = 1
+    """Router processes, or threads of a peer."""
 
     def __post_init__(self) -> None:
-        if self.request_bytes < 64 or self.answer_bytes < 128:
+        if self.request_bytes < 64 or 0 < self.answer_bytes < 128:
             raise ValueError(f"at least 64 bytes are asked and 128 answered, got {self!r}")
 
+    @property
+    def name(self) -> str:
+        """How the command line calls it."""
+        return self.suffix.removeprefix("-") or "predict"
 
-PREDICT = Work(suffix="", request_bytes=1024, answer_bytes=200)
+
+PREDICT = Work(suffix="")
+BODY_64K = Work(suffix="-64k", request_bytes=64 * 1024, answer_bytes=64 * 1024, users=512)
+BODY_1M = Work(suffix="-1m", request_bytes=1024 * 1024, answer_bytes=1024 * 1024, users=256)
+STREAM = Work(suffix="-sse", answer_bytes=0, shape=Shape.STREAM)
+PACED = Work(suffix="-open", connections=64, shape=Shape.PACED)
+IDLE = Work(suffix="-idle", connections=1000, shape=Shape.IDLE)
+ONE_WORKER = Work(suffix="-1w", connections=256, shape=Shape.SHARED)
+TWO_WORKERS = Work(suffix="-2w", connections=256, shape=Shape.SHARED, workers=2)
+
+EVENTS = 200
+"""In one stream."""
+PACE_MS = 2
+"""Between two events of a stream: 0.4 s for the whole, a fast language model."""
 
 
 def request_body(size_bytes: int) -> bytes:
