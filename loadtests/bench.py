@@ -84,9 +84,7 @@ class Bench:
         ]
 
     def _measure_work(self, work: Work, entries: Sequence[Entry]) -> Iterator[tuple[str, Turn]]:
-        plan = Plan(
-            seconds=self._settings.seconds, work=work, cores=self._settings.cores(work)
-        )
+        plan = Plan(seconds=self._settings.seconds, work=work, cores=self._settings.cores(work))
         if work.shape is Shape.PACED:
             plan = dataclasses.replace(plan, rate_per_s=self._rate())
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:

@@ -97,7 +97,7 @@ class Run:
         self._address = address
         self._requests = requests
         self._rate = rate
-        self._turn = 0
+        self._turn = self._n_sent = 0
         self._began = self._end = 0.0
         self._backlog: deque[float] = deque()
         self._connections = {Connection(self, address) for _ in range(connections)}
@@ -109,7 +109,6 @@ class Run:
         """Send for ``seconds``, then wait for what is still under way."""
         self._began = now() + 0.01
         self._end = self._began + seconds
-        self._turn = 0
         self.loop.at(self._began, self._send_due)
         self.loop.at(self._end + PATIENCE_S, self.loop.stop)
         self.loop.run()
@@ -139,7 +138,8 @@ class Run:
                 self.broken += 1
 
     def _send(self, connection: Connection, meant_at: float) -> None:
-        connection.send(self._requests[self._turn % len(self._requests)], meant_at)
+        self._n_sent += 1
+        connection.send(self._requests[self._n_sent % len(self._requests)], meant_at)
 
     def answered(self, connection: Connection, meant_at: float, is_good: bool) -> None:
         if meant_at:

@@ -36,6 +36,8 @@ class Site:
     """Used by Understudy alone."""
     workers: int = 1
     """Processes or threads that share the port."""
+    is_stream: bool = False
+    """Whether the answers are streams of events."""
 
 
 def predict(port: int, user: str) -> tuple[int, bytes]:
@@ -92,6 +94,7 @@ def render(template: str, site: Site) -> str:
         "admin_port": site.admin_port,
         "directory": site.directory,
         "workers": site.workers,
+        "unless_stream": "" if site.is_stream else "no ",
         "unit_header": UNIT_HEADER,
         "user": pwd.getpwuid(os.geteuid()).pw_name,
     }

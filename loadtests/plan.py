@@ -59,8 +59,8 @@ def all_entries() -> list[Entry]:
         STREAM: [direct_peer(), *_split_peers()],
         PACED: [direct_peer(), *_split_peers()],
         IDLE: _split_peers(),
-        ONE_WORKER: [understudy_peer(Mode.SPLIT), envoy_peer(Mode.SPLIT)],
-        TWO_WORKERS: [understudy_peer(Mode.SPLIT), envoy_peer(Mode.SPLIT)],
+        ONE_WORKER: [understudy_peer(Mode.SPLIT)],
+        TWO_WORKERS: [understudy_peer(Mode.SPLIT)],
     }
     return [Entry(peer=peer, work=work) for work in WORKS for peer in of_work[work]]
 

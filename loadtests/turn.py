@@ -113,6 +113,7 @@ def running_peer(
             challenger_port=upstreams.challenger_port,
             admin_port=free_port(),
             workers=plan.work.workers,
+            is_stream=plan.work.shape is Shape.STREAM,
         )
         command = peer.command(program, site)
         log = site.directory / "peer.log"
@@ -148,27 +149,25 @@ def measure(peer: Peer, program: str, upstreams: Upstreams, plan: Plan) -> Turn:
     return dataclasses.replace(turn, figures={**figures, **turn.figures})
 
 
-def account(
-    peer: Peer, site: Site, processes: Staff, upstreams: Upstreams, plan: Plan
-) -> Turn:
+def account(peer: Peer, site: Site, processes: Staff, upstreams: Upstreams, plan: Plan) -> Turn:
     """Load a running, warm peer; return what that cost and what came of it."""
     served = upstreams.served()
-    data_plane, control = cpu.cpu_time(processes.data_plane), cpu.cpu_time(processes.control)
+    data_plane_s, control_s = cpu.busy_s(processes.data_plane), cpu.busy_s(processes.control)
     result = load(peer, site, plan, plan.seconds)
     time.sleep(SETTLE_S)
-    data_plane = cpu.cpu_time(processes.data_plane) - data_plane
-    control = cpu.cpu_time(processes.control) - control
+    data_plane_s = cpu.busy_s(processes.data_plane) - data_plane_s
+    control_s = cpu.busy_s(processes.control) - control_s
     served = upstreams.served() - served
     per_request = 1e6 / max(result.requests, 1)
     return Turn(
-        cpu_us_per_request=data_plane.total_s * per_request,
-        control_cpu_us_per_request=control.total_s * per_request,
+        cpu_us_per_request=data_plane_s * per_request,
+        control_cpu_us_per_request=control_s * per_request,
         requests=result.requests,
         requests_per_s=result.requests_per_s,
         p50_ms=result.p50_ms,
         p99_ms=result.p99_ms,
         rss_mb=cpu.resident_bytes(processes.data_plane) / 1e6,
-        busy=data_plane.total_s / result.seconds / plan.work.workers,
+        busy=data_plane_s / result.seconds / plan.work.workers,
         challenger_share=served.challenger / max(result.requests, 1),
         figures=result.figures,
         faults=find_faults(peer.mode, plan.work, result, served),
