@@ -1,4 +1,4 @@
-"""The bars of the data plane: what a row must be at most, or at least, of a rival's in one run. Pure.
+"""The bars of the data plane: what a row may be of a rival's in the same run. Pure.
 
 No test asserts a time; the report says met or not met.
 """

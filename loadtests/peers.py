@@ -110,7 +110,7 @@ def write(template: str, site: Site) -> str:
 
 
 def envoy_peer(mode: Mode) -> Peer:
-    """Envoy with a worker thread a worker; weighted clusters by hash, or a request mirror policy."""
+    """Envoy with a thread a worker; weighted clusters by hash, or a request mirror policy."""
 
     def command(program: str, site: Site) -> list[str]:
         options = ["--concurrency", str(site.workers)]

@@ -8,12 +8,14 @@ own work and nothing else takes its core.
 
 import argparse
 import asyncio
+import enum
 import signal
 import socket
 import sys
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import uvloop
 
 from loadtests.peers import Peer, Site
@@ -24,14 +26,30 @@ from router.observation import Batch
 from router.table import BUCKETS, Match, Mirror, Route, RoutingTable, Split, Variant, to_bytes
 
 
-def router_peer(mode: Mode) -> Peer:
-    """A router worker alone; the rest of its process tree counts as control."""
+class Crowd(enum.Enum):
+    """What the routes are that stand beside the one that is asked, and how they differ from it."""
+
+    PATHS = "paths"
+    """Exact paths of their own."""
+    PREFIXES = "prefixes"
+    """Prefixes, each of another length, none longer than LONG_PATH: all might fit it."""
+    HOSTS = "hosts"
+    """The same path, for hosts of their own; the one that is asked is for any host."""
+
+
+LONG_PATH = "/v1/models/" + "m" * 1100
+"""As long as 1,000 prefixes of different lengths need."""
+
+
+def router_peer(mode: Mode, crowd: Crowd = Crowd.PATHS, others: int = 0) -> Peer:
+    """A router worker alone, with ``others`` more routes; the rest of its tree is control."""
 
     def command(program: str, site: Site) -> list[str]:
         ports = ["--port", str(site.port), "--champion-port", str(site.champion_port)]
         ports += ["--challenger-port", str(site.challenger_port)]
         place = ["--mode", mode.value, "--directory", str(site.directory)]
-        return [program, "-m", "loadtests.router_alone", *place, *ports]
+        table = ["--crowd", crowd.value, "--others", str(others)]
+        return [program, "-m", "loadtests.router_alone", *place, *table, *ports]
 
     return Peer(
         name=f"router-{mode.value}",
@@ -42,8 +60,15 @@ def router_peer(mode: Mode) -> Peer:
     )
 
 
-def make_table(mode: Mode, *, champion_port: int, challenger_port: int) -> RoutingTable:
-    """Return what the controller would publish in this mode's stage."""
+def make_table(
+    mode: Mode,
+    *,
+    champion_port: int,
+    challenger_port: int,
+    crowd: Crowd = Crowd.PATHS,
+    others: int = 0,
+) -> RoutingTable:
+    """Return what the controller would publish in this mode's stage, with other routes beside."""
     split = Split(champion="bench-1")
     mirror = None
     if mode is Mode.SPLIT:
@@ -52,7 +77,7 @@ def make_table(mode: Mode, *, champion_port: int, challenger_port: int) -> Routi
         mirror = Mirror(variant="bench-2")
     route = Route(
         name="bench",
-        match=Match(path=PATH),
+        match=Match(path="/v1/*" if crowd is Crowd.PREFIXES else PATH),
         variants=(
             Variant(name="bench-1", host="127.0.0.1", port=champion_port),
             Variant(name="bench-2", host="127.0.0.1", port=challenger_port),
@@ -63,7 +88,21 @@ def make_table(mode: Mode, *, champion_port: int, challenger_port: int) -> Routi
         salt=b"bench",
         unit_header=UNIT_HEADER,
     )
-    return RoutingTable(version=1, routes=(route,))
+    beside = (
+        msgspec.structs.replace(route, name=f"other-{number}", match=_other(crowd, number))
+        for number in range(others)
+    )
+    return RoutingTable(version=1, routes=(route, *beside))
+
+
+def _other(crowd: Crowd, number: int) -> Match:
+    match crowd:
+        case Crowd.PATHS:
+            return Match(path=f"/v1/models/other-{number}:predict")
+        case Crowd.PREFIXES:
+            return Match(path="/v1/models/" + "n" * (number + 1) + "*")
+        case Crowd.HOSTS:
+            return Match(path=PATH, host=f"host-{number}.example")
 
 
 class Acknowledger(asyncio.Protocol):
@@ -113,6 +152,8 @@ def _terminate(router: asyncio.subprocess.Process) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mode", type=Mode, required=True)
+    parser.add_argument("--crowd", type=Crowd, default=Crowd.PATHS)
+    parser.add_argument("--others", type=int, default=0)
     parser.add_argument("--directory", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--champion-port", type=int, required=True)
@@ -122,6 +163,8 @@ def main() -> None:
         options.mode,
         champion_port=options.champion_port,
         challenger_port=options.challenger_port,
+        crowd=options.crowd,
+        others=options.others,
     )
     sys.exit(uvloop.run(serve(options.port, table, options.directory)))
 

@@ -25,11 +25,13 @@ WANTED = {
 """What the route's status says once the rollout stands where the measurement needs it."""
 
 
-def understudy_peer(mode: Mode) -> Peer:
-    """Understudy with everything on."""
+def understudy_peer(mode: Mode, challengers: int = 1) -> Peer:
+    """Understudy with everything on; challengers after the first one wait for their turn."""
 
     def command(program: str, site: Site) -> list[str]:
-        return [program, "run", write(f"understudy-{mode.value}.yaml", site)]
+        path = Path(write(f"understudy-{mode.value}.yaml", site))
+        path.write_text(add_challengers(path.read_text(), challengers - 1))
+        return [program, "run", str(path)]
 
     return Peer(
         name=f"understudy-{mode.value}",
@@ -39,6 +41,14 @@ def understudy_peer(mode: Mode) -> Peer:
         is_data_plane=is_router,
         is_ready=_is_in_phase(WANTED[mode]),
     )
+
+
+def add_challengers(text: str, n: int) -> str:
+    """Return the routing file with ``n`` more challengers, at the address of the first. Pure."""
+    lines = text.splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if "name: bench-2" in line)
+    more = [lines[at].replace("bench-2", f"bench-{3 + number}") for number in range(n)]
+    return "".join([*lines[: at + 1], *more, *lines[at + 1 :]])
 
 
 def is_router(command_line: str) -> bool:

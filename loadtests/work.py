@@ -28,7 +28,7 @@ class Shape(enum.Enum):
     """How the load comes, and what is looked at."""
 
     CLOSED = "closed"
-    """Connections that each send the next request when the answer is there: what a request costs."""
+    """Connections that each send the next request once they are answered: what one costs."""
     STREAM = "stream"
     """The same, and each answer is a stream of paced events: when does each arrive?"""
     PACED = "paced"
