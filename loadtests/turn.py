@@ -28,7 +28,9 @@ SETTLE_S = 0.3
 FEWEST_COPIES = 0.99
 """A mirror that copies less has not done the work."""
 STANDARD_ERRORS = 6.0
-"""How far from one half the challenger's share of a split may lie, by the number of users."""
+"""How far from one half the challenger's share of a split may lie, by the number of users..."""
+FARTHEST = 0.1
+"""...and, however many they are, so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +234,9 @@ def find_faults(mode: Mode, work: Work, result: LoadResult, served: Served) -> t
         faults.append(f"{result.requests} answers, only {theirs} of them from an upstream")
     share = served.challenger / max(result.requests, 1)
     users = max(min(work.users, result.requests), 1)
-    if mode is Mode.SPLIT and abs(share - 0.5) > STANDARD_ERRORS * 0.5 / math.sqrt(users):
+    if mode is Mode.SPLIT and abs(share - 0.5) > max(
+        FARTHEST, STANDARD_ERRORS * 0.5 / math.sqrt(users)
+    ):
         faults.append(f"the challenger served {share:.0%} instead of half")
     if mode is Mode.MIRROR and share < FEWEST_COPIES:
         faults.append(f"only {share:.1%} of the requests were copied")

@@ -58,14 +58,10 @@ class Site(Generic[M]):
         self.demanding.setdefault(demand, (number, claim))
 
     def find(self, head: RequestHead) -> M | None:
-        """Return which of the claims on this path ``head`` meets."""
-        if self.demanding:
-            found = self._find_demanding(head)
-            if found is not None:
-                return found
-        return self.plain
+        """Return which of the claims on this path ``head`` meets.
 
-    def _find_demanding(self, head: RequestHead) -> M | None:
+        Only for a site with demands: otherwise it is ``plain``, and a call is saved.
+        """
         host = _bare_host(head.host)
         demanding = self.demanding
         both: tuple[int, M] | None = None
@@ -81,7 +77,7 @@ class Site(Generic[M]):
             if found is not None and (one is None or found[0] < one[0]):
                 one = found
         best = both if both is not None else one
-        return best[1] if best is not None else None
+        return best[1] if best is not None else self.plain
 
 
 class Matcher(Generic[M]):
@@ -106,12 +102,12 @@ class Matcher(Generic[M]):
         path = head.path
         exact = self._exact.get(path)
         if exact is not None:
-            claim = exact.find(head)
+            claim = exact.find(head) if exact.demanding else exact.plain
             if claim is not None:
                 return claim
         site = self._longest(path)
         while site is not None:
-            claim = site.find(head)
+            claim = site.find(head) if site.demanding else site.plain
             if claim is not None:
                 return claim
             site = site.shorter

@@ -377,5 +377,5 @@ class RoutingFile(Section):
     )
     log: Log = Field(default=Log(), description="What is logged.")
     routes: list[RouteSection] = Field(
-        min_length=1, max_length=128, description="The routes; at least one."
+        min_length=1, max_length=1024, description="The routes; at least one."
     )

@@ -7,7 +7,7 @@ import pytest
 from loadtests.generator import run, write_out
 from loadtests.load import LoadFailed, generator_command, parse
 from loadtests.upstream import Answer, Tally
-from loadtests.work import PREDICT
+from loadtests.work import PACED, PREDICT, STREAM, Work
 
 OUTPUT = """Running 2s test
 RESULT {"requests": 10, "seconds": 2.0, "bad_statuses": 1, "broken": 0, "p50_ms": 1, "p99_ms": 2}
@@ -29,9 +29,20 @@ def test_our_own_generator_stands_in_where_wrk_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    command = generator_command(port=1, work=PREDICT, seconds=1, connections=2, directory=tmp_path)
+    command = generator_command(port=1, work=PREDICT, seconds=1, directory=tmp_path)
     assert command[:3] == [sys.executable, "-m", "loadtests.generator"]
     assert len(Path(command[-1]).read_bytes()) == PREDICT.request_bytes
+
+
+@pytest.mark.parametrize(
+    ("work", "generator"), [(STREAM, "loadtests.stream"), (PACED, "loadtests.paced")]
+)
+def test_streams_and_paced_requests_have_generators_of_their_own(
+    work: Work, generator: str, tmp_path: Path
+) -> None:
+    command = generator_command(1, work=work, seconds=1, directory=tmp_path, rate_per_s=50.0)
+    assert command[:3] == [sys.executable, "-m", generator]
+    assert ("--rate" in command) == (work is PACED)
 
 
 async def load_own_generator(tally: Tally) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Each peer's configuration is whole, and the peer really splits or mirrors by it."""
 
+import dataclasses
 import json
 import os
 import time
@@ -8,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from loadtests.bench import all_peers
+from loadtests.cores import Cores
 from loadtests.peers import (
     Peer,
     Site,
     aiohttp_peer,
+    direct_peer,
     envoy_peer,
     haproxy_peer,
     nginx_peer,
@@ -27,7 +29,8 @@ from loadtests.understudy import understudy_peer
 from loadtests.work import PREDICT, Mode
 
 CORE = min(os.sched_getaffinity(0))
-PLAN = Plan(seconds=1, work=PREDICT, proxy_core=CORE, load_core=CORE)
+CORES = Cores(proxy=frozenset({CORE}), control=frozenset({CORE}), load=frozenset({CORE}))
+PLAN = Plan(seconds=1, work=PREDICT, cores=CORES)
 TEMPLATES = sorted(path.name for path in Path("loadtests/templates").resolve().iterdir())
 USERS = [f"user-{number}" for number in range(60)]
 OURS = [
@@ -38,6 +41,7 @@ OURS = [
     aiohttp_peer(Mode.SPLIT),
     aiohttp_peer(Mode.MIRROR),
     relay_peer(),
+    direct_peer(),
 ]
 INSTALLED = [
     envoy_peer(Mode.SPLIT),
@@ -58,19 +62,28 @@ def make_site(directory: Path) -> Site:
     )
 
 
-def test_names_are_those_that_readers_of_the_json_expect() -> None:
-    assert [peer.name for peer in all_peers()] == [
-        "understudy-split",
-        "understudy-mirror",
-        "envoy-split",
-        "envoy-mirror",
-        "nginx-split",
-        "nginx-mirror",
-        "haproxy-split",
-        "aiohttp-split",
-        "aiohttp-mirror",
-        "relay",
-    ]
+@pytest.mark.parametrize(
+    ("is_stream", "line"),
+    [(True, "    option http-no-delay"), (False, "    no option http-no-delay")],
+)
+def test_haproxy_hurries_for_streams_only(is_stream: bool, line: str, tmp_path: Path) -> None:
+    site = dataclasses.replace(make_site(tmp_path), is_stream=is_stream)
+    assert line in render("haproxy-split.cfg", site).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("template", "line"),
+    [
+        ("understudy-split.yaml", "workers: 2"),
+        ("nginx-split.conf", "worker_processes 2;"),
+        ("haproxy-split.cfg", "    nbthread 2"),
+    ],
+)
+def test_every_worker_that_is_asked_for_is_configured(
+    template: str, line: str, tmp_path: Path
+) -> None:
+    site = dataclasses.replace(make_site(tmp_path), workers=2)
+    assert line in render(template, site).splitlines()
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
@@ -120,7 +133,7 @@ def check_work(peer: Peer, tmp_path: Path) -> None:
     ):
         assert staff(peer, launched.pid).data_plane
         before = settled(upstreams)
-        answers = {user: [predict(site.port, user) for _ in range(2)] for user in USERS}
+        answers = {user: [predict(peer.port(site), user) for _ in range(2)] for user in USERS}
         served = settled(upstreams) - before
     assert {status for pair in answers.values() for status, _ in pair} == {200}
     versions = {

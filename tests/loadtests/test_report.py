@@ -1,10 +1,17 @@
-import io
 from typing import Any
 
 import pytest
-from rich.console import Console
 
-from loadtests.report import Row, Turn, ratio, show, summarise, to_json
+from loadtests.report import (
+    Row,
+    Turn,
+    cost_grid,
+    faults_of,
+    figure_grids,
+    ratio,
+    summarise,
+    to_json,
+)
 
 KEYS = ["name", "cpu_us_per_request", "requests_per_s", "p50_ms", "p99_ms", "rss_mb"]
 """What readers of the JSON rely on; more keys may follow."""
@@ -30,9 +37,7 @@ def make_row(name: str, cpu_us: float, **changes: Any) -> Row:
 
 
 def printed(rows: list[Row], rounds: int = 3) -> str:
-    out = io.StringIO()
-    show(rounds, rows, Console(file=out, width=200))
-    return out.getvalue()
+    return cost_grid(rounds, rows, {"understudy-split": "met"}).to_markdown()
 
 
 def test_row_is_the_median_of_each_figure_by_itself() -> None:
@@ -107,7 +112,7 @@ def test_ratio_is_absent_for_other_work_missing_peers_and_invalid_rows() -> None
     assert ratio(broken, "envoy", rows) is None
 
 
-def test_table_shows_ratios_and_says_faults_loudly() -> None:
+def test_table_shows_ratios_and_marks_what_does_not_count() -> None:
     text = printed(
         [
             make_row("understudy-split", 20.0),
@@ -118,8 +123,30 @@ def test_table_shows_ratios_and_says_faults_loudly() -> None:
     assert "medians of 3 rounds" in text
     (ours,) = (line for line in text.splitlines() if "understudy-split" in line)
     assert "0.50" in ours
+    assert ours.endswith("| met |")
     assert "nginx-split INVALID" in text
-    assert "INVALID nginx-split: 3 of 9 answers were not 200" in text
+
+
+def test_faults_are_said_with_their_row() -> None:
+    rows = [make_row("nginx-split", 5.0, faults=("3 of 9 answers were not 200",)), make_row("a", 1)]
+    assert faults_of(rows) == [("nginx-split", "3 of 9 answers were not 200")]
+
+
+def test_figures_of_a_work_are_medians_each_by_itself() -> None:
+    turns = [make_turn(1.0, figures={"gap": value, "first": -value}) for value in (3.0, 1.0, 2.0)]
+    assert summarise("envoy-split-sse", turns).figures == {"gap": 2.0, "first": -2.0}
+
+
+def test_figures_of_a_work_stand_in_the_json_and_in_a_table_of_their_own() -> None:
+    row = make_row("envoy-split-idle", 0.0, figures={"kb_per_connection": 1.25})
+    report: dict[str, Any] = to_json(1, [row])
+    assert report["rows"][0]["kb_per_connection"] == 1.25
+    (grid,) = figure_grids([row, make_row("envoy-split", 4.0)])
+    assert grid.rows == (("envoy-split-idle", "30.000", "", "1.250"),)
+
+
+def test_row_without_a_cost_is_not_in_the_table_of_costs() -> None:
+    assert "direct-sse" not in printed([make_row("direct-sse", 0.0), make_row("envoy-split", 4.0)])
 
 
 def test_table_puts_the_cheapest_of_a_work_first() -> None:

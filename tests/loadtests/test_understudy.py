@@ -8,7 +8,7 @@ import pytest
 
 from loadtests.launch import free_port
 from loadtests.peers import Site, write
-from loadtests.understudy import ROUTE, understudy_peer
+from loadtests.understudy import ROUTE, add_challengers, is_in_force, understudy_peer
 from loadtests.work import Mode
 from sidecar.routefile import load_routefile
 
@@ -107,3 +107,18 @@ def test_routers_alone_are_the_data_plane() -> None:
     assert is_data_plane("/venv/bin/python -m router.worker --listen-fd 7")
     assert not is_data_plane("/venv/bin/python -m sidecar.process routing.yaml")
     assert not is_data_plane("/venv/bin/python /venv/bin/understudy run routing.yaml")
+
+
+def test_every_worker_must_work_by_the_table() -> None:
+    wanted: dict[str, object] = {"phase": "canary"}
+    assert is_in_force(make_status({"phase": "canary"}, 2, 2), wanted, workers=2)
+    assert not is_in_force(make_status({"phase": "canary"}, 2), wanted, workers=2)
+    assert not is_in_force(make_status({"phase": "canary"}, 2, 1), wanted, workers=2)
+
+
+def test_further_challengers_wait_behind_the_first(tmp_path: Path) -> None:
+    path = Path(write("understudy-split.yaml", make_site(tmp_path, 19001, 19004)))
+    path.write_text(add_challengers(path.read_text(), 15))
+    (route,) = load_routefile(path).intent.routes
+    assert [each.name for each in route.challengers] == [f"bench-{n}" for n in range(2, 18)]
+    assert {each.port for each in route.challengers} == {19003}

@@ -114,3 +114,40 @@ def test_absent_header_is_not_an_empty_one() -> None:
 
 def test_nobody_claims_anything_in_an_empty_table() -> None:
     assert find(head_of()) is None
+
+
+def test_prefix_is_found_among_thousands_of_many_lengths() -> None:
+    nested = [Match(path="/" + "a" * length + "*") for length in range(300)]
+    others = [Match(path=f"/{'a' * (n % 300)}b{n}/*") for n in range(3000)]
+    find_any = Matcher([Claim(match) for match in nested + others]).find
+    for length in range(299):
+        claim = find_any(head_of("GET", "/" + "a" * length + "c"))
+        assert claim is not None and claim.match is nested[length]
+    for number in (0, 1, 299, 300, 2999):
+        claim = find_any(head_of("GET", others[number].path[:-1] + "c"))
+        assert claim is not None and claim.match is others[number]
+
+
+def test_prefixes_whose_demands_fail_are_passed_by_one_after_the_other() -> None:
+    demanding = [Match(path="/" + "a" * n + "*", host="b.example") for n in range(1, 50)]
+    plain = Match(path="/*")
+    head = head_of("GET", "/" + "a" * 60)
+    assert find(head, *demanding, plain) is plain
+    assert find(head_of("GET", head.path.decode(), host="b.example"), *demanding) is demanding[-1]
+
+
+def test_of_thousand_hosts_on_one_path_each_gets_its_own_requests() -> None:
+    matches = [Match(path="/v1/a", host=f"host-{n}.example") for n in range(1000)]
+    find_any = Matcher([Claim(match) for match in matches]).find
+    for n in (0, 500, 999):
+        claim = find_any(head_of("GET", "/v1/a", host=f"host-{n}.example:8080"))
+        assert claim is not None and claim.match is matches[n]
+    assert find_any(head_of("GET", "/v1/a", host="host-1000.example")) is None
+
+
+def test_of_a_host_and_a_header_that_both_hold_the_one_declared_first_wins() -> None:
+    by_host = Match(path="/*", host="a.example")
+    by_header = Match(path="/*", header=("x-tenant", "one"))
+    head = head_of("GET", "/", "X-Tenant: one")
+    assert find(head, by_host, by_header) is by_host
+    assert find(head, by_header, by_host) is by_header

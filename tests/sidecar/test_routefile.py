@@ -126,3 +126,12 @@ def test_largest_honest_file_fits_the_caps() -> None:
     text = WHOLE[: WHOLE.index("  - name: fraud")] + routes + "...\n"
     assert len(text) < yamltree.MAX_BYTES
     assert len(parse_routefile(text.encode(), Path("r.yaml")).intent.routes) == 128
+
+
+def test_thousand_plain_routes_fit_the_caps() -> None:
+    route = (
+        "  - {{name: r{0}, match: {{path: /v1/models/r{0}/*}}, "
+        'champion: {{name: v1, url: "http://127.0.0.1:9001"}}}}\n'
+    )
+    text = "routes:\n" + "".join(route.format(n) for n in range(1000)) + "...\n"
+    assert len(parse_routefile(text.encode(), Path("r.yaml")).intent.routes) == 1000
