@@ -7,7 +7,6 @@ silence about its time would make the peer look cheap.
 import contextlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -16,32 +15,11 @@ _STAT_UTIME = 11
 """Index of utime after the closing bracket of the name; stime follows (proc(5), fields 14, 15)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CpuTime:
-    """Processor time since the processes started; resolution one tick, commonly 10 ms."""
-
-    user_s: float
-    system_s: float
-
-    @property
-    def total_s(self) -> float:
-        return self.user_s + self.system_s
-
-    def __add__(self, other: "CpuTime") -> "CpuTime":
-        return CpuTime(user_s=self.user_s + other.user_s, system_s=self.system_s + other.system_s)
-
-    def __sub__(self, other: "CpuTime") -> "CpuTime":
-        return CpuTime(user_s=self.user_s - other.user_s, system_s=self.system_s - other.system_s)
-
-
-NONE = CpuTime(user_s=0.0, system_s=0.0)
-
-
-def parse_stat(text: str) -> CpuTime:
-    """Read the times out of one /proc/PID/stat line; the name in it may hold anything."""
+def parse_stat(text: str) -> float:
+    """Read user plus system time, in seconds, out of a /proc/PID/stat line, whatever the name."""
     fields = text.rpartition(")")[2].split()
     user, system = fields[_STAT_UTIME : _STAT_UTIME + 2]
-    return CpuTime(user_s=int(user) / _TICKS_PER_S, system_s=int(system) / _TICKS_PER_S)
+    return (int(user) + int(system)) / _TICKS_PER_S
 
 
 def _read(pid: int, name: str) -> str:
@@ -63,7 +41,7 @@ def busy_s(pids: Iterable[int]) -> float:
 
 def _busy_s(pid: int) -> float:
     if not (_PROC / "self/schedstat").exists():
-        return parse_stat(_read(pid, "stat")).total_s
+        return parse_stat(_read(pid, "stat"))
     total_ns = 0
     for thread in (_PROC / str(pid) / "task").glob("*/schedstat"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
@@ -71,11 +49,6 @@ def _busy_s(pid: int) -> float:
     if not total_ns:
         raise ProcessLookupError(f"process {pid} has gone")
     return total_ns / 1e9
-
-
-def cpu_time(pids: Iterable[int]) -> CpuTime:
-    """Return the time of these processes together, all their threads, without their children."""
-    return sum((parse_stat(_read(pid, "stat")) for pid in pids), NONE)
 
 
 def resident_bytes(pids: Iterable[int]) -> int:

@@ -67,6 +67,8 @@ class Peer:
     """Whether it does its work now; OSError also means no."""
     port: Callable[[Site], int] = lambda site: site.port
     """Where the load goes."""
+    dropped: Callable[[Site], float] | None = None
+    """How many observations it has given up since it started; None for a peer that makes none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

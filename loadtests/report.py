@@ -191,6 +191,7 @@ def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
+DROPPED = "observations_dropped_share"
 FIGURES: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] = {
     "sse": (
         "Streams of 200 events: milliseconds added to a load without a proxy",
@@ -236,6 +237,10 @@ def figure_grids(rows: Sequence[Row]) -> list[Grid]:
         if cells:
             names = ("proxy", *(name for name, _ in columns))
             grids.append(Grid(title=title, columns=names, rows=tuple(cells)))
+    if losing := [row for row in rows if row.figures.get(DROPPED, 0.0) > 0]:
+        cells = [(row.name, f"{row.figures[DROPPED]:.1%}") for row in losing]
+        title = "Observations dropped: the controller could not keep up at this rate"
+        grids.append(Grid(title=title, columns=("row", "of the requests"), rows=tuple(cells)))
     return grids
 
 

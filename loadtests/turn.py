@@ -27,6 +27,8 @@ SETTLE_S = 0.3
 """After the load, so that copies and observations put off are paid for too. Chosen."""
 FEWEST_COPIES = 0.99
 """A mirror that copies less has not done the work."""
+COUNTERS_S = 1.1
+"""Until a router's counters have reached the admin port: they are sent each second."""
 STANDARD_ERRORS = 6.0
 """How far from one half the challenger's share of a split may lie, by the number of users..."""
 FARTHEST = 0.1
@@ -147,7 +149,12 @@ def measure(peer: Peer, program: str, upstreams: Upstreams, plan: Plan) -> Turn:
                 figures["busiest_worker_share"] = workers_share(processes.data_plane, site.port)
         load(peer, site, plan, WARM_UP_S)
         time.sleep(SETTLE_S)
+        dropped = peer.dropped(site) if peer.dropped is not None else 0.0
         turn = account(peer, site, processes, upstreams, plan)
+        if peer.dropped is not None:
+            time.sleep(COUNTERS_S)
+            dropped = peer.dropped(site) - dropped
+            figures["observations_dropped_share"] = dropped / max(turn.requests, 1)
     return dataclasses.replace(turn, figures={**figures, **turn.figures})
 
 

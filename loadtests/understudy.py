@@ -18,6 +18,7 @@ from loadtests.work import Mode
 ROUTE = "bench"
 ROUTER = "-m router.worker"
 """What the command line of a router process holds."""
+DROPPED = "understudy_observations_dropped_total{"
 WANTED = {
     Mode.SPLIT: {"phase": "canary", "share": 0.5},
     Mode.MIRROR: {"phase": "shadow", "mirror_share": 1.0},
@@ -40,6 +41,7 @@ def understudy_peer(mode: Mode, challengers: int = 1) -> Peer:
         command=command,
         is_data_plane=is_router,
         is_ready=_is_in_phase(WANTED[mode]),
+        dropped=dropped_observations,
     )
 
 
@@ -49,6 +51,17 @@ def add_challengers(text: str, n: int) -> str:
     at = next(number for number, line in enumerate(lines) if "name: bench-2" in line)
     more = [lines[at].replace("bench-2", f"bench-{3 + number}") for number in range(n)]
     return "".join([*lines[: at + 1], *more, *lines[at + 1 :]])
+
+
+def dropped_observations(site: Site) -> float:
+    """Ask the admin port how many observations the routers have dropped. OSError if it is away."""
+    return read_dropped(fetch(site.admin_port, path="/metrics")[1].decode())
+
+
+def read_dropped(metrics: str) -> float:
+    """Sum the counter over its labels, in Prometheus' text. Pure."""
+    lines = [line for line in metrics.splitlines() if line.startswith(DROPPED)]
+    return sum(float(line.split()[-1]) for line in lines)
 
 
 def is_router(command_line: str) -> bool:

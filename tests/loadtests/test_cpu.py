@@ -25,24 +25,27 @@ def start(code: str) -> subprocess.Popen[str]:
 
 
 def test_stat_line_is_read_behind_a_name_with_brackets_and_blanks() -> None:
-    time_ = cpu.parse_stat(STAT.format(user=3 * TICKS_PER_S, system=TICKS_PER_S // 2))
-    assert (time_.user_s, time_.system_s, time_.total_s) == (3.0, 0.5, 3.5)
-
-
-def test_times_add_and_subtract_by_part() -> None:
-    long = cpu.CpuTime(user_s=5.0, system_s=3.0)
-    short = cpu.CpuTime(user_s=1.0, system_s=2.0)
-    assert long - short == cpu.CpuTime(user_s=4.0, system_s=1.0)
-    assert long + short == cpu.CpuTime(user_s=6.0, system_s=5.0)
+    assert cpu.parse_stat(STAT.format(user=3 * TICKS_PER_S, system=TICKS_PER_S // 2)) == 3.5
 
 
 def test_time_burnt_by_a_process_is_counted() -> None:
     with start(BURN) as burner:
         assert burner.stdout is not None
         burner.stdout.readline()
-        burnt = cpu.cpu_time([burner.pid])
+        burnt_s = cpu.busy_s([burner.pid])
         burner.communicate("\n")
-    assert 0.28 <= burnt.total_s < 1.0  # its start costs some as well
+    assert 0.28 <= burnt_s < 1.0  # its start costs some as well
+
+
+def test_scheduler_and_ticks_agree_on_the_time_burnt() -> None:
+    with start(BURN) as burner:
+        assert burner.stdout is not None
+        burner.stdout.readline()
+        burnt_s = cpu.busy_s([burner.pid])
+        with open(f"/proc/{burner.pid}/stat") as stat:
+            ticks_s = cpu.parse_stat(stat.read())
+        burner.communicate("\n")
+    assert abs(burnt_s - ticks_s) < 0.05
 
 
 def test_process_tree_holds_children_after_their_parent() -> None:
@@ -88,6 +91,6 @@ sys.stdin.readline()
 def test_process_that_has_gone_is_an_error_and_not_free() -> None:
     with start("pass") as gone:
         gone.communicate()
-    for ask in (cpu.cpu_time, cpu.resident_bytes):
+    for ask in (cpu.busy_s, cpu.resident_bytes):
         with pytest.raises(ProcessLookupError, match=str(gone.pid)):
             ask([gone.pid])

@@ -154,3 +154,12 @@ def test_table_puts_the_cheapest_of_a_work_first() -> None:
     assert text.index("envoy-split") < text.index("aiohttp-split")
     assert "medians of 1 round" in text
     assert "1 rounds" not in text
+
+
+def test_row_that_dropped_observations_is_named() -> None:
+    rows = [
+        make_row("understudy-split", 20.0, figures={"observations_dropped_share": 0.0}),
+        make_row("understudy-split-64k", 90.0, figures={"observations_dropped_share": 0.125}),
+    ]
+    (grid,) = figure_grids(rows)
+    assert grid.rows == (("understudy-split-64k", "12.5%"),)

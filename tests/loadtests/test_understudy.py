@@ -8,7 +8,7 @@ import pytest
 
 from loadtests.launch import free_port
 from loadtests.peers import Site, write
-from loadtests.understudy import ROUTE, add_challengers, is_in_force, understudy_peer
+from loadtests.understudy import ROUTE, add_challengers, is_in_force, read_dropped, understudy_peer
 from loadtests.work import Mode
 from sidecar.routefile import load_routefile
 
@@ -122,3 +122,12 @@ def test_further_challengers_wait_behind_the_first(tmp_path: Path) -> None:
     (route,) = load_routefile(path).intent.routes
     assert [each.name for each in route.challengers] == [f"bench-{n}" for n in range(2, 18)]
     assert {each.port for each in route.challengers} == {19003}
+
+
+def test_dropped_observations_are_summed_over_all_routers() -> None:
+    name = "understudy_observations_dropped_total"
+    text = (
+        f'# TYPE {name} counter\n{name}{{reason="buffer_full"}} 3.0\n{name}{{reason="late"}} 4.0\n'
+    )
+    assert read_dropped(text) == 7.0
+    assert read_dropped("") == 0.0
