@@ -28,7 +28,7 @@ check: setup ## format, lint, types
 compile: setup ## the router's hot files to C (docs/adr/0007); the image has them too
 	$(BIN)/python scripts/compile_router.py
 
-bench: setup ## CPU microseconds per request beside Envoy, HAProxy, nginx (scripts/install-peers.sh)
+bench: setup ## cost, streams, latency and memory beside Envoy, HAProxy, nginx (loadtests/README.md)
 	-$(BIN)/python scripts/compile_router.py
 	$(BIN)/python -m loadtests.bench
 
