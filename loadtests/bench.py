@@ -31,7 +31,7 @@ from loadtests.turn import Plan, measure, running_upstreams
 from loadtests.work import PREDICT, Shape, Work
 
 ROUNDS = 3
-SECONDS = 3
+SECONDS = 2
 SHARE_OF_CAPACITY = 0.3
 """What the open loop asks of us, and of every peer at the same rate."""
 CAPACITY_ROW = "understudy-split"
