@@ -23,6 +23,7 @@ from loadtests.cores import Cores, choose_cores, share_cores
 from loadtests.grid import Grid
 from loadtests.launch import StartFailed
 from loadtests.load import LoadFailed
+from loadtests.network import choose_network, congestion_control
 from loadtests.peers import INSTALL
 from loadtests.plan import Entry, choose_entries
 from loadtests.relation import relate
@@ -146,6 +147,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="ROWS", help="names or their beginnings, by comma")
     parser.add_argument("--work", metavar="WORKS", help="predict, 64k, 1m, sse, open, idle, 1w, 2w")
     parser.add_argument("--control", choices=("auto", "proxy", "load"), default="auto")
+    parser.add_argument("--network", choices=("own", "host"), default="own")
     parser.add_argument("--rate", type=float, default=0.0, help="of the open loop, requests/s")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), metavar="FILE")
     parser.add_argument("--growth", action=argparse.BooleanOptionalAction, help="off with --only")
@@ -161,6 +163,7 @@ def main() -> None:
         has_growth = options.only is None and options.work is None
     # Without this, SIGTERM would end us alone and leave the peer and the upstreams running.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    print(f"network: {choose_network(options.network)}")
     settings = Settings(
         rounds=options.rounds,
         seconds=options.seconds,
@@ -186,6 +189,7 @@ def bench(
     verdicts = bar.judge(rows)
     report = to_json(settings.rounds, rows)
     report |= {"bars": bar.to_json(verdicts), "cores": cores.as_dict()}
+    report["congestion_control"] = congestion_control()
     grids = [cost_grid(settings.rounds, rows, bar.words(verdicts)), *figure_grids(rows)]
     grids += [bar.bar_grid(verdicts)] if verdicts else []
     if has_growth:

@@ -25,6 +25,7 @@ from loadtests.cores import choose_cores
 from loadtests.grid import Grid
 from loadtests.launch import StartFailed
 from loadtests.load import LoadFailed
+from loadtests.network import choose_network
 from loadtests.peers import Peer, staff
 from loadtests.router_alone import LONG_PATH, Crowd, router_peer
 from loadtests.turn import (
@@ -41,7 +42,7 @@ from loadtests.turn import (
 from loadtests.understudy import understudy_peer
 from loadtests.work import PATH, PREDICT, Mode
 from router.matcher import Matcher
-from router.message import RequestHead
+from router.parser import parse_request
 from router.table import Match
 
 SECONDS = 2
@@ -213,9 +214,7 @@ def measure_matcher(size: int) -> Point:
         claims.append(Claim(Match(path=f"/v1/models/{number:06}{'x' * (number % 251)}/*")))
     find = Matcher(claims).find
     path = b"/v1/models/zzzzzz" + b"x" * 300
-    head = RequestHead(
-        *(b"POST", path, path, b"a.example", {}, [], [], b"", 0), True, True, False, b""
-    )
+    head = parse_request(b"POST %b HTTP/1.1\r\nhost: a.example\r\n\r\n" % path)
     assert find(head) is claims[0]
     began = time.perf_counter()
     for _ in range(FINDS):
@@ -278,6 +277,7 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(f"network: {choose_network('own')}", highlight=False)
     points = grow(options.seconds, options.window, console)
     grid = growth_grid(points)
     console.print(grid.to_rich())
