@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--only", metavar="ROWS", help="names or their beginnings, by comma")
     parser.add_argument("--work", metavar="WORKS", help="predict, 64k, 1m, sse, open, idle, 1w, 2w")
     parser.add_argument("--control", choices=("auto", "proxy", "load"), default="auto")
-    parser.add_argument("--network", choices=("own", "host"), default="own")
+    parser.add_argument("--network", choices=("host", "own"), default="host")
     parser.add_argument("--rate", type=float, default=0.0, help="of the open loop, requests/s")
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), metavar="FILE")
     parser.add_argument("--growth", action=argparse.BooleanOptionalAction, help="off with --only")
@@ -163,7 +163,10 @@ def main() -> None:
         has_growth = options.only is None and options.work is None
     # Without this, SIGTERM would end us alone and leave the peer and the upstreams running.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    print(f"network: {choose_network(options.network)}")
+    try:
+        print(f"network: {choose_network(options.network)}", flush=True)
+    except OSError as exc:
+        parser.error(f"--network own: {exc}")
     settings = Settings(
         rounds=options.rounds,
         seconds=options.seconds,

@@ -54,13 +54,15 @@ def choose_cores(available: Iterable[int], control: str = "auto") -> Cores:
 
 
 def share_cores(available: Iterable[int], workers: int) -> Cores:
-    """Divide the cores for ``workers`` workers with one core each; see README.md, -2w.
+    """Divide the cores for ``workers`` workers (one or two) with one core each; see README.md, -2w.
 
-    The rest is the load's, or all cores if the rest are fewer than two. Pure.
+    Everything else runs beyond the first two cores where there are at least two more. Where there
+    are not, it shares the workers' cores and no others: all on one core, then all on two. Pure.
     """
     cores = sorted(available)
-    rest = frozenset(cores[workers:] if len(cores) >= workers + 2 else cores)
-    return Cores(proxy=frozenset(cores[:workers]), control=rest, load=rest)
+    mine = frozenset(cores[:workers])
+    rest = frozenset(cores[2:]) if len(cores) >= 4 else mine
+    return Cores(proxy=mine, control=rest, load=rest)
 
 
 def pin(pids: Iterable[int], cores: Collection[int]) -> None:

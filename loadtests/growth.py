@@ -25,7 +25,6 @@ from loadtests.cores import choose_cores
 from loadtests.grid import Grid
 from loadtests.launch import StartFailed
 from loadtests.load import LoadFailed
-from loadtests.network import choose_network
 from loadtests.peers import Peer, staff
 from loadtests.router_alone import LONG_PATH, Crowd, router_peer
 from loadtests.turn import (
@@ -277,7 +276,6 @@ def main() -> None:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(f"network: {choose_network('own')}", highlight=False)
     points = grow(options.seconds, options.window, console)
     grid = growth_grid(points)
     console.print(grid.to_rich())

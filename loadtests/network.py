@@ -1,9 +1,8 @@
-"""The same network for every peer: a namespace of its own, with loopback and nothing else.
+"""The network of the benchmark: the host's, or a namespace of its own with loopback alone.
 
-What the host's default congestion control costs on loopback is not what a proxy costs: with BBR,
-which paces by timers, an exchange takes half as much processor time again as with cubic. We switch
-it off for connections within a machine (router/loopback.py), the peers cannot all be told to; so
-the benchmark gives everybody the kernel's own default. It also keeps other people's ports away.
+What the host's default congestion control costs on loopback is not what a proxy costs: BBR paces by
+timers, and an exchange then takes more processor time. A namespace has its own default, which is
+the same for every peer; it also keeps other people's ports away.
 """
 
 import contextlib
@@ -50,16 +49,10 @@ def congestion_control() -> str:
 def choose_network(wanted: str) -> str:
     """Take the network that is wanted, own or host; return what it is, in words.
 
-    Where ``own`` is not allowed it is the host's, and the words say what that means.
+    OSError if ``own`` is not allowed.
     """
     if wanted == "own":
-        try:
-            enter_own()
-            return f"a namespace of its own, {congestion_control()}"
-        except OSError as exc:
-            reason = f" ({exc})"
-    else:
-        reason = ""
+        enter_own()
+        return f"a namespace of its own, {congestion_control()}"
     name = congestion_control()
-    unequal = "" if name in PLAIN else ", which costs every peer but us: not on equal terms"
-    return f"the host's{reason}, {name}{unequal}"
+    return f"the host's, {name}" + ("" if name in PLAIN else ", which may pace over loopback")

@@ -28,6 +28,7 @@ def _related(name: str, turn: Turn, turns: Mapping[str, Turn]) -> Turn:
     single = turns.get(name.removesuffix("-2w") + "-1w") if name.endswith("-2w") else None
     if single is not None and turn.cpu_us_per_request > 0:
         figures["two_over_one"] = 2 * single.cpu_us_per_request / turn.cpu_us_per_request
+        figures["throughput_ratio"] = turn.requests_per_s / max(single.requests_per_s, 1e-9)
     return dataclasses.replace(turn, figures=figures)
 
 

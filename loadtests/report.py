@@ -221,6 +221,7 @@ FIGURES: Mapping[str, tuple[str, Sequence[tuple[str, str]]]] = {
         (
             ("CPU us/req", "cpu_us_per_request"),
             ("times one worker", "two_over_one"),
+            ("req/s over one worker's", "throughput_ratio"),
             ("busiest worker's connections", "busiest_worker_share"),
         ),
     ),

@@ -23,9 +23,14 @@ def test_one_core_is_everybodys() -> None:
     assert choose_cores({4}).as_dict() == {"proxy": [4], "control": [4], "load": [4]}
 
 
-def test_workers_have_a_core_each_and_the_rest_runs_on_what_is_left_or_on_all() -> None:
+def test_workers_have_a_core_each_and_all_else_shares_these_and_no_others() -> None:
     assert share_cores({0, 1}, 2).as_dict() == {"proxy": [0, 1], "control": [0, 1], "load": [0, 1]}
-    assert share_cores({0, 1}, 1).as_dict() == {"proxy": [0], "control": [0, 1], "load": [0, 1]}
+    assert share_cores({0, 1}, 1).as_dict() == {"proxy": [0], "control": [0], "load": [0]}
+    assert share_cores({0, 1, 2}, 1).load == {0}
+
+
+def test_load_has_cores_of_its_own_beside_one_worker_and_two_where_there_are_four() -> None:
+    assert share_cores(range(4), 1).as_dict()["load"] == [2, 3]
     assert share_cores(range(4), 2).as_dict()["load"] == [2, 3]
 
 

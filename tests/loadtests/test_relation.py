@@ -33,8 +33,16 @@ def test_stream_is_told_what_it_adds_to_each_of_its_times() -> None:
 
 
 def test_two_workers_at_the_cost_of_one_are_worth_two() -> None:
-    turns = relate({"understudy-split-1w": make_turn(40.0), "understudy-split-2w": make_turn(50.0)})
-    assert turns["understudy-split-2w"].figures == {"two_over_one": pytest.approx(1.6)}
+    turns = relate(
+        {
+            "understudy-split-1w": make_turn(40.0, requests_per_s=5_000.0),
+            "understudy-split-2w": make_turn(50.0, requests_per_s=9_000.0),
+        }
+    )
+    assert turns["understudy-split-2w"].figures == {
+        "two_over_one": pytest.approx(1.6),
+        "throughput_ratio": pytest.approx(1.8),
+    }
 
 
 def test_other_work_is_compared_with_nothing() -> None:
