@@ -83,6 +83,7 @@ def lay_out(
         replay_bytes=serving.replay_bytes,
         eject_after=serving.eject_after,
         show_variant=serving.response_header,
+        inference=serving.inference,
     )
 
 

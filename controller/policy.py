@@ -70,6 +70,8 @@ class RouteIntent:
     eject_after: int = 5
     response_header: bool = False
     """Whether clients see ``x-understudy-variant``."""
+    inference: tuple[str, ...] = ()
+    """Which requests are tried on a challenger, as in ``router.table.Route``."""
 
     @property
     def has_experiment(self) -> bool:

@@ -54,6 +54,8 @@ class Exchange:
     def __init__(
         self, downstream: "Downstream", server: "Server", live: "LiveRoute", head: RequestHead
     ) -> None:
+        if live.inference is not None:
+            live = live.lane(head)
         unit = head.fields.get(live.unit_header, b"") if live.unit_header else b""
         self.state = _ASKING
         self.request_id = head.request_id or server.entropy.request_id()
@@ -92,7 +94,7 @@ class Exchange:
             if head.body_length > live.replay_bytes:
                 self._lose("body_too_large")
             elif ejection.is_ejected and not ejection.may_use(self._server.now_s()):
-                self._lose("ejected")
+                self._lose("circuit_open")
         self._take(payload, is_last)
         asks_challenger = decision.is_challenger and not self._loss
         if asks_challenger and head.body_length == CHUNKED and not is_last:

@@ -17,6 +17,9 @@ MAX_COPIES = 512
 """Under way at once, in one router process."""
 MAX_COPY_BYTES = 64 * 1024 * 1024
 """Request bodies held by copies under way, in one router process."""
+_UNMEASURED = {"timeout": "deadline", "aborted": "shutdown"}
+"""Copies that were sent, and whose answer did not come: by fault, and the reason that counts them.
+Nobody but ``close`` gives up on a copy."""
 
 
 class PairIdentity:
@@ -117,6 +120,9 @@ class Copy:
         self.call = None
         live, outcome = self._live, call.outcome()
         live.counts(outcome.variant, "mirror").add(outcome.status, outcome.latency_s)
+        reason = _UNMEASURED.get(outcome.fault)
+        if reason is not None:
+            live.count("understudy_mirror_dropped_total", reason=reason)
         self._mirrors.judge(live, outcome.fault)
         self._pair.settle_challenger(outcome)
 

@@ -23,9 +23,13 @@ LOSSES = (
     "budget",  # too many copies under way, by bytes
     "body_too_large",
     "incomplete",  # the exchange ended before the whole request had come
-    "ejected",  # the challenger is resting after consecutive failures
+    "circuit_open",  # the challenger is resting after consecutive failures
     "shutdown",
 )
+"""Why an observation lacks the challenger's answer. Two more reasons are counted only, in
+``understudy_mirror_dropped_total``: ``not_mirrorable`` (the request is no inference, so there is
+no observation) and ``deadline`` (the copy was sent and its answer did not come in time: the pair
+has an outcome, with the fault ``timeout``)."""
 
 
 class Outcome(Struct, frozen=True, array_like=True):

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from router.choose import Lot
 from router.counters import CallCounts, Counters
 from router.ejection import Ejection
+from router.inference import Inference
 from router.matcher import Matcher
+from router.message import RequestHead
 from router.pool import Pool
-from router.table import Match, Route, RoutingTable, Variant
+from router.table import Match, Route, RoutingTable, Split, Variant
 
 MakePool = Callable[[Variant], Pool]
 
@@ -16,9 +20,9 @@ class LiveRoute:
     """One route of the table in force. Immutable but for what its parts count."""
 
     __slots__ = (
-        "_counts", "body_limit_bytes", "capture_bytes", "champion", "counters", "ejection",
-        "experiment", "labels", "lot", "name", "pools", "replay_bytes", "route", "show_variant",
-        "table_version", "unit_header",
+        "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "counters",
+        "ejection", "experiment", "inference", "labels", "lot", "name", "pools", "replay_bytes",
+        "route", "show_variant", "table_version", "unit_header",
     )  # fmt: skip
 
     def __init__(
@@ -48,6 +52,22 @@ class LiveRoute:
         self.capture_bytes = route.capture_bytes if route.experiment else 0
         self.show_variant = route.show_variant
         self.lot = Lot(route)
+        self.inference: Inference | None = None
+        """None where every request is alike: nothing is tried, or everything is inference."""
+        self._aside: LiveRoute | None = None
+        """The same route without its experiment, for what is no inference."""
+        if route.inference and route != _champion_only(route):
+            self.inference = Inference(route.inference, route.match.path)
+            self._aside = LiveRoute(_champion_only(route), table_version, pools, ejection, counters)
+
+    def lane(self, head: RequestHead) -> "LiveRoute":
+        """Return the route as ``head`` sees it: what is no inference meets no experiment."""
+        inference, aside = self.inference, self._aside
+        if inference is None or aside is None or inference.covers(head.method, head.path):
+            return self
+        if self.route.mirror is not None:
+            self.count("understudy_mirror_dropped_total", reason="not_mirrorable")
+        return aside
 
     @property
     def match(self) -> Match:
@@ -76,6 +96,12 @@ class LiveTable:
         self.table = table
         self.routes = tuple(routes)
         self.find = Matcher(self.routes).find
+
+
+def _champion_only(route: Route) -> Route:
+    return msgspec.structs.replace(
+        route, split=Split(champion=route.split.champion), mirror=None, experiment="", salt=b""
+    )
 
 
 def challenger_of(route: Route) -> str:

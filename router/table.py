@@ -89,6 +89,9 @@ class Route(Struct, frozen=True, kw_only=True):
     """Consecutive failures after which a router stops using the challenger by itself."""
     show_variant: bool = False
     """Whether the client is told, in ``x-understudy-variant``, who answered."""
+    inference: tuple[str, ...] = ()
+    """What asks for a prediction: ``POST /v2/models/*/infer`` (inference.py). Only that is split,
+    mirrored and observed; the rest is the champion's. Empty: every request is inference."""
 
     def variant(self, name: str) -> Variant:
         """Return the variant called ``name``; KeyError if the route has none such."""

@@ -6,7 +6,7 @@ from controller.policy import Intent, OnTimeout, RouteIntent, StageKind, StageSp
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
-from sidecar.protocol import defaults
+from sidecar.protocol import defaults, inference
 from sidecar.routemodel import (
     Canary,
     Functional,
@@ -52,6 +52,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
         replay_bytes=limits.replay,
         eject_after=limits.eject_after,
         response_header=route.response_header,
+        inference=inference(route.protocol, route.inference),
     )
 
 

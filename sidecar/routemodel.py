@@ -24,6 +24,7 @@ from sidecar.routetype import (
     HeaderValue,
     HoldbackBuckets,
     HostName,
+    InferencePath,
     Kind,
     Level,
     Margin,
@@ -281,8 +282,17 @@ class RouteSection(Section):
     match: MatchSection = Field(description="Which requests belong to the route.")
     protocol: Protocol = Field(
         default="json",
-        description="What the servers speak. Decides two defaults only: the path that the "
-        "functional stage asks for readiness, and `prediction`. Requests pass unchanged.",
+        description="What the servers speak. Decides which requests are inference, and two "
+        "defaults: the path that the functional stage asks for readiness, and `prediction`. "
+        "Requests pass unchanged.",
+    )
+    inference: list[InferencePath] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Which requests ask for a prediction, instead of the protocol's own list: "
+        "paths with * (no slash) and ** (anything), POST or with a method. `protocol` among them "
+        "stands for that list. Everything else is the champion's alone, and not compared.",
     )
     unit: Unit | None = Field(
         default=None, description="Who is randomised; without it each request is a unit."

@@ -78,6 +78,14 @@ def test_protocol_decides_prediction_and_ready_path_only_where_the_file_does_not
     assert declared.stages[0].ready_path == "/ready"
 
 
+def test_inference_is_the_protocols_or_what_the_file_declares() -> None:
+    [route] = load(WITH_EVERYTHING).intent.routes
+    assert route.inference == ("POST /**",)
+    text = with_part("    prediction:", "    inference: [/v1/models/*, GET /x]\n    prediction:")
+    [route] = load(text).intent.routes
+    assert route.inference == ("POST /v1/models/*", "GET /x")
+
+
 def test_route_without_challengers_has_no_experiment() -> None:
     text = 'routes: [{name: a, match: {path: /}, champion: {name: b, url: "http://c:1"}}]\n...\n'
     [route] = load(text).intent.routes
