@@ -271,7 +271,7 @@ class Exchange:
         live = self._live
         live.count("understudy_fallbacks_total", reason=call.fault)
         outcome = call.outcome()
-        live.counts(outcome.variant, "challenger").add(outcome.status, outcome.latency_s)
+        live.count_call(call, "challenger")
         self._server.judge(live, outcome.fault)
         self._challenger_outcome = outcome
         self._downstream.resume_request()
@@ -333,8 +333,7 @@ class Exchange:
             role = "fallback"
         else:
             role = "challenger" if is_challenger else "champion"
-        status = call.head.status if call.head is not None else 0
-        live.counts(call.pool.name, role).add(status, call.ended_s - call.started_s)
+        live.count_call(call, role)
         if is_challenger:
             self._server.judge(live, call.fault)
         if live.experiment:

@@ -55,6 +55,7 @@ _SECRET: Final = 9
 _ENC: Final = 10
 _TRACE: Final = 11
 _DISGUISED: Final = 12
+_TYPE: Final = 13  # from here on: plain in a request
 _KNOWN: Final[dict[bytes, int]] = {
     b"keep-alive": _HOP,
     b"proxy-connection": _HOP,
@@ -77,6 +78,7 @@ _KNOWN: Final[dict[bytes, int]] = {
     b"cookie": _SECRET,
     b"content-encoding": _ENC,
     b"traceparent": _TRACE,
+    b"content-type": _TYPE,
     # Servers that turn names into CGI variables read these as the framing fields they imitate.
     b"content_length": _DISGUISED,
     b"transfer_encoding": _DISGUISED,
@@ -126,11 +128,12 @@ class RequestHead:
 class AnswerHead:
     """An answer that may be forwarded. Shared between answers: what it says does not change."""
 
-    __slots__ = ("body_length", "encoding", "forward", "keep_alive", "line", "status", "usual")
+    __slots__ = ("body_length", "encoding", "form", "forward", "keep_alive", "line", "status",
+                 "usual")  # fmt: skip
 
     def __init__(
         self, status: int, line: bytes, forward: list[bytes], body_length: int, keep_alive: bool,
-        encoding: bytes,
+        encoding: bytes, form: str = "",
     ) -> None:  # fmt: skip
         self.status = status
         self.line = line
@@ -140,6 +143,8 @@ class AnswerHead:
         """Bytes, CHUNKED or UNTIL_CLOSE; 0 for none."""
         self.keep_alive = keep_alive
         self.encoding = encoding
+        self.form = form
+        """``sse`` for a stream of events (text/event-stream), else empty."""
         self.usual = b""
         """Set by wire.answer_head, once: its lines up to the request id, as most answers go out."""
 
@@ -243,7 +248,7 @@ def read_request(first: RequestLine, lines: list[bytes]) -> RequestHead:
         name, kind, value = _seen_lines.get(line) or _read_line(line)
         if name not in fields:
             fields[name] = value
-        if kind == _PLAIN or kind == _ENC:
+        if kind == _PLAIN or kind == _ENC or kind >= _TYPE:
             forward.append(line)
             continue
         if kind == _SECRET:
@@ -401,6 +406,7 @@ def read_answer(
     codings: list[bytes] = []
     nominated: list[bytes] = []
     encoding = b""
+    form = ""
     for field in lines:
         _, kind, value = _read_line(field)
         if kind == _PLAIN or kind == _SECRET or kind == _TRACE:
@@ -414,6 +420,9 @@ def read_answer(
         elif kind == _ENC:
             encoding = value
             forward.append(field)
+        elif kind == _TYPE:
+            form = "sse" if _is_events(value) else ""
+            forward.append(field)
         # hop-by-hop fields, our own names and the variant's idea of the request id end here
     if nominated:
         forward = _without(forward, nominated)
@@ -422,7 +431,11 @@ def read_answer(
         # The length that a GET would have had is content, not framing (RFC 9110 section 8.6).
         forward += [b"content-length: %b" % length for length in lengths]
     keep_alive = is_http_11 and b"close" not in nominated and body_length != UNTIL_CLOSE
-    return AnswerHead(status, line, forward, body_length, keep_alive, encoding)
+    return AnswerHead(status, line, forward, body_length, keep_alive, encoding, form)
+
+
+def _is_events(media_type: bytes) -> bool:
+    return media_type.partition(b";")[0].strip(b" \t").lower() == b"text/event-stream"
 
 
 def _answer_length(

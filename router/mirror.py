@@ -119,7 +119,7 @@ class Copy:
         self._mirrors.ended(self)
         self.call = None
         live, outcome = self._live, call.outcome()
-        live.counts(outcome.variant, "mirror").add(outcome.status, outcome.latency_s)
+        live.count_call(call, "mirror")
         reason = _UNMEASURED.get(outcome.fault)
         if reason is not None:
             live.count("understudy_mirror_dropped_total", reason=reason)

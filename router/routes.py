@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
+from router.call import Call
 from router.choose import Lot
 from router.counters import CallCounts, Counters
 from router.ejection import Ejection
@@ -81,6 +82,17 @@ class LiveRoute:
             found = self.counters.calls(self.route.name, variant, role)
             self._counts[variant, role] = found
         return found
+
+    def count_call(self, call: Call, role: str) -> None:
+        """Count a call that is over, in ``role``."""
+        variant = call.pool.name
+        status = call.head.status if call.head is not None else 0
+        self.counts(variant, role).add(status, call.latency_s)
+        stream = call.stream
+        if stream is not None and stream.is_events:
+            self.counters.streams(self.name, variant, role).add(
+                call.fault, stream.first_byte_s, call.latency_s, stream.n_pieces
+            )
 
     def count(self, name: str, **labels: str) -> None:
         """Count something rare about this route."""

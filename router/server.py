@@ -21,6 +21,7 @@ from router.message import RequestHead
 from router.mirror import Mirrors
 from router.pool import Pool
 from router.routes import LiveRoute, challenger_of, enliven, retired
+from router.stream import CHECKS
 from router.table import RoutingTable, Variant
 from router.tasks import spawn
 from router.wire import refusal
@@ -97,7 +98,8 @@ class Server:
 
     def _make_pool(self, variant: Variant) -> Pool:
         deadlines = self._book.of(variant.response_timeout_s)
-        return Pool(variant, self.loop, deadlines, self.now_s)
+        silence = self._book.of(variant.idle_timeout_s / CHECKS)
+        return Pool(variant, self.loop, deadlines, self.now_s, silence)
 
     def judge(self, live: LiveRoute, fault: str) -> None:
         """Note how a call to the challenger ended; eject it after a run of failures."""

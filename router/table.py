@@ -25,7 +25,10 @@ class Variant(Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535)]
     connect_timeout_s: float = 1.0
     response_timeout_s: float = 30.0
-    """From the request's last byte sent to the response's last byte received."""
+    """From the request's last byte sent to the response's last byte received; to the head, where
+    the response is a stream of events."""
+    idle_timeout_s: float = 60.0
+    """Within a stream of events: time without a byte (nginx's proxy_read_timeout: 60 s)."""
     max_connections: int = 256
     """Open connections to this variant from one router process; further requests wait."""
     max_pending: int = 1024

@@ -51,6 +51,10 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("code",),
     ),
     "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
+    "understudy_streams_total": (
+        "Streams of events (text/event-stream), by how they ended.",
+        ("route", "variant", "role", "end"),
+    ),
 }
 """What routers count, with the labels that they count by."""
 
@@ -64,7 +68,15 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "understudy_observations_waiting": ("Observations in routers that are not durable yet.", ()),
 }
 DURATION = "understudy_request_duration_seconds"
-DURATION_LABELS = ("route", "variant", "role")
+HISTOGRAMS = {
+    DURATION: "From a request's dispatch to its answer's last byte.",
+    "understudy_stream_first_event_seconds": "From a request's dispatch to the first byte of its "
+    "stream of events: the time to the first token.",
+    "understudy_stream_events_per_second": "Events of a stream after its first, per second: "
+    "tokens per second where an event is a token.",
+}
+"""What routers count by size."""
+HISTOGRAM_LABELS = ("route", "variant", "role")
 PHASES = ("queued", "functional", "shadow", "canary", "watch", "promoted", "rolled_back")
 LABEL_RESULTS = ("accepted", "duplicate", "conflict", "unknown", "late", "invalid")
 ACTIONS = ("advance", "promote", "rollback")
@@ -103,7 +115,8 @@ class _Families(Collector):
         samples = list(_samples(self._readout, {route["name"] for route in routes}))
         yield from _counted(samples)
         yield _mirrored(samples)
-        yield _durations(samples)
+        for name, about in HISTOGRAMS.items():
+            yield _histogram(name, about, samples)
         yield from _sidecar(self._readout)
         yield from _rollouts(routes)
         yield from _checks(routes)
@@ -155,16 +168,14 @@ def _mirrored(samples: list[tuple[str, dict[str, str], float]]) -> Metric:
     return metric
 
 
-def _durations(samples: list[tuple[str, dict[str, str], float]]) -> Metric:
-    metric = HistogramMetricFamily(
-        DURATION, "From a request's dispatch to its answer's last byte.", labels=DURATION_LABELS
-    )
+def _histogram(wanted: str, about: str, samples: list[tuple[str, dict[str, str], float]]) -> Metric:
+    metric = HistogramMetricFamily(wanted, about, labels=HISTOGRAM_LABELS)
     buckets: dict[tuple[str, ...], list[tuple[str, float]]] = {}
     sums: dict[tuple[str, ...], float] = {}
     for name, labels, value in samples:
-        if not name.startswith(DURATION) or not labels.keys() >= set(DURATION_LABELS):
+        if not name.startswith(wanted) or not labels.keys() >= set(HISTOGRAM_LABELS):
             continue
-        key = tuple(labels[label] for label in DURATION_LABELS)
+        key = tuple(labels[label] for label in HISTOGRAM_LABELS)
         if name.endswith("_bucket") and "le" in labels:
             buckets.setdefault(key, []).append((labels["le"], value))
         elif name.endswith("_sum"):

@@ -73,6 +73,7 @@ def _variant(variant: VariantSection) -> Variant:
         port=port,
         connect_timeout_s=variant.timeouts.connect,
         response_timeout_s=variant.timeouts.response,
+        idle_timeout_s=variant.timeouts.idle,
         max_connections=variant.max_connections,
     )
 

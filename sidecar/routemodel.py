@@ -93,8 +93,11 @@ class Timeouts(Section):
 
     connect: PositiveDuration = default("1s", "Until a connection is open.")
     response: PositiveDuration = default(
-        "30s", "From the request's last byte sent to the answer's last byte received."
+        "30s",
+        "From the request's last byte sent to the answer's last byte received; to its head, where "
+        "the answer is a stream of events (text/event-stream).",
     )
+    idle: PositiveDuration = default("60s", "Within a stream of events: how long no byte may come.")
 
 
 class VariantSection(Section):
