@@ -84,6 +84,7 @@ def lay_out(
         eject_after=serving.eject_after,
         show_variant=serving.response_header,
         inference=serving.inference,
+        upgrade=serving.upgrade,
     )
 
 

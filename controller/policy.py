@@ -72,6 +72,8 @@ class RouteIntent:
     """Whether clients see ``x-understudy-variant``."""
     inference: tuple[str, ...] = ()
     """Which requests are tried on a challenger, as in ``router.table.Route``."""
+    upgrade: tuple[str, ...] = ()
+    """Protocols that clients may change to, as in ``router.table.Route``."""
 
     @property
     def has_experiment(self) -> bool:

@@ -29,6 +29,9 @@ class Caller(Protocol):
         """No complete answer will come; ``call.fault`` says why. ``is_stale``: the connection
         had been idle and closed before it answered, so the variant may never have seen it."""
 
+    def on_switch(self, call: "Call", raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        """The variant says 101 in ``raw``, and ``rest`` follows; return whether it may."""
+
     def on_request_full(self) -> None:
         """Stop giving the request's body: the variant's side is full."""
 
@@ -154,6 +157,16 @@ class Call:
         if is_last:
             self._finish("status" if head.status >= 500 else "")
         self._caller.on_answer_head(self, payload, is_last)
+
+    def on_switch(self, raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        """The variant changes the protocol; return whether the caller has taken it over."""
+        return self._caller.on_switch(self, raw, head, rest)
+
+    def switch(self, head: AnswerHead) -> None:
+        """End with a 101; the connection belongs to the caller now."""
+        self.head = head
+        self.connection = None
+        self._finish("")
 
     def _begin_stream(self, head: AnswerHead) -> None:
         is_events = head.form == EVENTS

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from router.call import Call
 from router.errors import RequestError
-from router.message import CHUNKED, IDEMPOTENT, RequestHead
+from router.message import CHUNKED, IDEMPOTENT, AnswerHead, RequestHead
 from router.mirror import Pair, PairIdentity
 from router.observation import Exposure, Outcome
 from router.pool import Pool
@@ -230,6 +230,10 @@ class Exchange:
             self._downstream.write(payload)
         if is_last:
             self._end()
+
+    def on_switch(self, call: Call, raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        """A 101 that nobody asked for; see upgrade.py for one that was."""
+        return False
 
     def on_call_failed(self, call: Call, is_stale: bool) -> None:
         """No complete answer will come from this variant."""

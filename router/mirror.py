@@ -8,7 +8,7 @@ cannot be copied is counted with its reason, because missing pairs are evidence 
 from collections.abc import Callable
 
 from router.call import Call
-from router.message import RequestHead
+from router.message import AnswerHead, RequestHead
 from router.observation import MirroredPair, Observation, Outcome
 from router.routes import LiveRoute
 from router.wire import copy_head
@@ -108,6 +108,9 @@ class Copy:
 
     def on_call_failed(self, call: Call, is_stale: bool) -> None:
         self._end(call)
+
+    def on_switch(self, call: Call, raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        return False
 
     def on_request_full(self) -> None:
         pass  # the whole copy was handed over at once; its bytes are in the budget

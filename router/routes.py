@@ -23,7 +23,7 @@ class LiveRoute:
     __slots__ = (
         "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "counters",
         "ejection", "experiment", "inference", "labels", "lot", "name", "pools", "replay_bytes",
-        "route", "show_variant", "table_version", "unit_header",
+        "route", "show_variant", "table_version", "unit_header", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -57,14 +57,22 @@ class LiveRoute:
         """None where every request is alike: nothing is tried, or everything is inference."""
         self._aside: LiveRoute | None = None
         """The same route without its experiment, for what is no inference."""
+        self.upgrades = frozenset(token.encode() for token in route.upgrade)
         if route.inference and route != _champion_only(route):
             self.inference = Inference(route.inference, route.match.path)
+        if route != _champion_only(route):
             self._aside = LiveRoute(_champion_only(route), table_version, pools, ejection, counters)
 
     def lane(self, head: RequestHead) -> "LiveRoute":
         """Return the route as ``head`` sees it: what is no inference meets no experiment."""
-        inference, aside = self.inference, self._aside
-        if inference is None or aside is None or inference.covers(head.method, head.path):
+        if self.inference is None or self.inference.covers(head.method, head.path):
+            return self
+        return self.beside()
+
+    def beside(self) -> "LiveRoute":
+        """Return the lane that meets no experiment, for a request that must not."""
+        aside = self._aside
+        if aside is None:
             return self
         if self.route.mirror is not None:
             self.count("understudy_mirror_dropped_total", reason="not_mirrorable")

@@ -24,6 +24,7 @@ from router.routes import LiveRoute, challenger_of, enliven, retired
 from router.stream import CHECKS
 from router.table import RoutingTable, Variant
 from router.tasks import spawn
+from router.tunnel import Tunnel
 from router.wire import refusal
 
 log = logging.getLogger("router.server")
@@ -66,6 +67,8 @@ class Server:
         self.body_deadlines = book.of(BODY_S)
         self.write_deadlines = book.of(WRITE_S)
         self.linger_deadlines = book.of(LINGER_S)
+        self.tunnels: set[Tunnel] = set()
+        """Bounded by the connections that the champions may have."""
         self._worker = worker
         self._connections: set[Downstream] = set()
         self._none_left = asyncio.Event()
@@ -177,6 +180,7 @@ class Server:
         """Return everything counted, and the gauges of now."""
         values = self.counters.values()
         values["understudy_downstream_connections"] = len(self._connections)
+        values["understudy_tunnels_open"] = len(self.tunnels)
         values["understudy_mirror_queue_depth"] = len(self.mirrors)
         values["understudy_observations_waiting"] = self.channel.n_waiting
         for live in self._live.routes:

@@ -28,7 +28,7 @@ class Variant(Struct, frozen=True, kw_only=True):
     """From the request's last byte sent to the response's last byte received; to the head, where
     the response is a stream of events."""
     idle_timeout_s: float = 60.0
-    """Within a stream of events: time without a byte (nginx's proxy_read_timeout: 60 s)."""
+    """Within a stream of events or a tunnel: time without a byte. Precedent: nginx, 60 s."""
     max_connections: int = 256
     """Open connections to this variant from one router process; further requests wait."""
     max_pending: int = 1024
@@ -95,6 +95,8 @@ class Route(Struct, frozen=True, kw_only=True):
     inference: tuple[str, ...] = ()
     """What asks for a prediction: ``POST /v2/models/*/infer`` (inference.py). Only that is split,
     mirrored and observed; the rest is the champion's. Empty: every request is inference."""
+    upgrade: tuple[str, ...] = ()
+    """Protocols, in lower case, that a client may change to with the champion (``websocket``)."""
 
     def variant(self, name: str) -> Variant:
         """Return the variant called ``name``; KeyError if the route has none such."""

@@ -16,6 +16,7 @@ GAUGES = frozenset(
         "understudy_upstream_connections",
         "understudy_downstream_connections",
         "understudy_mirror_queue_depth",
+        "understudy_tunnels_open",
         "understudy_observations_waiting",
     }
 )

@@ -51,6 +51,10 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("code",),
     ),
     "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
+    "understudy_tunnels_total": (
+        "Upgrades: opened, refused (answered otherwise than 101), ended as idle.",
+        ("route", "result"),
+    ),
     "understudy_streams_total": (
         "Streams of events (text/event-stream), by how they ended.",
         ("route", "variant", "role", "end"),
@@ -64,6 +68,7 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("route", "variant", "state"),
     ),
     "understudy_downstream_connections": ("Open connections of clients.", ()),
+    "understudy_tunnels_open": ("Client connections that were upgraded.", ()),
     "understudy_mirror_queue_depth": ("Copies under way.", ()),
     "understudy_observations_waiting": ("Observations in routers that are not durable yet.", ()),
 }

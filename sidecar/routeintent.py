@@ -53,6 +53,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
         eject_after=limits.eject_after,
         response_header=route.response_header,
         inference=inference(route.protocol, route.inference),
+        upgrade=tuple(route.upgrade),
     )
 
 

@@ -39,6 +39,7 @@ from sidecar.routetype import (
     Share,
     Size,
     Timeout,
+    UpgradeToken,
     Url,
     Watch,
     Workers,
@@ -296,6 +297,12 @@ class RouteSection(Section):
         description="Which requests ask for a prediction, instead of the protocol's own list: "
         "paths with * (no slash) and ** (anything), POST or with a method. `protocol` among them "
         "stands for that list. Everything else is the champion's alone, and not compared.",
+    )
+    upgrade: list[UpgradeToken] = Field(
+        default=[],
+        max_length=8,
+        description="Protocols that a client may change its connection to, such as websocket: the "
+        "champion's 101 makes it a tunnel of bytes. Never mirrored, split or compared.",
     )
     unit: Unit | None = Field(
         default=None, description="Who is randomised; without it each request is a unit."

@@ -171,6 +171,13 @@ InferencePath = Annotated[
     ),
     _text(INFERENCE),
 ]
+UpgradeToken = Annotated[
+    str,
+    _pattern(
+        r"^(?!h2c?$|http|tls)[a-z0-9][a-z0-9./-]{0,31}$",
+        "a protocol in lower case, such as websocket (never another HTTP: it would pass unread)",
+    ),
+]
 FilePath = Annotated[str, _pattern(r"^[^\x00-\x1f]+$", "the path of a file")]
 Address = Annotated[
     tuple[str, int],

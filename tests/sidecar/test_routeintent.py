@@ -1,7 +1,7 @@
 from controller.policy import OnTimeout, StageKind
 from evaluator.evidence import Role
 from router.table import Match, Variant
-from tests.sidecar.routing_texts import load, with_part
+from tests.sidecar.routing_texts import load, only_problem, with_part
 
 WITH_EVERYTHING = (
     with_part("functional: {}", "functional: {ready: /ready, at_most: 1m, on_timeout: hold}")
@@ -91,3 +91,18 @@ def test_route_without_challengers_has_no_experiment() -> None:
     [route] = load(text).intent.routes
     assert not route.has_experiment
     assert (route.stages, route.metrics, route.prediction) == ((), (), None)
+
+
+def test_declared_upgrades_arrive_and_another_http_is_never_one() -> None:
+    text = with_part("    prediction:", "    upgrade: [websocket, mqtt/3.1]\n    prediction:")
+    assert load(text).intent.routes[0].upgrade == ("websocket", "mqtt/3.1")
+    for token in ("h2c", "h2", "HTTP/2.0", "http/3", "tls/1.2", "WebSocket"):
+        problem = only_problem(text.replace("mqtt/3.1", token))
+        assert problem.path == "routes[0].upgrade[1]"
+
+
+def test_stream_of_events_has_an_idle_time_of_its_own() -> None:
+    text = WITH_EVERYTHING.replace("response: 400ms", "response: 400ms, idle: 90s")
+    [route] = load(text).intent.routes
+    assert route.challengers[0].idle_timeout_s == 90.0
+    assert route.champion.idle_timeout_s == 60.0
