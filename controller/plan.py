@@ -84,6 +84,8 @@ def lay_out(
         eject_after=serving.eject_after,
         show_variant=serving.response_header,
         inference=serving.inference,
+        copy_strip=serving.copy_strip,
+        copy_only=serving.copy_only,
         upgrade=serving.upgrade,
     )
 

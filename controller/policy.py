@@ -72,6 +72,9 @@ class RouteIntent:
     """Whether clients see ``x-understudy-variant``."""
     inference: tuple[str, ...] = ()
     """Which requests are tried on a challenger, as in ``router.table.Route``."""
+    copy_strip: tuple[str, ...] = ()
+    copy_only: tuple[str, ...] | None = None
+    """Which fields a copy carries, as in ``router.table.Route``."""
     upgrade: tuple[str, ...] = ()
     """Protocols that clients may change to, as in ``router.table.Route``."""
 

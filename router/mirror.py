@@ -159,9 +159,8 @@ class Mirrors:
         self._under_way.add(copy)
         self._bytes += body_bytes
         pool = live.pools[variant]
-        request = b"".join(
-            (copy_head(head, request_id, pool.authority, body_bytes, span_id), *body)
-        )
+        first = copy_head(head, request_id, pool.authority, body_bytes, span_id, live.copy_fields)
+        request = b"".join((first, *body))
         copy.call = Call(pool, head.method, request, copy, live.capture_bytes)
         pool.submit(copy.call)
 

@@ -13,6 +13,7 @@ from router.matcher import Matcher
 from router.message import RequestHead
 from router.pool import Pool
 from router.table import Match, Route, RoutingTable, Split, Variant
+from router.wire import CopyFields
 
 MakePool = Callable[[Variant], Pool]
 
@@ -21,9 +22,9 @@ class LiveRoute:
     """One route of the table in force. Immutable but for what its parts count."""
 
     __slots__ = (
-        "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "counters",
-        "ejection", "experiment", "inference", "labels", "lot", "name", "pools", "replay_bytes",
-        "route", "show_variant", "table_version", "unit_header", "upgrades",
+        "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "copy_fields",
+        "counters", "ejection", "experiment", "inference", "labels", "lot", "name", "pools",
+        "replay_bytes", "route", "show_variant", "table_version", "unit_header", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +58,10 @@ class LiveRoute:
         """None where every request is alike: nothing is tried, or everything is inference."""
         self._aside: LiveRoute | None = None
         """The same route without its experiment, for what is no inference."""
+        self.copy_fields: CopyFields | None = None
+        """None where every field but credentials may cross to a copy."""
+        if route.copy_strip or route.copy_only is not None:
+            self.copy_fields = CopyFields(route.copy_strip, route.copy_only)
         self.upgrades = frozenset(token.encode() for token in route.upgrade)
         if route.inference and route != _champion_only(route):
             self.inference = Inference(route.inference, route.match.path)

@@ -95,6 +95,10 @@ class Route(Struct, frozen=True, kw_only=True):
     inference: tuple[str, ...] = ()
     """What asks for a prediction: ``POST /v2/models/*/infer`` (inference.py). Only that is split,
     mirrored and observed; the rest is the champion's. Empty: every request is inference."""
+    copy_strip: tuple[str, ...] = ()
+    """Fields, in lower case, that never cross to a copy, beside the credentials that none does."""
+    copy_only: tuple[str, ...] | None = None
+    """The only fields that cross to a copy, in lower case; None for all but those above."""
     upgrade: tuple[str, ...] = ()
     """Protocols, in lower case, that a client may change to with the champion (``websocket``)."""
 

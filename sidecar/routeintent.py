@@ -53,8 +53,14 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
         eject_after=limits.eject_after,
         response_header=route.response_header,
         inference=inference(route.protocol, route.inference),
+        copy_strip=tuple(name.lower() for name in route.mirror_headers.strip),
+        copy_only=_lower(route.mirror_headers.only),
         upgrade=tuple(route.upgrade),
     )
+
+
+def _lower(names: list[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(name.lower() for name in names)
 
 
 def _match(match: MatchSection) -> Match:

@@ -182,6 +182,22 @@ class Limits(Section):
     )
 
 
+class MirrorHeaders(Section):
+    """Which request headers a mirrored copy carries: never authorization, never cookie."""
+
+    strip: list[HeaderName] = Field(
+        default=["x-api-key", "api-key", "x-auth-token", "x-amz-security-token"],
+        max_length=64,
+        description="Headers that are left out, beside authorization and cookie, which always are.",
+    )
+    only: list[HeaderName] | None = Field(
+        default=None,
+        max_length=64,
+        description="The only headers that are carried, such as [content-type, accept]; without "
+        "it all but the stripped ones. Host, length, x-request-id and traceparent always are.",
+    )
+
+
 class Functional(Section):
     """Before any traffic: is the challenger there, and does it answer the sample requests?"""
 
@@ -335,6 +351,9 @@ class RouteSection(Section):
         default=None, description="When the truth arrives; `correct` needs it."
     )
     limits: Limits = Field(default=Limits(), description="What one request may cost.")
+    mirror_headers: MirrorHeaders = Field(
+        default=MirrorHeaders(), description="Which request headers a mirrored copy carries."
+    )
     response_header: Flag = default(
         "false", "Whether clients are told in x-understudy-variant which variant answered."
     )

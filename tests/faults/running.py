@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,12 +41,14 @@ class Model(ThreadingHTTPServer):
 
     def __init__(self, name: str) -> None:
         body = json.dumps({"predictions": [name]}).encode()
+        heads = self.heads = deque[str](maxlen=100)
 
         class Answer(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
+                heads.append(str(self.headers))
                 self.rfile.read(int(self.headers.get("content-length", 0)))
                 time.sleep(float(self.headers.get("x-sleep", 0)))
                 self.send_response(200)

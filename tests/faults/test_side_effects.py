@@ -1,13 +1,16 @@
 """F51 and F52: what the challenger must not be told to do, and what it must not be shown."""
 
 import asyncio
+import http.client
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from router.observation import Exposure
 from router.table import Match
 from sidecar.protocol import PROTOCOLS, inference
+from tests.faults.running import PATH, Sidecar
 from tests.router.kit import Rig, get, post, rig, until
 
 DROPPED = "understudy_mirror_dropped_total|route=r|reason="
@@ -131,3 +134,95 @@ async def test_unit_that_the_challenger_serves_still_gets_health_from_the_champi
 
 def lines(r: Rig) -> tuple[list[bytes], list[bytes]]:
     return [one.line for one in r.champion.heads], [one.line for one in r.challenger.heads]
+
+
+CANARY = "canary-7f3a9c"
+SECRETS = {
+    "Authorization": f"Bearer {CANARY}",
+    "Cookie": f"session={CANARY}",
+    "Proxy-Authorization": CANARY,
+    "X-Api-Key": CANARY,
+    "X-Amz-Security-Token": CANARY,
+}
+
+
+@pytest.mark.parametrize("mode", ["mirror", "split"])
+async def test_credentials_reach_whoever_serves_and_never_a_copy(mode: str) -> None:
+    fields = [f"{name.swapcase()}: {value}".encode() for name, value in SECRETS.items()]
+    strip = ("x-api-key", "x-amz-security-token")
+    async with rig(mode=mode, copy_strip=strip) as r:
+        await (await r.client()).ask(post(b"{}", *fields, b"X-Model: kept"))
+        await until(lambda: r.controller.observations)
+        await until(lambda: r.challenger.requests)
+        told = " ".join(map(str, r.challenger.requests[0].fields.values()))
+        assert "kept" in told
+        assert (CANARY in told) is (mode == "split")  # there it serves the client
+        if mode == "mirror":
+            served = r.champion.requests[0].fields
+            assert CANARY.encode() in served[b"authorization"] + served[b"x-api-key"]
+        assert CANARY.encode() not in b"".join(r.controller.raw)
+        assert CANARY not in str(r.controller.observations) + str(r.server.counter_values())
+
+
+async def test_only_declared_headers_reach_a_copy() -> None:
+    async with rig(mode="mirror", copy_only=("content-type", "authorization")) as r:
+        fields = (b"Content-Type: a/b", b"Authorization: x", b"X-Tenant: t", b"Accept: */*")
+        await (await r.client()).ask(post(b"{}", *fields))
+        await r.pairs()
+        carried = set(r.challenger.requests[0].fields)
+        ours = {b"host", b"content-length", b"x-request-id", b"x-understudy-mirror"}
+        assert carried == ours | {b"content-type"}
+        assert r.challenger.requests[0].body == b"{}"
+        assert b"x-tenant" in r.champion.requests[0].fields
+
+
+def test_secret_of_a_request_is_found_nowhere_afterwards(tmp_path: Path) -> None:
+    """F52: logs, store, metrics, status, audit, pages, and the challenger: 0 hits."""
+    sidecar = Sidecar(tmp_path)
+    try:
+        sidecar.until(lambda: phase(sidecar) == "shadow")
+        for n in range(30):
+            assert asked(sidecar.port, PATH, f"u{n}") == 200
+        assert asked(sidecar.port, "/no/route", "u") == 404
+        assert asked(sidecar.port, PATH + "x" * 20_000, "u") == 414
+        challenger, champion = sidecar.models[1], sidecar.models[0]
+        sidecar.until(lambda: len(challenger.heads) >= 30)
+        sidecar.until(lambda: counts(sidecar)["pairs"] >= 30)
+        assert all(CANARY in head for head in champion.heads)
+        pages = ("/metrics", "/v1/status", "/v1/routes/digits", "/v1/audit", "/v1/decisions", "/",
+                 "/livez", "/readyz")  # fmt: skip
+        places = {page: raw(sidecar.admin, page) for page in pages}
+        places["challenger"] = "".join(challenger.heads).encode()
+    finally:
+        sidecar.close()
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            places[path.name] = path.read_bytes()
+    assert {"log", "routing.yaml", "challenger", "/metrics"} < places.keys()
+    assert len(places) > len(pages) + 3
+    assert [where for where, found in places.items() if CANARY.encode() in found] == []
+
+
+def phase(sidecar: Sidecar) -> str:
+    return str(sidecar.get("/v1/status")[1]["routes"][0]["phase"])
+
+
+def counts(sidecar: Sidecar) -> dict[str, int]:
+    found: dict[str, int] = sidecar.get("/v1/status")[1]["routes"][0]["counts"]
+    return found
+
+
+def asked(port: int, path: str, user: str) -> int:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("POST", path, b"{}", SECRETS | {"x-user-id": user})
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def raw(port: int, path: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request("GET", path)
+    found = connection.getresponse().read()
+    connection.close()
+    return found

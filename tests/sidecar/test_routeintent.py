@@ -106,3 +106,11 @@ def test_stream_of_events_has_an_idle_time_of_its_own() -> None:
     [route] = load(text).intent.routes
     assert route.challengers[0].idle_timeout_s == 90.0
     assert route.champion.idle_timeout_s == 60.0
+
+
+def test_headers_of_a_copy_are_named_in_lower_case_and_keys_are_left_out_by_default() -> None:
+    [route] = load(WITH_EVERYTHING).intent.routes
+    assert (route.copy_only, "x-api-key" in route.copy_strip) == (None, True)
+    declared = "    mirror_headers: {strip: [X-Own], only: [Accept]}\n    prediction:"
+    [route] = load(with_part("    prediction:", declared)).intent.routes
+    assert (route.copy_strip, route.copy_only) == (("x-own",), ("accept",))
