@@ -59,6 +59,8 @@ class RouteIntent:
     """Tried one after the other, in this order."""
     metrics: tuple[MetricSpec, ...]
     stages: tuple[StageSpec, ...]
+    standby: Variant | None = None
+    """Who answers when the champion cannot."""
     prediction: str | None = None
     unit_header: str | None = None
     alpha: float = 0.05

@@ -23,8 +23,9 @@ class LiveRoute:
 
     __slots__ = (
         "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "copy_fields",
-        "counters", "ejection", "experiment", "inference", "labels", "lot", "name", "pools",
-        "replay_bytes", "route", "show_variant", "table_version", "unit_header", "upgrades",
+        "counters", "ejection", "experiment", "health", "inference", "labels", "lot", "name",
+        "pools", "replay_bytes", "route", "show_variant", "standby", "table_version",
+        "unit_header", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -34,6 +35,7 @@ class LiveRoute:
         pools: dict[str, Pool],
         ejection: Ejection,
         counters: Counters,
+        health: Ejection | None = None,
     ) -> None:
         self.route = route
         self.table_version = table_version
@@ -42,6 +44,10 @@ class LiveRoute:
         self.champion = pools[route.split.champion]
         self.ejection = ejection
         """Of the challenger, in the split or in the mirror."""
+        self.standby = pools[route.standby.name] if route.standby is not None else None
+        """Who answers when the champion cannot; most routes have nobody."""
+        self.health = Ejection(route.eject_after) if health is None else health
+        """Of the champion: looked at, and told, only where there is a standby."""
         self.unit_header = route.unit_header.encode() if route.unit_header else b""
         self.counters = counters
         self.labels = f"route={route.name}"
@@ -66,7 +72,9 @@ class LiveRoute:
         if route.inference and route != _champion_only(route):
             self.inference = Inference(route.inference, route.match.path)
         if route != _champion_only(route):
-            self._aside = LiveRoute(_champion_only(route), table_version, pools, ejection, counters)
+            self._aside = LiveRoute(
+                _champion_only(route), table_version, pools, ejection, counters, self.health
+            )
 
     def lane(self, head: RequestHead) -> "LiveRoute":
         """Return the route as ``head`` sees it: what is no inference meets no experiment."""
@@ -144,8 +152,10 @@ def enliven(
     routes: list[LiveRoute] = []
     for route in table.routes:
         was = old.get(route.name)
-        pools = {variant.name: _pool(variant, was, make_pool) for variant in route.variants}
-        routes.append(LiveRoute(route, table.version, pools, _ejection(route, was), counters))
+        variants = (*route.variants, *((route.standby,) if route.standby is not None else ()))
+        pools = {variant.name: _pool(variant, was, make_pool) for variant in variants}
+        ejection, health = _ejection(route, was), _health(route, was)
+        routes.append(LiveRoute(route, table.version, pools, ejection, counters, health))
     return LiveTable(table, routes)
 
 
@@ -161,6 +171,14 @@ def _ejection(route: Route, was: LiveRoute | None) -> Ejection:
         and was.route.eject_after == route.eject_after
     )
     return was.ejection if same and was is not None else Ejection(route.eject_after)
+
+
+def _health(route: Route, was: LiveRoute | None) -> Ejection | None:
+    same = was is not None and (
+        was.route.variant(was.route.split.champion) == route.variant(route.split.champion)
+        and was.route.eject_after == route.eject_after
+    )
+    return was.health if same and was is not None else None
 
 
 def retired(before: LiveTable, after: LiveTable) -> list[Pool]:

@@ -128,6 +128,20 @@ class Server:
             frames.Ejected(self.channel.source, route, variant, failures, time.time_ns())
         )
 
+    def judge_champion(self, live: LiveRoute, fault: str) -> None:
+        """Note how a call to a champion ended that has a standby."""
+        if fault in ("aborted", "overload"):
+            return
+        if not fault or fault == "status":  # a client can make a sound server say 500
+            live.health.succeeded()
+        elif live.health.failed(self.now_s()):
+            champion = live.champion.name
+            live.count("understudy_ejections_total", variant=champion)
+            log.warning(
+                "champion rests, its standby answers",
+                extra={"route": live.name, "variant": champion, "fault": fault},
+            )
+
     # Connections.
 
     def opened(self, connection: Downstream) -> None:
@@ -184,6 +198,9 @@ class Server:
         values["understudy_mirror_queue_depth"] = len(self.mirrors)
         values["understudy_observations_waiting"] = self.channel.n_waiting
         for live in self._live.routes:
+            if live.standby is not None:
+                rests = float(live.health.is_ejected)
+                values[f"understudy_champion_resting|{live.labels}"] = rests
             for name, pool in live.pools.items():
                 labels = f"|{live.labels}|variant={name}|state="
                 values[f"understudy_upstream_connections{labels}open"] = pool.n_open

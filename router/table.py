@@ -75,6 +75,8 @@ class Route(Struct, frozen=True, kw_only=True):
     variants: tuple[Variant, ...]
     split: Split
     mirror: Mirror | None = None
+    standby: Variant | None = None
+    """Who answers when the champion cannot; never measured, and no part of any comparison."""
     experiment: str = ""
     """Names the comparison under way; empty when there is none."""
     salt: bytes = b""
@@ -131,6 +133,8 @@ class RoutingTable(Struct, frozen=True, kw_only=True):
 
 def _check(route: Route) -> None:
     names = [variant.name for variant in route.variants]
+    if route.standby is not None and route.standby.name in names:
+        raise ValueError(f"route {route.name!r}: {route.standby.name!r} cannot be its own standby")
     if len(set(names)) != len(names):
         raise ValueError(f"route {route.name!r}: two variants have the same name")
     split, mirror = route.split, route.mirror

@@ -15,6 +15,7 @@ GAUGES = frozenset(
     {
         "understudy_upstream_connections",
         "understudy_downstream_connections",
+        "understudy_champion_resting",
         "understudy_mirror_queue_depth",
         "understudy_tunnels_open",
         "understudy_observations_waiting",

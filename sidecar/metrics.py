@@ -34,12 +34,17 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Copies that were not sent, or whose answer was not measured.",
         ("route", "reason"),
     ),
+    "understudy_standby_requests_total": (
+        "Requests given to a champion's standby, by what had become of the champion.",
+        ("route", "reason"),
+    ),
     "understudy_observations_dropped_total": (
         "Observations that never reached the evaluator.",
         ("reason",),
     ),
     "understudy_ejections_total": (
-        "Times a router stopped asking a challenger after failures in a row.",
+        "Times a router stopped asking a challenger, or a champion with a standby, after failures "
+        "in a row.",
         ("route", "variant"),
     ),
     "understudy_retries_total": (
@@ -66,6 +71,10 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "understudy_upstream_connections": (
         "Open connections to a variant.",
         ("route", "variant", "state"),
+    ),
+    "understudy_champion_resting": (
+        "Routers that give a route's requests to the standby, its champion having failed in a row.",
+        ("route",),
     ),
     "understudy_downstream_connections": ("Open connections of clients.", ()),
     "understudy_tunnels_open": ("Client connections that were upgraded.", ()),

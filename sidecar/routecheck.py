@@ -162,12 +162,14 @@ def _variants(tree: Tree, route: Path) -> Iterator[Problem]:
     champion = part(tree, (*route, "champion"), VariantSection)
     challengers = (*route, "challengers")
     names = [(*challengers, index, "name") for index in _indices(tree, challengers)]
-    yield from _same_names(tree, [(*route, "champion", "name"), *names])
-    for path in [(*challengers, index) for index in _indices(tree, challengers)]:
+    standby = (*route, "standby")
+    yield from _same_names(tree, [(*route, "champion", "name"), *names, (*standby, "name")])
+    others = [(*challengers, index) for index in _indices(tree, challengers)]
+    for path in [*others, standby]:
         challenger = part(tree, path, VariantSection)
         if champion and challenger and _is_same(champion.url, challenger.url):
             yield tree.problem((*path, "url"), "another address than the champion's")
-    for path in [(*route, "champion"), *((*challengers, i) for i in _indices(tree, challengers))]:
+    for path in [(*route, "champion"), *others, standby]:
         yield from _loop(tree, path)
 
 

@@ -40,6 +40,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
         match=_match(route.match),
         champion=_variant(route.champion),
         challengers=tuple(_variant(challenger) for challenger in route.challengers),
+        standby=_variant(route.standby) if route.standby is not None else None,
         metrics=tuple(_metric(name, metric, missing) for name, metric in route.metrics.items()),
         stages=tuple(_stage(stage, samples, by_protocol.ready_path) for stage in stages),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,

@@ -331,6 +331,11 @@ class RouteSection(Section):
     champion: VariantSection = Field(
         description="The variant that answers users, and comes back on a rollback: {name, url}."
     )
+    standby: VariantSection | None = Field(
+        default=None,
+        description="Who answers when the champion cannot be connected, or has failed "
+        "limits.eject_after times in a row: {name, url}. Without it clients get 502 or 503.",
+    )
     cold_start: Annotated[
         NeverBuilt,
         not_built(
