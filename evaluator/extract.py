@@ -15,6 +15,7 @@ import jmespath
 import jmespath.exceptions
 
 from evaluator.sse import StreamError, assemble
+from evaluator.tensor import TensorError, joined
 from router.observation import Outcome
 
 MAX_BODY_BYTES = 1024 * 1024
@@ -78,6 +79,8 @@ class Extractor:
             return self._text_of_stream(body)
         if self._path is None:
             return _digest(body)
+        if outcome.form.startswith("json:"):
+            return self._at_path(_with_tensors(body, outcome.form))
         return self._at_path(parsed(body))
 
     def _text_of_stream(self, body: bytes) -> str:
@@ -94,6 +97,13 @@ class Extractor:
             raise _Unreadable("no prediction at the declared path")
         text = _encoder.encode(_plain(found, MAX_DEPTH))
         return text if len(text) <= MAX_TEXT_CHARS else _digest(text.encode())
+
+
+def _with_tensors(body: bytes, form: str) -> Any:
+    try:
+        return joined(body, int(form.removeprefix("json:")), parsed)
+    except TensorError as error:
+        raise _Unreadable(str(error)) from error
 
 
 def _digest(body: bytes) -> str:

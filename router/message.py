@@ -56,6 +56,7 @@ _ENC: Final = 10
 _TRACE: Final = 11
 _DISGUISED: Final = 12
 _TYPE: Final = 13  # from here on: plain in a request
+_JSON: Final = 14
 _KNOWN: Final[dict[bytes, int]] = {
     b"keep-alive": _HOP,
     b"proxy-connection": _HOP,
@@ -79,6 +80,7 @@ _KNOWN: Final[dict[bytes, int]] = {
     b"content-encoding": _ENC,
     b"traceparent": _TRACE,
     b"content-type": _TYPE,
+    b"inference-header-content-length": _JSON,
     # Servers that turn names into CGI variables read these as the framing fields they imitate.
     b"content_length": _DISGUISED,
     b"transfer_encoding": _DISGUISED,
@@ -144,7 +146,7 @@ class AnswerHead:
         self.keep_alive = keep_alive
         self.encoding = encoding
         self.form = form
-        """``sse`` for a stream of events (text/event-stream), else empty."""
+        """As in Outcome: ``sse``, ``json:N``, or empty."""
         self.usual = b""
         """Set by wire.answer_head, once: its lines up to the request id, as most answers go out."""
 
@@ -421,7 +423,10 @@ def read_answer(
             encoding = value
             forward.append(field)
         elif kind == _TYPE:
-            form = "sse" if _is_events(value) else ""
+            form = "sse" if _is_events(value) else form
+            forward.append(field)
+        elif kind == _JSON:
+            form = f"json:{int(value)}" if _LENGTH.fullmatch(value) else form
             forward.append(field)
         # hop-by-hop fields, our own names and the variant's idea of the request id end here
     if nominated:

@@ -49,7 +49,8 @@ class Outcome(Struct, frozen=True, array_like=True):
     encoding: str = ""
     """Content-Encoding, lower case; empty for identity."""
     form: str = ""
-    """``sse`` for a stream of events (text/event-stream), else empty."""
+    """``sse`` for a stream of events (text/event-stream); ``json:N`` for N bytes of JSON with raw
+    tensors behind them (Open Inference's binary extension); else empty."""
     first_byte_s: float = 0.0
     """From the request's dispatch to the first byte of the answer's body; ``latency_s`` when the
     body came at once, or never. In a stream of tokens it is the time to the first one."""

@@ -4,12 +4,15 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import router.ejection
 from router.table import Split
+from tests.faults.running import Model as HttpModel
+from tests.faults.running import Sidecar, load
 from tests.router.kit import (
     Model,
     Rig,
@@ -195,3 +198,31 @@ async def test_overloaded_champion_is_not_relieved_by_its_standby() -> None:
         await until(lambda: r.champion.requests)
         assert (await (await r.client()).ask(POST)).status == 503
         assert spare.requests == []
+
+
+def test_status_metrics_and_readiness_of_a_whole_sidecar_show_the_standby(tmp_path: Path) -> None:
+    sidecar, spare = Sidecar(tmp_path), HttpModel("digits-1")
+    try:
+        declared = f'    standby: {{name: spare, url: "http://127.0.0.1:{spare.port}"}}\n'
+        text = sidecar.file.read_text().replace("    challengers:", declared + "    challengers:")
+        sidecar.file.write_text(text)
+        sidecar.until(lambda: (told(sidecar) or {}).get("name") == "spare")
+        sidecar.models[0].shutdown()
+        sidecar.models[0].socket.close()
+        with load(sidecar) as clients:  # POSTs whose answers must be the champion's own
+            pass
+        assert clients.failures == []
+        sidecar.until(lambda: (told(sidecar) or {}).get("requests", 0) >= 50)
+        seen = told(sidecar)
+        assert seen is not None and seen["routers_resting_the_champion"] == 1
+        assert sidecar.get("/readyz")[0] == 200
+        assert len(spare.heads) >= 50
+    finally:
+        sidecar.close()
+        spare.close()
+
+
+def told(sidecar: Sidecar) -> dict[str, Any] | None:
+    routes: list[dict[str, Any]] = sidecar.get("/v1/status")[1].get("routes", [])
+    found: dict[str, Any] | None = routes[0].get("standby") if routes else None
+    return found
