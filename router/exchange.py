@@ -207,6 +207,8 @@ class Exchange:
             self._fall_back(call)
             return
         self.state = after(self.state, _HEAD)
+        if not is_last and self._decision.mirror is None:
+            self._kept = None  # nobody else will answer, and a stream may last for minutes
         request = self._head
         keep = request.keep_alive and self._is_body_done and not self._server.is_draining
         self._keeps_alive = keep
