@@ -75,6 +75,7 @@ def lay_out(
             if challenger is not None and has_mirror
             else None
         ),
+        standby=serving.standby,
         experiment=rollout.experiment if rollout is not None and is_on else "",
         salt=salt if is_on else b"",
         unit_header=policy.unit_header if is_on else serving.unit_header,
@@ -83,6 +84,10 @@ def lay_out(
         replay_bytes=serving.replay_bytes,
         eject_after=serving.eject_after,
         show_variant=serving.response_header,
+        inference=serving.inference,
+        copy_strip=serving.copy_strip,
+        copy_only=serving.copy_only,
+        upgrade=serving.upgrade,
     )
 
 

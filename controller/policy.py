@@ -59,6 +59,8 @@ class RouteIntent:
     """Tried one after the other, in this order."""
     metrics: tuple[MetricSpec, ...]
     stages: tuple[StageSpec, ...]
+    standby: Variant | None = None
+    """Who answers when the champion cannot."""
     prediction: str | None = None
     unit_header: str | None = None
     alpha: float = 0.05
@@ -70,6 +72,13 @@ class RouteIntent:
     eject_after: int = 5
     response_header: bool = False
     """Whether clients see ``x-understudy-variant``."""
+    inference: tuple[str, ...] = ()
+    """Which requests are tried on a challenger, as in ``router.table.Route``."""
+    copy_strip: tuple[str, ...] = ()
+    copy_only: tuple[str, ...] | None = None
+    """Which fields a copy carries, as in ``router.table.Route``."""
+    upgrade: tuple[str, ...] = ()
+    """Protocols that clients may change to, as in ``router.table.Route``."""
 
     @property
     def has_experiment(self) -> bool:

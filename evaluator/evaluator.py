@@ -223,7 +223,7 @@ class Evaluator:
         is_lot = 0.0 < propensity < 1.0
         if is_lot:
             self._integrity.assigned(propensity, is_challenger, exposure.unit)
-        is_resting = exposure.loss == "ejected" and is_challenger
+        is_resting = exposure.loss == "circuit_open" and is_challenger
         if exposure.loss and not is_resting:
             self._count("lost")  # e.g. too large a body: outside the experiment for both alike
             return None

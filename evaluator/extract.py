@@ -14,12 +14,14 @@ from typing import Any, NoReturn
 import jmespath
 import jmespath.exceptions
 
+from evaluator.sse import StreamError, assemble
+from evaluator.tensor import TensorError, joined
 from router.observation import Outcome
 
 MAX_BODY_BYTES = 1024 * 1024
 """After undoing the content-encoding; 16 times the default capture."""
 MAX_TEXT_CHARS = 4096
-"""Canonical text of one prediction; a label may be as long."""
+"""Canonical text of one label. A longer prediction is compared by its digest."""
 MAX_DEPTH = 64
 """Nesting of a prediction. Python's own limit guards the parser before that."""
 MAX_DIGITS = 400
@@ -47,7 +49,8 @@ class Extractor:
     """Reads predictions with one JMESPath expression, compiled once.
 
     Without an expression the whole body stands for the prediction, by its digest: such bodies can
-    be compared but not labelled.
+    be compared but not labelled. A stream of events is read as the answer that it amounts to; a
+    whole one is compared by its text.
     """
 
     def __init__(self, expression: str | None) -> None:
@@ -72,12 +75,39 @@ class Extractor:
         if outcome.body_bytes > len(outcome.body):
             raise _Unreadable(f"only {len(outcome.body)} of {outcome.body_bytes} bytes captured")
         body = decoded(outcome.body, outcome.encoding)
+        if outcome.form == "sse":
+            return self._text_of_stream(body)
         if self._path is None:
-            return f'"sha256:{hashlib.sha256(body).hexdigest()}"'
-        found = self._path.search(parsed(body))
+            return _digest(body)
+        if outcome.form.startswith("json:"):
+            return self._at_path(_with_tensors(body, outcome.form))
+        return self._at_path(parsed(body))
+
+    def _text_of_stream(self, body: bytes) -> str:
+        try:
+            document, text = assemble(body, parsed)
+        except StreamError as error:
+            raise _Unreadable(str(error)) from error
+        return _digest(text.encode()) if self._path is None else self._at_path(document)
+
+    def _at_path(self, document: Any) -> str:
+        assert self._path is not None
+        found = self._path.search(document)
         if found is None:
             raise _Unreadable("no prediction at the declared path")
-        return canonical(found)
+        text = _encoder.encode(_plain(found, MAX_DEPTH))
+        return text if len(text) <= MAX_TEXT_CHARS else _digest(text.encode())
+
+
+def _with_tensors(body: bytes, form: str) -> Any:
+    try:
+        return joined(body, int(form.removeprefix("json:")), parsed)
+    except TensorError as error:
+        raise _Unreadable(str(error)) from error
+
+
+def _digest(body: bytes) -> str:
+    return f'"sha256:{hashlib.sha256(body).hexdigest()}"'
 
 
 def decoded(body: bytes, encoding: str) -> bytes:

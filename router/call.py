@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from router.message import AnswerHead
 from router.observation import Outcome
+from router.stream import EVENTS, Stream
 
 if TYPE_CHECKING:
+    from router.deadline import Deadlines
     from router.pool import Pool
     from router.upstream import Upstream
 
@@ -27,6 +29,9 @@ class Caller(Protocol):
         """No complete answer will come; ``call.fault`` says why. ``is_stale``: the connection
         had been idle and closed before it answered, so the variant may never have seen it."""
 
+    def on_switch(self, call: "Call", raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        """The variant says 101 in ``raw``, and ``rest`` follows; return whether it may."""
+
     def on_request_full(self) -> None:
         """Stop giving the request's body: the variant's side is full."""
 
@@ -41,6 +46,7 @@ class Call:
         "_caller",
         "_capture_limit",
         "_captured",
+        "_deadlines",
         "_is_request_full",
         "_paused_at_s",
         "_unsent",
@@ -54,6 +60,7 @@ class Call:
         "method",
         "pool",
         "started_s",
+        "stream",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +85,9 @@ class Call:
         self.started_s = pool.now_s()
         self._paused_at_s = -1.0
         """When the client stopped taking in the answer; negative while it takes it in."""
+        self.stream: Stream | None = None
+        """None while no body has come, and where it came at once."""
+        self._deadlines: Deadlines = pool.deadlines
 
     # Towards the variant.
 
@@ -99,13 +109,12 @@ class Call:
         self._restart_deadline()
 
     def _restart_deadline(self) -> None:
-        pool = self.pool
-        pool.deadlines.discard(self)
-        pool.deadlines.add(self, pool.now_s())
+        self._deadlines.discard(self)
+        self._deadlines.add(self, self.pool.now_s())
 
     def pause(self) -> None:
         """Stop taking in the answer; meanwhile the time is the client's, not the variant's."""
-        self.pool.deadlines.discard(self)
+        self._deadlines.discard(self)
         self._paused_at_s = self.pool.now_s()
         if self.connection is not None:
             self.connection.pause_reading()
@@ -142,10 +151,30 @@ class Call:
     def on_head(self, head: AnswerHead, payload: bytes, is_last: bool) -> None:
         """The answer begins."""
         self.head = head
+        if not is_last or head.form == EVENTS:
+            self._begin_stream(head)
         self._count(payload)
         if is_last:
             self._finish("status" if head.status >= 500 else "")
         self._caller.on_answer_head(self, payload, is_last)
+
+    def on_switch(self, raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        """The variant changes the protocol; return whether the caller has taken it over."""
+        return self._caller.on_switch(self, raw, head, rest)
+
+    def switch(self, head: AnswerHead) -> None:
+        """End with a 101; the connection belongs to the caller now."""
+        self.head = head
+        self.connection = None
+        self._finish("")
+
+    def _begin_stream(self, head: AnswerHead) -> None:
+        is_events = head.form == EVENTS
+        self.stream = Stream(is_events, bool(head.encoding))
+        if is_events:  # from here on the variant has its time from one byte to the next
+            self._deadlines.discard(self)
+            self._deadlines = self.pool.silence_deadlines
+            self._deadlines.add(self, self.pool.now_s())
 
     def on_payload(self, payload: bytes, is_last: bool) -> None:
         """The answer goes on."""
@@ -157,6 +186,11 @@ class Call:
 
     def _count(self, payload: bytes) -> None:
         self.answer_bytes += len(payload)
+        stream = self.stream
+        if stream is not None and payload:
+            if not stream.first_byte_s:
+                stream.first_byte_s = self.pool.now_s() - self.started_s
+            stream.note(payload)
         if self.answer_bytes > self._capture_limit:
             self._captured = []  # a part of an answer cannot be compared with anything
         elif payload:
@@ -170,13 +204,17 @@ class Call:
         self._caller.on_call_failed(self, is_stale)
 
     def on_deadline(self) -> None:
-        """The response timeout has passed."""
+        """The response timeout has passed, or a part of a stream's idle timeout."""
         if self.is_over:
+            return
+        stream = self.stream
+        if stream is not None and not stream.is_silent(self.answer_bytes):
+            self._deadlines.add(self, self.pool.now_s())
             return
         if not self.is_sent and not self._is_request_full:
             # The client is still sending and the variant takes it: no fault of the variant's. The
             # client has a deadline of its own.
-            self.pool.deadlines.add(self, self.pool.now_s())
+            self._deadlines.add(self, self.pool.now_s())
             return
         connection, self.connection = self.connection, None
         if connection is not None:
@@ -200,7 +238,7 @@ class Call:
             self._leave_out_pause()
         if not self.ended_s:
             self.ended_s = self.pool.now_s()
-        self.pool.deadlines.discard(self)
+        self._deadlines.discard(self)
 
     # Afterwards.
 
@@ -211,14 +249,19 @@ class Call:
 
     def outcome(self) -> Outcome:
         """What there is to say about this variant's answer; the call must be over."""
-        head = self.head
+        head, stream = self.head, self.stream
         captured = self._captured
+        latency_s = self.ended_s - self.started_s
+        first_byte_s = stream.first_byte_s if stream is not None else 0.0
         return Outcome(
             self.pool.name,
             head.status if head is not None else 0,
-            self.ended_s - self.started_s,
+            latency_s,
             self.fault,
             captured[0] if len(captured) == 1 else b"".join(captured),
             self.answer_bytes,
             head.encoding.decode("latin-1").lower() if head is not None and head.encoding else "",
+            head.form if head is not None else "",
+            first_byte_s if 0.0 < first_byte_s < latency_s else latency_s,
+            stream.n_pieces if stream is not None else int(self.answer_bytes > 0),
         )

@@ -15,9 +15,11 @@ from router.exchange import Exchange
 from router.message import RequestHead
 from router.parser import find_request_head, parse_request
 from router.quiet import end_if_quiet
+from router.upgrade import Upgrade, asked_of
 from router.wire import CONTINUE, refusal
 
 if TYPE_CHECKING:
+    from router.routes import LiveRoute
     from router.server import Server
 
 MAX_PIPELINED_BYTES: Final = 64 * 1024
@@ -159,6 +161,8 @@ class Downstream:
         if live is None:
             self._refuse_unrouted(head, rest)
             return
+        if live.upgrades and self._begin_upgrade(live, head, rest):
+            return
         if head.expects_continue and not rest:
             self.write(CONTINUE)
         exchange = Exchange(self, server, live, head)
@@ -173,6 +177,29 @@ class Downstream:
             self._body = body
             server.body_deadlines.add(self, server.now_s())
         exchange.begin(payload, body.is_done)
+
+    def _begin_upgrade(self, live: "LiveRoute", head: RequestHead, rest: bytes) -> bool:
+        """Ask for another protocol if that is what the request does; ``rest`` waits for its 101."""
+        token = asked_of(head, live.upgrades)
+        if not token:
+            return False
+        exchange = Upgrade(self, self._server, live.beside(), head, token)
+        self._exchange = exchange
+        self._buffer = rest
+        exchange.begin(b"", True)
+        return True
+
+    def hand_over(self) -> tuple[asyncio.Transport, bytes, bool]:
+        """Give the socket away: its bytes are no requests any more. Its end is still told here.
+
+        Return the transport, what the client has sent behind its request, and whether it has sent
+        its FIN.
+        """
+        assert self._transport is not None
+        held, self._buffer = self._buffer, b""
+        self._exchange = None
+        self._is_closing = True
+        return self._transport, held, self._has_left
 
     def _refuse_unrouted(self, head: RequestHead, rest: bytes) -> None:
         self._server.counters.event("understudy_unrouted_requests_total")

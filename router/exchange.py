@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from router.call import Call
 from router.errors import RequestError
-from router.message import CHUNKED, IDEMPOTENT, RequestHead
+from router.message import CHUNKED, IDEMPOTENT, AnswerHead, RequestHead
 from router.mirror import Pair, PairIdentity
 from router.observation import Exposure, Outcome
 from router.pool import Pool
@@ -46,14 +46,16 @@ class Exchange:
     """Owner: the Downstream it came in on. Over when its state is in OVER."""
 
     __slots__ = (
-        "_at_ns", "_body_bytes", "_call", "_challenger_outcome", "_decision", "_downstream",
-        "_has_retried", "_head", "_is_body_done", "_is_chunked_answer", "_is_held", "_keeps_alive",
-        "_kept", "_live", "_loss", "_pair", "_server", "request_id", "state",
+        "_at_ns", "_body_bytes", "_call", "_decision", "_downstream", "_failed", "_has_retried",
+        "_head", "_is_body_done", "_is_chunked_answer", "_is_held", "_keeps_alive", "_kept",
+        "_live", "_loss", "_pair", "_server", "request_id", "state",
     )  # fmt: skip
 
     def __init__(
         self, downstream: "Downstream", server: "Server", live: "LiveRoute", head: RequestHead
     ) -> None:
+        if live.inference is not None:
+            live = live.lane(head)
         unit = head.fields.get(live.unit_header, b"") if live.unit_header else b""
         self.state = _ASKING
         self.request_id = head.request_id or server.entropy.request_id()
@@ -66,7 +68,8 @@ class Exchange:
         self._decision = live.lot.draw(unit or server.entropy.unit())
         self._at_ns = time_ns() if live.experiment else 0
         self._call: Call | None = None
-        self._challenger_outcome: Outcome | None = None
+        self._failed: Outcome | None = None
+        """Of who was asked first and failed, when somebody else answers instead."""
         self._pair: Pair | None = None
         self._loss = ""
         self._kept: list[bytes] | None = None
@@ -93,7 +96,7 @@ class Exchange:
             if head.body_length > live.replay_bytes:
                 self._lose("body_too_large")
             elif ejection.is_ejected and not ejection.may_use(self._server.now_s()):
-                self._lose("ejected")
+                self._lose("circuit_open")
         self._take(payload, is_last)
         asks_challenger = decision.is_challenger and not self._loss
         if asks_challenger and head.body_length == CHUNKED and not is_last:
@@ -151,6 +154,8 @@ class Exchange:
 
     def _ask(self, pool: Pool, payload: bytes, *, fresh: bool = False) -> None:
         live, head = self._live, self._head
+        if live.standby is not None and pool is live.champion:
+            pool = self._champion_or_standby(live, live.standby)
         if head.body_length == CHUNKED:
             payload = frame(payload, self._is_body_done, CHUNKED)
         is_joined = len(payload) <= MAX_JOINED_BYTES
@@ -207,6 +212,8 @@ class Exchange:
             self._fall_back(call)
             return
         self.state = after(self.state, _HEAD)
+        if not is_last and self._decision.mirror is None:
+            self._kept = None  # nobody else will answer, and a stream may last for minutes
         request = self._head
         keep = request.keep_alive and self._is_body_done and not self._server.ends_keep_alive
         self._keeps_alive = keep
@@ -234,6 +241,10 @@ class Exchange:
         if is_last:
             self._end()
 
+    def on_switch(self, call: Call, raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        """A 101 that nobody asked for; see upgrade.py for one that was."""
+        return False
+
     def on_call_failed(self, call: Call, is_stale: bool) -> None:
         """No complete answer will come from this variant."""
         if call is not self._call:
@@ -250,6 +261,8 @@ class Exchange:
             self._ask(call.pool, self._body_so_far(), fresh=True)
         elif self._may_fall_back(call):
             self._fall_back(call)
+        elif self._live.standby is not None and self._stand_in(call, self._live.standby):
+            pass
         else:
             self.state = after(self.state, Event.FAIL)
             self._settle(call)
@@ -267,7 +280,8 @@ class Exchange:
         return b"".join(self._kept) if self._kept is not None else b""
 
     def _may_fall_back(self, call: Call) -> bool:
-        return call.pool is not self._live.champion and self._kept is not None
+        pool, live = call.pool, self._live
+        return pool is not live.champion and pool is not live.standby and self._kept is not None
 
     def _fall_back(self, call: Call) -> None:
         """The champion answers for the challenger, and the challenger bears the failure."""
@@ -277,11 +291,51 @@ class Exchange:
         live = self._live
         live.count("understudy_fallbacks_total", reason=call.fault)
         outcome = call.outcome()
-        live.counts(outcome.variant, "challenger").add(outcome.status, outcome.latency_s)
+        live.count_call(call, "challenger")
         self._server.judge(live, outcome.fault)
-        self._challenger_outcome = outcome
+        self._failed = outcome
         self._downstream.resume_request()
         self._ask(live.champion, self._body_so_far())
+
+    # The standby, where there is one.
+
+    def _champion_or_standby(self, live: "LiveRoute", standby: Pool) -> Pool:
+        """Return whom to ask: a champion that rests after failures in a row is not asked."""
+        health = live.health
+        if not health.is_ejected or health.may_use(self._server.now_s()):
+            return live.champion
+        live.count("understudy_standby_requests_total", reason="resting")
+        if self._failed is None:
+            self._failed = Outcome(live.champion.name, 0, 0.0, "connect")
+        return standby
+
+    def _stand_in(self, call: Call, standby: Pool) -> bool:
+        """Have the standby answer for the champion, if the request may be sent once more.
+
+        Any request may of which nothing was sent; of the others only one that may be done twice,
+        and nobody has done three times: this is the last that is asked.
+        """
+        live = self._live
+        if call.pool is not live.champion or call.fault == "overload":
+            return False
+        unsent = call.take_unsent()
+        if not unsent and not self._may_retry():
+            return False
+        self.state = after(self.state, Event.FALL_BACK)
+        live.count("understudy_standby_requests_total", reason=call.fault)
+        live.count_call(call, "champion")
+        self._server.judge_champion(live, call.fault)
+        if self._failed is None:
+            self._failed = call.outcome()
+        self._downstream.resume_request()
+        if not unsent:
+            self._ask(standby, self._body_so_far())
+            return True
+        again = Call(standby, self._head.method, b"".join(unsent), self, live.capture_bytes)
+        again.is_sent = self._is_body_done
+        self._call = again
+        standby.submit(again)
+        return True
 
     # The end.
 
@@ -334,14 +388,15 @@ class Exchange:
     def _settle(self, call: Call) -> None:
         """Count the serving call and observe what was seen; once, at the end."""
         live = self._live
-        is_challenger = call.pool is not live.champion
-        if self._challenger_outcome is not None:
-            role = "fallback"
+        pool = call.pool
+        if pool is live.champion:
+            live.count_call(call, "champion" if self._failed is None else "fallback")
+            if live.standby is not None:
+                self._server.judge_champion(live, call.fault)
+        elif pool is live.standby:
+            live.count_call(call, "standby")
         else:
-            role = "challenger" if is_challenger else "champion"
-        status = call.head.status if call.head is not None else 0
-        live.counts(call.pool.name, role).add(status, call.ended_s - call.started_s)
-        if is_challenger:
+            live.count_call(call, "challenger")
             self._server.judge(live, call.fault)
         if live.experiment:
             self._observe(call.outcome())
@@ -355,10 +410,10 @@ class Exchange:
             self._pair = self._new_pair()
             self._server.mirrors.lose(self._live, self._pair, self._loss or "incomplete")
         if self._pair is not None:
-            self._pair.settle_champion(served)
+            self._pair.settle_champion(served if self._failed is None else self._failed)
             return
         live, decision = self._live, self._decision
-        failed = self._challenger_outcome
+        failed = self._failed
         # Too large to be kept means outside the experiment, whoever it was assigned to.
         too_large = self._body_bytes > live.replay_bytes
         self._server.observe(

@@ -59,6 +59,8 @@ _ENC: Final = 10
 _TRACE: Final = 11
 _DISGUISED: Final = 12
 _KEEP: Final = 13
+_TYPE: Final = 14  # from here on: plain in a request
+_JSON: Final = 15
 _KNOWN: Final[dict[bytes, int]] = {
     b"keep-alive": _KEEP,
     b"proxy-connection": _HOP,
@@ -81,6 +83,8 @@ _KNOWN: Final[dict[bytes, int]] = {
     b"cookie": _SECRET,
     b"content-encoding": _ENC,
     b"traceparent": _TRACE,
+    b"content-type": _TYPE,
+    b"inference-header-content-length": _JSON,
     # Servers that turn names into CGI variables read these as the framing fields they imitate.
     b"content_length": _DISGUISED,
     b"transfer_encoding": _DISGUISED,
@@ -131,12 +135,13 @@ class AnswerHead:
     """An answer that may be forwarded. Shared between answers: what it says does not change."""
 
     __slots__ = (
-        "body_length", "encoding", "forward", "idle_s", "keep_alive", "line", "status", "usual",
+        "body_length", "encoding", "form", "forward", "idle_s", "keep_alive", "line", "status",
+        "usual",
     )  # fmt: skip
 
     def __init__(
         self, status: int, line: bytes, forward: list[bytes], body_length: int, keep_alive: bool,
-        encoding: bytes, idle_s: int | None = None,
+        encoding: bytes, form: str = "", idle_s: int | None = None,
     ) -> None:  # fmt: skip
         self.status = status
         self.line = line
@@ -148,6 +153,8 @@ class AnswerHead:
         self.encoding = encoding
         self.idle_s = idle_s
         """After how many idle seconds the variant says it closes; None when it does not say."""
+        self.form = form
+        """As in Outcome: ``sse``, ``json:N``, or empty."""
         self.usual = b""
         """Set by wire.answer_head, once: its lines up to the request id, as most answers go out."""
 
@@ -251,7 +258,7 @@ def read_request(first: RequestLine, lines: list[bytes]) -> RequestHead:
         name, kind, value = _seen_lines.get(line) or _read_line(line)
         if name not in fields:
             fields[name] = value
-        if kind == _PLAIN or kind == _ENC:
+        if kind == _PLAIN or kind == _ENC or kind >= _TYPE:
             forward.append(line)
             continue
         if kind == _SECRET:
@@ -410,6 +417,7 @@ def read_answer(
     nominated: list[bytes] = []
     encoding = b""
     idle_s: int | None = None
+    form = ""
     for field in lines:
         _, kind, value = _read_line(field)
         if kind == _PLAIN or kind == _SECRET or kind == _TRACE:
@@ -426,6 +434,12 @@ def read_answer(
         elif kind == _KEEP:
             said = _KEEP_ALIVE_S.search(value)
             idle_s = int(said[1]) if said else idle_s
+        elif kind == _TYPE:
+            form = "sse" if _is_events(value) else form
+            forward.append(field)
+        elif kind == _JSON:
+            form = f"json:{int(value)}" if _LENGTH.fullmatch(value) else form
+            forward.append(field)
         # hop-by-hop fields, our own names and the variant's idea of the request id end here
     if nominated:
         forward = _without(forward, nominated)
@@ -434,7 +448,11 @@ def read_answer(
         # The length that a GET would have had is content, not framing (RFC 9110 section 8.6).
         forward += [b"content-length: %b" % length for length in lengths]
     keep_alive = is_http_11 and b"close" not in nominated and body_length != UNTIL_CLOSE
-    return AnswerHead(status, line, forward, body_length, keep_alive, encoding, idle_s)
+    return AnswerHead(status, line, forward, body_length, keep_alive, encoding, form, idle_s)
+
+
+def _is_events(media_type: bytes) -> bool:
+    return media_type.partition(b";")[0].strip(b" \t").lower() == b"text/event-stream"
 
 
 def _answer_length(

@@ -8,7 +8,7 @@ cannot be copied is counted with its reason, because missing pairs are evidence 
 from collections.abc import Callable
 
 from router.call import Call
-from router.message import RequestHead
+from router.message import AnswerHead, RequestHead
 from router.observation import MirroredPair, Observation, Outcome
 from router.routes import LiveRoute
 from router.wire import copy_head
@@ -17,6 +17,9 @@ MAX_COPIES = 512
 """Under way at once, in one router process."""
 MAX_COPY_BYTES = 64 * 1024 * 1024
 """Request bodies held by copies under way, in one router process."""
+_UNMEASURED = {"timeout": "deadline", "aborted": "shutdown"}
+"""Copies that were sent, and whose answer did not come: by fault, and the reason that counts them.
+Nobody but ``close`` gives up on a copy."""
 
 
 class PairIdentity:
@@ -106,6 +109,9 @@ class Copy:
     def on_call_failed(self, call: Call, is_stale: bool) -> None:
         self._end(call)
 
+    def on_switch(self, call: Call, raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        return False
+
     def on_request_full(self) -> None:
         pass  # the whole copy was handed over at once; its bytes are in the budget
 
@@ -116,7 +122,10 @@ class Copy:
         self._mirrors.ended(self)
         self.call = None
         live, outcome = self._live, call.outcome()
-        live.counts(outcome.variant, "mirror").add(outcome.status, outcome.latency_s)
+        live.count_call(call, "mirror")
+        reason = _UNMEASURED.get(outcome.fault)
+        if reason is not None:
+            live.count("understudy_mirror_dropped_total", reason=reason)
         self._mirrors.judge(live, outcome.fault)
         self._pair.settle_challenger(outcome)
 
@@ -152,9 +161,8 @@ class Mirrors:
         self._under_way.add(copy)
         self._bytes += body_bytes
         pool = live.pools[variant]
-        request = b"".join(
-            (copy_head(head, request_id, pool.authority, body_bytes, span_id), *body)
-        )
+        first = copy_head(head, request_id, pool.authority, body_bytes, span_id, live.copy_fields)
+        request = b"".join((first, *body))
         copy.call = Call(pool, head.method, request, copy, live.capture_bytes)
         pool.submit(copy.call)
 

@@ -23,9 +23,13 @@ LOSSES = (
     "budget",  # too many copies under way, by bytes
     "body_too_large",
     "incomplete",  # the exchange ended before the whole request had come
-    "ejected",  # the challenger is resting after consecutive failures
+    "circuit_open",  # the challenger is resting after consecutive failures
     "shutdown",
 )
+"""Why an observation lacks the challenger's answer. Two more reasons are counted only, in
+``understudy_mirror_dropped_total``: ``not_mirrorable`` (the request is no inference, so there is
+no observation) and ``deadline`` (the copy was sent and its answer did not come in time: the pair
+has an outcome, with the fault ``timeout``)."""
 
 
 class Outcome(Struct, frozen=True, array_like=True):
@@ -44,6 +48,19 @@ class Outcome(Struct, frozen=True, array_like=True):
     """The body's size; it was over the limit, and is not here, if this is more than len(body)."""
     encoding: str = ""
     """Content-Encoding, lower case; empty for identity."""
+    form: str = ""
+    """``sse`` for a stream of events (text/event-stream); ``json:N`` for N bytes of JSON with raw
+    tensors behind them (Open Inference's binary extension); else empty."""
+    first_byte_s: float = 0.0
+    """From the request's dispatch to the first byte of the answer's body; ``latency_s`` when the
+    body came at once, or never. In a stream of tokens it is the time to the first one."""
+    n_pieces: int = 0
+    """Events of a stream of events; else in how many pieces the body came from the network."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer came to the end that its framing gives it; else it was cut."""
+        return self.fault in ("", "status")
 
 
 class Exposure(Struct, frozen=True, array_like=True, tag="exposure"):

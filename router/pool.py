@@ -36,11 +36,14 @@ class Pool:
         deadlines: Deadlines,
         clock: Callable[[], float],
         room: Room | None = None,
+        silence_deadlines: Deadlines | None = None,
     ) -> None:
         self.variant = variant
         self.name = variant.name
         self.deadlines = deadlines
         """For the response timeout of this variant's calls."""
+        self.silence_deadlines = deadlines if silence_deadlines is None else silence_deadlines
+        """For their idle timeout: a part of it, see stream.CHECKS."""
         self.authority = f"{variant.host}:{variant.port}".encode()
         self.n_open = 0
         """Connections that are open or being opened."""

@@ -2,12 +2,18 @@
 
 from collections.abc import Callable, Iterable
 
+import msgspec
+
+from router.call import Call
 from router.choose import Lot
 from router.counters import CallCounts, Counters
 from router.ejection import Ejection
+from router.inference import Inference
 from router.matcher import Matcher
+from router.message import RequestHead
 from router.pool import Pool
-from router.table import Match, Route, RoutingTable, Variant
+from router.table import Match, Route, RoutingTable, Split, Variant
+from router.wire import CopyFields
 
 MakePool = Callable[[Variant], Pool]
 
@@ -16,9 +22,10 @@ class LiveRoute:
     """One route of the table in force. Immutable but for what its parts count."""
 
     __slots__ = (
-        "_counts", "body_limit_bytes", "capture_bytes", "champion", "counters", "ejection",
-        "experiment", "labels", "lot", "name", "pools", "replay_bytes", "route", "show_variant",
-        "table_version", "unit_header",
+        "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "copy_fields",
+        "counters", "ejection", "experiment", "health", "inference", "labels", "lot", "name",
+        "pools", "replay_bytes", "route", "show_variant", "standby", "table_version",
+        "unit_header", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -28,6 +35,7 @@ class LiveRoute:
         pools: dict[str, Pool],
         ejection: Ejection,
         counters: Counters,
+        health: Ejection | None = None,
     ) -> None:
         self.route = route
         self.table_version = table_version
@@ -36,6 +44,10 @@ class LiveRoute:
         self.champion = pools[route.split.champion]
         self.ejection = ejection
         """Of the challenger, in the split or in the mirror."""
+        self.standby = pools[route.standby.name] if route.standby is not None else None
+        """Who answers when the champion cannot; most routes have nobody."""
+        self.health = Ejection(route.eject_after) if health is None else health
+        """Of the champion: looked at, and told, only where there is a standby."""
         self.unit_header = route.unit_header.encode() if route.unit_header else b""
         self.counters = counters
         self.labels = f"route={route.name}"
@@ -48,6 +60,36 @@ class LiveRoute:
         self.capture_bytes = route.capture_bytes if route.experiment else 0
         self.show_variant = route.show_variant
         self.lot = Lot(route)
+        self.inference: Inference | None = None
+        """None where every request is alike: nothing is tried, or everything is inference."""
+        self._aside: LiveRoute | None = None
+        """The same route without its experiment, for what is no inference."""
+        self.copy_fields: CopyFields | None = None
+        """None where every field but credentials may cross to a copy."""
+        if route.copy_strip or route.copy_only is not None:
+            self.copy_fields = CopyFields(route.copy_strip, route.copy_only)
+        self.upgrades = frozenset(token.encode() for token in route.upgrade)
+        if route.inference and route != _champion_only(route):
+            self.inference = Inference(route.inference, route.match.path)
+        if route != _champion_only(route):
+            self._aside = LiveRoute(
+                _champion_only(route), table_version, pools, ejection, counters, self.health
+            )
+
+    def lane(self, head: RequestHead) -> "LiveRoute":
+        """Return the route as ``head`` sees it: what is no inference meets no experiment."""
+        if self.inference is None or self.inference.covers(head.method, head.path):
+            return self
+        return self.beside()
+
+    def beside(self) -> "LiveRoute":
+        """Return the lane that meets no experiment, for a request that must not."""
+        aside = self._aside
+        if aside is None:
+            return self
+        if self.route.mirror is not None:
+            self.count("understudy_mirror_dropped_total", reason="not_mirrorable")
+        return aside
 
     @property
     def match(self) -> Match:
@@ -61,6 +103,17 @@ class LiveRoute:
             found = self.counters.calls(self.route.name, variant, role)
             self._counts[variant, role] = found
         return found
+
+    def count_call(self, call: Call, role: str) -> None:
+        """Count a call that is over, in ``role``."""
+        variant = call.pool.name
+        status = call.head.status if call.head is not None else 0
+        self.counts(variant, role).add(status, call.latency_s)
+        stream = call.stream
+        if stream is not None and stream.is_events:
+            self.counters.streams(self.name, variant, role).add(
+                call.fault, stream.first_byte_s, call.latency_s, stream.n_pieces
+            )
 
     def count(self, name: str, **labels: str) -> None:
         """Count something rare about this route."""
@@ -78,6 +131,12 @@ class LiveTable:
         self.find = Matcher(self.routes).find
 
 
+def _champion_only(route: Route) -> Route:
+    return msgspec.structs.replace(
+        route, split=Split(champion=route.split.champion), mirror=None, experiment="", salt=b""
+    )
+
+
 def challenger_of(route: Route) -> str:
     """Return the name of the variant under evaluation, or an empty string."""
     if route.split.challenger is not None:
@@ -93,8 +152,10 @@ def enliven(
     routes: list[LiveRoute] = []
     for route in table.routes:
         was = old.get(route.name)
-        pools = {variant.name: _pool(variant, was, make_pool) for variant in route.variants}
-        routes.append(LiveRoute(route, table.version, pools, _ejection(route, was), counters))
+        variants = (*route.variants, *((route.standby,) if route.standby is not None else ()))
+        pools = {variant.name: _pool(variant, was, make_pool) for variant in variants}
+        ejection, health = _ejection(route, was), _health(route, was)
+        routes.append(LiveRoute(route, table.version, pools, ejection, counters, health))
     return LiveTable(table, routes)
 
 
@@ -110,6 +171,14 @@ def _ejection(route: Route, was: LiveRoute | None) -> Ejection:
         and was.route.eject_after == route.eject_after
     )
     return was.ejection if same and was is not None else Ejection(route.eject_after)
+
+
+def _health(route: Route, was: LiveRoute | None) -> Ejection | None:
+    same = was is not None and (
+        was.route.variant(was.route.split.champion) == route.variant(route.split.champion)
+        and was.route.eject_after == route.eject_after
+    )
+    return was.health if same and was is not None else None
 
 
 def retired(before: LiveTable, after: LiveTable) -> list[Pool]:

@@ -24,8 +24,10 @@ from router.pool import Pool, Room
 from router.pressure import Pressure
 from router.quiet import take_queue
 from router.routes import LiveRoute, challenger_of, enliven, retired
+from router.stream import CHECKS
 from router.table import RoutingTable, Variant
 from router.tasks import spawn
+from router.tunnel import Tunnel
 from router.wire import refusal
 
 log = logging.getLogger("router.server")
@@ -90,6 +92,8 @@ class Server:
         self.body_deadlines = book.of(BODY_S)
         self.write_deadlines = book.of(WRITE_S)
         self.linger_deadlines = book.of(LINGER_S)
+        self.tunnels: set[Tunnel] = set()
+        """Bounded by the connections that the champions may have."""
         self._worker = worker
         self._connections: set[Downstream] = set()
         self._refused: set[Downstream] = set()
@@ -123,8 +127,9 @@ class Server:
 
     def _make_pool(self, variant: Variant) -> Pool:
         deadlines = self._book.of(variant.response_timeout_s)
-        self._call_deadlines.add(deadlines)
-        return Pool(variant, self.loop, deadlines, self.now_s, self._room)
+        silence = self._book.of(variant.idle_timeout_s / CHECKS)
+        self._call_deadlines |= {deadlines, silence}
+        return Pool(variant, self.loop, deadlines, self.now_s, self._room, silence)
 
     def judge(self, live: LiveRoute, fault: str) -> None:
         """Note how a call to the challenger ended; eject it after a run of failures."""
@@ -149,6 +154,20 @@ class Server:
         self.channel.say(
             frames.Ejected(self.channel.source, route, variant, failures, time.time_ns())
         )
+
+    def judge_champion(self, live: LiveRoute, fault: str) -> None:
+        """Note how a call to a champion ended that has a standby."""
+        if fault in ("aborted", "overload"):
+            return
+        if not fault or fault == "status":  # a client can make a sound server say 500
+            live.health.succeeded()
+        elif live.health.failed(self.now_s()):
+            champion = live.champion.name
+            live.count("understudy_ejections_total", variant=champion)
+            log.warning(
+                "champion rests, its standby answers",
+                extra={"route": live.name, "variant": champion, "fault": fault},
+            )
 
     # Connections.
 
@@ -259,9 +278,13 @@ class Server:
         for relief in Relief:
             name = str(relief.name).lower()
             values[f"understudy_overload|relief={name}"] = float(relief in self.relief)
+        values["understudy_tunnels_open"] = len(self.tunnels)
         values["understudy_mirror_queue_depth"] = len(self.mirrors)
         values["understudy_observations_waiting"] = self.channel.n_waiting
         for live in self._live.routes:
+            if live.standby is not None:
+                rests = float(live.health.is_ejected)
+                values[f"understudy_champion_resting|{live.labels}"] = rests
             for name, pool in live.pools.items():
                 labels = f"|{live.labels}|variant={name}|state="
                 values[f"understudy_upstream_connections{labels}open"] = pool.n_open

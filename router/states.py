@@ -13,7 +13,7 @@ class State(enum.IntEnum):
 
     ASKING = enum.auto()  # a variant was chosen; its connection is awaited or has the request
     ANSWERING = enum.auto()  # the first byte of an answer has gone to the client
-    DONE = enum.auto()  # the client has its whole answer
+    DONE = enum.auto()  # the client has its whole answer, or the tunnel that it asked for
     REFUSED = enum.auto()  # the client has an answer of ours (4xx, 5xx)
     CUT = enum.auto()  # the answer broke off; the client can see that it is incomplete
     ABORTED = enum.auto()  # the client went away
@@ -28,6 +28,7 @@ class Event(enum.IntEnum):
     RETRY = enum.auto()  # a reused connection was closed by the variant before it answered
     FAIL = enum.auto()  # the variant failed
     REFUSE = enum.auto()  # the client's request went wrong
+    SWITCH = enum.auto()  # the variant changed the protocol (101): the connection is a tunnel
     LEAVE = enum.auto()  # the client's connection ended
 
 
@@ -35,6 +36,7 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     # The usual way.
     (State.ASKING, Event.HEAD): State.ANSWERING,
     (State.ANSWERING, Event.END): State.DONE,
+    (State.ASKING, Event.SWITCH): State.DONE,
     # Nothing has reached the client yet, so somebody else may still answer.
     (State.ASKING, Event.FALL_BACK): State.ASKING,
     (State.ASKING, Event.RETRY): State.ASKING,

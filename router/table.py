@@ -25,7 +25,10 @@ class Variant(Struct, frozen=True, kw_only=True):
     port: Annotated[int, Meta(ge=1, le=65535)]
     connect_timeout_s: float = 1.0
     response_timeout_s: float = 30.0
-    """From the request's last byte sent to the response's last byte received."""
+    """From the request's last byte sent to the response's last byte received; to the head, where
+    the response is a stream of events."""
+    idle_timeout_s: float = 60.0
+    """Within a stream of events or a tunnel: time without a byte. Precedent: nginx, 60 s."""
     max_connections: int = 256
     """Open connections to this variant from one router process; further requests wait."""
     max_pending: int = 1024
@@ -72,6 +75,8 @@ class Route(Struct, frozen=True, kw_only=True):
     variants: tuple[Variant, ...]
     split: Split
     mirror: Mirror | None = None
+    standby: Variant | None = None
+    """Who answers when the champion cannot; never measured, and no part of any comparison."""
     experiment: str = ""
     """Names the comparison under way; empty when there is none."""
     salt: bytes = b""
@@ -89,6 +94,15 @@ class Route(Struct, frozen=True, kw_only=True):
     """Consecutive failures after which a router stops using the challenger by itself."""
     show_variant: bool = False
     """Whether the client is told, in ``x-understudy-variant``, who answered."""
+    inference: tuple[str, ...] = ()
+    """What asks for a prediction: ``POST /v2/models/*/infer`` (inference.py). Only that is split,
+    mirrored and observed; the rest is the champion's. Empty: every request is inference."""
+    copy_strip: tuple[str, ...] = ()
+    """Fields, in lower case, that never cross to a copy, beside the credentials that none does."""
+    copy_only: tuple[str, ...] | None = None
+    """The only fields that cross to a copy, in lower case; None for all but those above."""
+    upgrade: tuple[str, ...] = ()
+    """Protocols, in lower case, that a client may change to with the champion (``websocket``)."""
 
     def variant(self, name: str) -> Variant:
         """Return the variant called ``name``; KeyError if the route has none such."""
@@ -119,6 +133,8 @@ class RoutingTable(Struct, frozen=True, kw_only=True):
 
 def _check(route: Route) -> None:
     names = [variant.name for variant in route.variants]
+    if route.standby is not None and route.standby.name in names:
+        raise ValueError(f"route {route.name!r}: {route.standby.name!r} cannot be its own standby")
     if len(set(names)) != len(names):
         raise ValueError(f"route {route.name!r}: two variants have the same name")
     split, mirror = route.split, route.mirror

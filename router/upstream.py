@@ -113,11 +113,14 @@ class Upstream:
             if end < 0:
                 self._buffer, self._seen = buffer, len(buffer)
                 return
-            head = parse_answer(buffer[:end], call.method)
-            buffer = buffer[end:]
+            raw, buffer = buffer[:end], buffer[end:]
+            head = parse_answer(raw, call.method)
             self._buffer, self._seen = b"", 0
             if head.status >= 200:
                 break
+            if head.status == 101 and call.on_switch(raw, head, buffer):
+                self.call = None
+                return
             # We asked for no upgrade, and the client's 100 was answered when its head was read.
             self._n_interim += 1
             if head.status == 101 or self._n_interim > MAX_INTERIM_ANSWERS:

@@ -3,6 +3,7 @@
 Pure: values in, bytes out. Framing fields and the request id are always our own.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from router.body import LAST_CHUNK, encode_chunk
@@ -60,12 +61,33 @@ def _first_line(head: RequestHead, authority: bytes) -> bytes:
     return b"".join((head.method, b" ", head.target, b" HTTP/1.1\r\nhost: ", host))
 
 
+class CopyFields:
+    """Which field lines may cross to a copy: all but some, or only some. Names in lower case."""
+
+    __slots__ = ("_only", "_strip")
+
+    def __init__(self, strip: Iterable[str], only: Iterable[str] | None) -> None:
+        self._strip = frozenset(name.encode() for name in strip)
+        self._only = None if only is None else frozenset(name.encode() for name in only)
+
+    def allowed(self, lines: list[bytes]) -> list[bytes]:
+        """Return the lines that may cross."""
+        names = [line[: line.find(b":")].lower() for line in lines]
+        strip, only = self._strip, self._only
+        return [
+            line
+            for name, line in zip(names, lines, strict=True)
+            if name not in strip and (only is None or name in only)
+        ]
+
+
 def copy_head(
-    head: RequestHead, request_id: bytes, authority: bytes, body_bytes: int, span_id: bytes
-) -> bytes:
+    head: RequestHead, request_id: bytes, authority: bytes, body_bytes: int, span_id: bytes,
+    fields: CopyFields | None = None,
+) -> bytes:  # fmt: skip
     """Return the head of a copy: marked, with a span of its own, without credentials."""
     lines = [_first_line(head, authority)]
-    lines += head.forward
+    lines += head.forward if fields is None else fields.allowed(head.forward)
     span = child_span(head.traceparent, span_id) if head.traceparent else b""
     if span:
         lines.append(b"traceparent: " + span)

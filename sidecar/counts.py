@@ -15,11 +15,13 @@ GAUGES = frozenset(
     {
         "understudy_upstream_connections",
         "understudy_downstream_connections",
+        "understudy_champion_resting",
         "understudy_mirror_queue_depth",
         "understudy_requests_in_flight",
         "understudy_router_resident_memory_bytes",
         "understudy_event_loop_lag_seconds",
         "understudy_overload",
+        "understudy_tunnels_open",
         "understudy_observations_waiting",
     }
 )

@@ -26,6 +26,7 @@ from sidecar.hub import Hub
 from sidecar.probe import Probe
 from sidecar.pump import LabelRequest, Pump
 from sidecar.reload import Reloader
+from sidecar.standby import with_standby
 from sidecar.tally import PAGE, Tally
 
 T = TypeVar("T")
@@ -92,6 +93,9 @@ class Desk:
         status = dict(self._status)
         if not done:
             status["stale_s"] = round(time.monotonic() - self._status_at_s, 1)
+        if self._hub.table is not None and "routes" in status:
+            counts = self._counts.total()
+            status["routes"] = with_standby(status["routes"], self._hub.table, counts)
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["store_error"] = self._pump.store_error or status.get("store_error")

@@ -34,12 +34,17 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Copies that were not sent, or whose answer was not measured.",
         ("route", "reason"),
     ),
+    "understudy_standby_requests_total": (
+        "Requests given to a champion's standby, by what had become of the champion.",
+        ("route", "reason"),
+    ),
     "understudy_observations_dropped_total": (
         "Observations that never reached the evaluator.",
         ("reason",),
     ),
     "understudy_ejections_total": (
-        "Times a router stopped asking a challenger after failures in a row.",
+        "Times a router stopped asking a challenger, or a champion with a standby, after failures "
+        "in a row.",
         ("route", "variant"),
     ),
     "understudy_retries_total": (
@@ -52,6 +57,14 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "understudy_refused_connections_total": ("Connections over the limit, closed with 503.", ()),
     "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
+    "understudy_tunnels_total": (
+        "Upgrades: opened, refused (answered otherwise than 101), ended as idle.",
+        ("route", "result"),
+    ),
+    "understudy_streams_total": (
+        "Streams of events (text/event-stream), by how they ended.",
+        ("route", "variant", "role", "end"),
+    ),
 }
 """What routers count, with the labels that they count by."""
 
@@ -60,8 +73,13 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Open connections to a variant.",
         ("route", "variant", "state"),
     ),
+    "understudy_champion_resting": (
+        "Routers that give a route's requests to the standby, its champion having failed in a row.",
+        ("route",),
+    ),
     "understudy_downstream_connections": ("Open connections of clients.", ()),
     "understudy_requests_in_flight": ("Requests of clients under way, nearly.", ()),
+    "understudy_tunnels_open": ("Client connections that were upgraded.", ()),
     "understudy_mirror_queue_depth": ("Copies under way.", ()),
     "understudy_router_resident_memory_bytes": ("Resident memory of all routers.", ()),
     "understudy_event_loop_lag_seconds": (
@@ -75,7 +93,15 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "understudy_observations_waiting": ("Observations in routers that are not durable yet.", ()),
 }
 DURATION = "understudy_request_duration_seconds"
-DURATION_LABELS = ("route", "variant", "role")
+HISTOGRAMS = {
+    DURATION: "From a request's dispatch to its answer's last byte.",
+    "understudy_stream_first_event_seconds": "From a request's dispatch to the first byte of its "
+    "stream of events: the time to the first token.",
+    "understudy_stream_events_per_second": "Events of a stream after its first, per second: "
+    "tokens per second where an event is a token.",
+}
+"""What routers count by size."""
+HISTOGRAM_LABELS = ("route", "variant", "role")
 PHASES = ("queued", "functional", "shadow", "canary", "watch", "promoted", "rolled_back")
 LABEL_RESULTS = ("accepted", "duplicate", "conflict", "unknown", "late", "invalid")
 ACTIONS = ("advance", "promote", "rollback")
@@ -114,7 +140,8 @@ class _Families(Collector):
         samples = list(_samples(self._readout, {route["name"] for route in routes}))
         yield from _counted(samples)
         yield _mirrored(samples)
-        yield _durations(samples)
+        for name, about in HISTOGRAMS.items():
+            yield _histogram(name, about, samples)
         yield from _sidecar(self._readout)
         yield from _rollouts(routes)
         yield from _checks(routes)
@@ -166,16 +193,14 @@ def _mirrored(samples: list[tuple[str, dict[str, str], float]]) -> Metric:
     return metric
 
 
-def _durations(samples: list[tuple[str, dict[str, str], float]]) -> Metric:
-    metric = HistogramMetricFamily(
-        DURATION, "From a request's dispatch to its answer's last byte.", labels=DURATION_LABELS
-    )
+def _histogram(wanted: str, about: str, samples: list[tuple[str, dict[str, str], float]]) -> Metric:
+    metric = HistogramMetricFamily(wanted, about, labels=HISTOGRAM_LABELS)
     buckets: dict[tuple[str, ...], list[tuple[str, float]]] = {}
     sums: dict[tuple[str, ...], float] = {}
     for name, labels, value in samples:
-        if not name.startswith(DURATION) or not labels.keys() >= set(DURATION_LABELS):
+        if not name.startswith(wanted) or not labels.keys() >= set(HISTOGRAM_LABELS):
             continue
-        key = tuple(labels[label] for label in DURATION_LABELS)
+        key = tuple(labels[label] for label in HISTOGRAM_LABELS)
         if name.endswith("_bucket") and "le" in labels:
             buckets.setdefault(key, []).append((labels["le"], value))
         elif name.endswith("_sum"):

@@ -1,4 +1,5 @@
-"""Are the champions there? A TCP connect to each, once a second, off the request path.
+"""Are the champions there, or their standbys? A TCP connect to each, once a second, off the
+request path.
 
 Says nothing about challengers: readiness never depends on one.
 """
@@ -28,12 +29,14 @@ class Probe:
             await asyncio.sleep(EVERY_S)  # a period, not a wait for something to happen
 
     async def round(self) -> None:
-        """Probe every champion once, each address once."""
+        """Probe every champion and standby once, each address once. One of the two is enough."""
         table = self._table()
         if table is None:
             return
         champions = {route.name: route.variant(route.split.champion) for route in table.routes}
-        addresses = {(variant.host, variant.port): variant for variant in champions.values()}
+        standbys = {r.name: r.standby for r in table.routes if r.standby is not None}
+        asked = (*champions.values(), *standbys.values())
+        addresses = {(variant.host, variant.port): variant for variant in asked}
         free = asyncio.Semaphore(AT_ONCE)
         found = await asyncio.gather(*(_reach(variant, free) for variant in addresses.values()))
         faults = dict(zip(addresses, found, strict=True))
@@ -41,6 +44,7 @@ class Probe:
             route: fault
             for route, variant in champions.items()
             if (fault := faults[variant.host, variant.port])
+            and (route not in standbys or faults[standbys[route].host, standbys[route].port])
         }
 
 

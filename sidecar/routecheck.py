@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from sidecar.problem import Path, Problem
+from sidecar.protocol import PROTOCOLS, inference, may_match
 from sidecar.quantity import duration_text
 from sidecar.routemodel import (
     Admin,
@@ -22,7 +23,7 @@ from sidecar.routemodel import (
     Shadow,
     VariantSection,
 )
-from sidecar.routetype import Address
+from sidecar.routetype import Address, InferencePath
 from sidecar.yamltree import Tree
 
 M = TypeVar("M", bound=BaseModel)
@@ -161,12 +162,14 @@ def _variants(tree: Tree, route: Path) -> Iterator[Problem]:
     champion = part(tree, (*route, "champion"), VariantSection)
     challengers = (*route, "challengers")
     names = [(*challengers, index, "name") for index in _indices(tree, challengers)]
-    yield from _same_names(tree, [(*route, "champion", "name"), *names])
-    for path in [(*challengers, index) for index in _indices(tree, challengers)]:
+    standby = (*route, "standby")
+    yield from _same_names(tree, [(*route, "champion", "name"), *names, (*standby, "name")])
+    others = [(*challengers, index) for index in _indices(tree, challengers)]
+    for path in [*others, standby]:
         challenger = part(tree, path, VariantSection)
         if champion and challenger and _is_same(champion.url, challenger.url):
             yield tree.problem((*path, "url"), "another address than the champion's")
-    for path in [(*route, "champion"), *((*challengers, i) for i in _indices(tree, challengers))]:
+    for path in [(*route, "champion"), *others, standby]:
         yield from _loop(tree, path)
 
 
@@ -233,6 +236,32 @@ def _rollout(tree: Tree, route: Path) -> Iterator[Problem]:
             "a metric with `role: guardrail` or `role: objective` under `metrics`",
             found="a canary stage that nothing guards",
         )
+
+
+def _inference(tree: Tree, route: Path) -> Iterator[Problem]:
+    match = part(tree, (*route, "match"), MatchSection)
+    declared, protocol = tree.get((*route, "inference")), tree.get((*route, "protocol")) or "json"
+    is_sound = protocol in PROTOCOLS and (declared is None or _all_sound(declared))
+    if match is None or not is_sound or not tree.get((*route, "challengers")):
+        return
+    patterns = inference(protocol, declared)
+    if not may_match(patterns, match.path):
+        at = "inference" if declared is not None else "match"
+        yield tree.problem(
+            (*route, at),
+            f"a path that is inference ({patterns[0]}, ...); `inference:` declares others",
+            found=f"{match.path}, which {protocol} does not know"
+            if declared is None
+            else f"no path of {match.path} among them",
+        )
+
+
+def _all_sound(declared: Any) -> bool:
+    try:
+        TypeAdapter[list[str]](list[InferencePath]).validate_python(declared)
+    except ValidationError:
+        return False
+    return True
 
 
 def _ladder(tree: Tree, route: Path) -> Iterator[Problem]:
@@ -352,6 +381,7 @@ _ROUTE_CHECKS: tuple[Callable[[Tree, Path], Iterator[Problem]], ...] = (
     _variants,
     _stage_list,
     _rollout,
+    _inference,
     _ladder,
     _times,
     _metric_keys,

@@ -6,7 +6,7 @@ from controller.policy import Intent, OnTimeout, RouteIntent, StageKind, StageSp
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
-from sidecar.protocol import defaults
+from sidecar.protocol import defaults, inference
 from sidecar.routemodel import (
     Canary,
     Functional,
@@ -40,6 +40,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
         match=_match(route.match),
         champion=_variant(route.champion),
         challengers=tuple(_variant(challenger) for challenger in route.challengers),
+        standby=_variant(route.standby) if route.standby is not None else None,
         metrics=tuple(_metric(name, metric, missing) for name, metric in route.metrics.items()),
         stages=tuple(_stage(stage, samples, by_protocol.ready_path) for stage in stages),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,
@@ -52,7 +53,15 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
         replay_bytes=limits.replay,
         eject_after=limits.eject_after,
         response_header=route.response_header,
+        inference=inference(route.protocol, route.inference),
+        copy_strip=tuple(name.lower() for name in route.mirror_headers.strip),
+        copy_only=_lower(route.mirror_headers.only),
+        upgrade=tuple(route.upgrade),
     )
+
+
+def _lower(names: list[str] | None) -> tuple[str, ...] | None:
+    return None if names is None else tuple(name.lower() for name in names)
 
 
 def _match(match: MatchSection) -> Match:
@@ -72,6 +81,7 @@ def _variant(variant: VariantSection) -> Variant:
         port=port,
         connect_timeout_s=variant.timeouts.connect,
         response_timeout_s=variant.timeouts.response,
+        idle_timeout_s=variant.timeouts.idle,
         max_connections=variant.max_connections,
         max_pending=variant.max_pending,
     )

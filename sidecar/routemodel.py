@@ -24,6 +24,7 @@ from sidecar.routetype import (
     HeaderValue,
     HoldbackBuckets,
     HostName,
+    InferencePath,
     Kind,
     Level,
     Margin,
@@ -38,6 +39,7 @@ from sidecar.routetype import (
     Share,
     Size,
     Timeout,
+    UpgradeToken,
     Url,
     Watch,
     Workers,
@@ -127,8 +129,11 @@ class Timeouts(Section):
 
     connect: PositiveDuration = default("1s", "Until a connection is open.")
     response: PositiveDuration = default(
-        "30s", "From the request's last byte sent to the answer's last byte received."
+        "30s",
+        "From the request's last byte sent to the answer's last byte received; to its head, where "
+        "the answer is a stream of events (text/event-stream).",
     )
+    idle: PositiveDuration = default("60s", "Within a stream of events: how long no byte may come.")
 
 
 class VariantSection(Section):
@@ -212,6 +217,22 @@ class Limits(Section):
     )
     eject_after: Failures = default(
         "5", "Consecutive failures after which a router stops asking the challenger by itself."
+    )
+
+
+class MirrorHeaders(Section):
+    """Which request headers a mirrored copy carries: never authorization, never cookie."""
+
+    strip: list[HeaderName] = Field(
+        default=["x-api-key", "api-key", "x-auth-token", "x-amz-security-token"],
+        max_length=64,
+        description="Headers that are left out, beside authorization and cookie, which always are.",
+    )
+    only: list[HeaderName] | None = Field(
+        default=None,
+        max_length=64,
+        description="The only headers that are carried, such as [content-type, accept]; without "
+        "it all but the stripped ones. Host, length, x-request-id and traceparent always are.",
     )
 
 
@@ -319,8 +340,23 @@ class RouteSection(Section):
     match: MatchSection = Field(description="Which requests belong to the route.")
     protocol: Protocol = Field(
         default="json",
-        description="What the servers speak. Decides two defaults only: the path that the "
-        "functional stage asks for readiness, and `prediction`. Requests pass unchanged.",
+        description="What the servers speak. Decides which requests are inference, and two "
+        "defaults: the path that the functional stage asks for readiness, and `prediction`. "
+        "Requests pass unchanged.",
+    )
+    inference: list[InferencePath] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=64,
+        description="Which requests ask for a prediction, instead of the protocol's own list: "
+        "paths with * (no slash) and ** (anything), POST or with a method. `protocol` among them "
+        "stands for that list. Everything else is the champion's alone, and not compared.",
+    )
+    upgrade: list[UpgradeToken] = Field(
+        default=[],
+        max_length=8,
+        description="Protocols that a client may change its connection to, such as websocket: the "
+        "champion's 101 makes it a tunnel of bytes. Never mirrored, split or compared.",
     )
     unit: Unit | None = Field(
         default=None, description="Who is randomised; without it each request is a unit."
@@ -332,6 +368,11 @@ class RouteSection(Section):
     )
     champion: VariantSection = Field(
         description="The variant that answers users, and comes back on a rollback: {name, url}."
+    )
+    standby: VariantSection | None = Field(
+        default=None,
+        description="Who answers when the champion cannot be connected, or has failed "
+        "limits.eject_after times in a row: {name, url}. Without it clients get 502 or 503.",
     )
     cold_start: Annotated[
         NeverBuilt,
@@ -353,6 +394,9 @@ class RouteSection(Section):
         default=None, description="When the truth arrives; `correct` needs it."
     )
     limits: Limits = Field(default=Limits(), description="What one request may cost.")
+    mirror_headers: MirrorHeaders = Field(
+        default=MirrorHeaders(), description="Which request headers a mirrored copy carries."
+    )
     response_header: Flag = default(
         "false", "Whether clients are told in x-understudy-variant which variant answered."
     )

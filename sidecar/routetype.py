@@ -161,6 +161,23 @@ ReadyPath = Annotated[
     _pattern(r"^/[!-)+->@-~]*$", "a path such as /ready"),
     _text(r"^/[!-)+->@-~]*$"),
 ]
+INFERENCE = r"^(protocol|((POST|GET|PUT) )?/[!-\"$->@-~]*)$"  # printable ASCII, no # ? or space
+InferencePath = Annotated[
+    str,
+    _pattern(
+        INFERENCE,
+        "a path such as /v2/models/*/infer, one with its method (GET /rank/*), or the word "
+        "protocol for the protocol's own",
+    ),
+    _text(INFERENCE),
+]
+UpgradeToken = Annotated[
+    str,
+    _pattern(
+        r"^(?!h2c?$|http|tls)[a-z0-9][a-z0-9./-]{0,31}$",
+        "a protocol in lower case, such as websocket (never another HTTP: it would pass unread)",
+    ),
+]
 FilePath = Annotated[str, _pattern(r"^[^\x00-\x1f]+$", "the path of a file")]
 Address = Annotated[
     tuple[str, int],

@@ -120,20 +120,22 @@ async def _ask_sample(task: FunctionalTask, session: aiohttp.ClientSession, body
             raw += chunk
             if len(raw) > ANSWER_LIMIT_BYTES:
                 return f"the answer is larger than {ANSWER_LIMIT_BYTES} bytes"
-    return _fault_of(bytes(raw), task.prediction)
+        form = "sse" if response.content_type == "text/event-stream" else ""
+    return _fault_of(bytes(raw), task.prediction, form)
 
 
-def _fault_of(raw: bytes, prediction: str | None) -> str:
+def _fault_of(raw: bytes, prediction: str | None, form: str) -> str:
     """Return what is wrong with an answer's body, or nothing. Pure; reads as the evaluator does."""
-    if prediction is None:
+    if prediction is None and not form:
         try:
             parsed(raw)
         except (ValueError, RecursionError):
             return "the answer is not JSON"
         return ""
-    answer = Outcome("", 200, 0.0, "", raw, len(raw))
+    answer = Outcome("", 200, 0.0, "", raw, len(raw), form=form)
     found = Extractor(prediction).read(answer)
-    return "" if found.text is not None else f"no prediction at {prediction!r}: {found.reason}"
+    where = f"no prediction at {prediction!r}" if prediction is not None else "no whole stream"
+    return "" if found.text is not None else f"{where}: {found.reason}"
 
 
 def _headers(task: FunctionalTask) -> dict[str, str]:

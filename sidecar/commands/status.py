@@ -76,6 +76,9 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(headline(route), style="bold")]
     if route.get("held_by"):
         parts.append(Text(f"held by {route['held_by']}", style="yellow"))
+    standby = route.get("standby") or {}
+    if standby.get("requests"):
+        parts.append(Text(_standby(standby), style="yellow"))
     if route.get("checks"):
         parts.append(_checks(route["checks"]))
         parts += [Text(f"  {reading.get('because', '')}") for reading in route["checks"]]
@@ -83,6 +86,12 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     if route.get("expected_seconds") is not None:
         parts.append(Text(f"decision expected in {duration_text(route['expected_seconds'])}"))
     return parts
+
+
+def _standby(standby: dict[str, Any]) -> str:
+    line = f"standby {standby.get('name')} was given {standby['requests']} requests"
+    resting = standby.get("routers_resting_the_champion")
+    return f"{line}; the champion rests in {resting} routers" if resting else line
 
 
 def headline(route: dict[str, Any]) -> str:

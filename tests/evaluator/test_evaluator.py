@@ -148,7 +148,7 @@ def test_fallback_counts_as_failure_of_the_challenger() -> None:
 
 def test_resting_challenger_counts_as_failed_too() -> None:
     evaluator = Evaluator(plan(ACCURACY, ERRORS))
-    live(evaluator, exposure(1, is_challenger=True, outcome=answer(), loss="ejected"))
+    live(evaluator, exposure(1, is_challenger=True, outcome=answer(), loss="circuit_open"))
     assert "challenger 1 of 1" in read(evaluator, "errors").because
     assert "challenger 0.0 % of 1" in read(evaluator, "accuracy").because
     assert evaluator.evidence(1.0).counts["lost"] == 1

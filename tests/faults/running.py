@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -41,12 +42,14 @@ class Model(ThreadingHTTPServer):
 
     def __init__(self, name: str) -> None:
         body = json.dumps({"predictions": [name]}).encode()
+        heads = self.heads = deque[str](maxlen=100)
 
         class Answer(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
+                heads.append(str(self.headers))
                 self.rfile.read(int(self.headers.get("content-length", 0)))
                 time.sleep(float(self.headers.get("x-sleep", 0)))
                 self.send_response(200)

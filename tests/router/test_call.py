@@ -8,6 +8,7 @@ from router.call import Call
 from router.deadline import Deadlines
 from router.message import AnswerHead
 from router.pool import Pool
+from router.stream import CHECKS
 from tests.router.kit import variant
 from tests.router.test_pool import Recorder
 
@@ -135,3 +136,50 @@ async def test_latency_leaves_out_what_the_client_does_not_read() -> None:
     made.now_s = 4.0
     made.call.fail("reset")
     assert made.call.latency_s == 1.5
+
+
+def events(made: Made) -> AnswerHead:
+    return AnswerHead(200, b"", [], -1, True, b"", "sse")
+
+
+async def test_answer_that_comes_at_once_has_its_first_byte_with_its_last() -> None:
+    made = Made()
+    made.now_s = 0.5
+    made.call.on_head(made.head, b"abcdef", True)
+    outcome = made.call.outcome()
+    assert (outcome.first_byte_s, outcome.latency_s, outcome.n_pieces) == (0.5, 0.5, 1)
+    empty = Made()
+    empty.now_s = 0.5
+    empty.call.fail("reset")
+    outcome = empty.call.outcome()
+    assert (outcome.first_byte_s, outcome.n_pieces, outcome.is_complete) == (0.5, 0, False)
+
+
+async def test_first_byte_is_the_bodys_and_not_the_heads() -> None:
+    made = Made()
+    made.now_s = 0.25
+    made.call.on_head(events(made), b"", False)
+    made.now_s = 0.5
+    made.call.on_payload(b"data: a\n", False)
+    made.now_s = 0.75
+    made.call.on_payload(b"\ndata: b\n\n", False)
+    made.now_s = 1.0
+    made.call.on_payload(b"", True)
+    outcome = made.call.outcome()
+    assert (outcome.form, outcome.n_pieces, outcome.is_complete) == ("sse", 2, True)
+    assert (outcome.first_byte_s, outcome.latency_s) == (0.5, 1.0)
+
+
+async def test_stream_of_events_is_ended_by_silence_and_not_by_its_length() -> None:
+    made = Made()
+    made.call.on_head(events(made), b"", False)
+    for n in range(1, 20):
+        made.now_s = 2.0 * n
+        made.call.on_payload(b"data: x\n\n", False)
+        made.deadlines.expire(made.now_s)
+    assert "failed timeout" not in made.caller.told
+    for _ in range(CHECKS):
+        made.now_s += 2.0
+        made.deadlines.expire(made.now_s)
+    assert made.caller.told[-1] == "failed timeout"
+    assert not made.call.outcome().is_complete

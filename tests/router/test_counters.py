@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.counters import CODES, LATENCY_BOUNDS_S, Counters
+from router.counters import CODES, LATENCY_BOUNDS_S, STREAM_ENDS, Counters
 from tests.router.strategies import many
 
 LABELS = "|route=digits|variant=a|role=champion"
@@ -81,3 +81,23 @@ def test_events_are_counted_by_name_and_labels() -> None:
         "understudy_fallbacks_total|route=r|reason=timeout": 1,
         "understudy_unrouted_requests_total": 1,
     }
+
+
+def test_streams_are_counted_by_how_they_end_and_how_fast_they_are() -> None:
+    counters = Counters()
+    streams = counters.streams("r", "v", "champion")
+    streams.add("", 0.2, 1.2, 101)  # 100 events in the second after the first
+    streams.add("reset", 0.02, 5.0, 1)
+    streams.add("aborted", 0.0, 5.0, 0)
+    values = counters.values()
+    labels = "|route=r|variant=v|role=champion"
+    ends = {end: values[f"understudy_streams_total{labels}|end={end}"] for end in STREAM_ENDS}
+    assert ends == {"complete": 1, "cut": 1, "left": 1}
+    first = "understudy_stream_first_event_seconds"
+    assert values[f"{first}_count{labels}"] == 2
+    assert values[f"{first}_bucket{labels}|le=0.025"] == 1
+    assert values[f"{first}_sum{labels}"] == pytest.approx(0.22)
+    rate = "understudy_stream_events_per_second"
+    assert values[f"{rate}_count{labels}"] == 1
+    assert values[f"{rate}_bucket{labels}|le=50.0"] == 0
+    assert values[f"{rate}_bucket{labels}|le=100.0"] == 1

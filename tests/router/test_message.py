@@ -303,3 +303,25 @@ def test_copy_has_a_span_of_its_own_in_the_same_trace() -> None:
 )
 def test_value_that_is_no_traceparent_gives_no_span(value: bytes) -> None:
     assert child_span(value, b"0" * 16) == b""
+
+
+@pytest.mark.parametrize(
+    ("lines", "form"),
+    [
+        ([b"Content-Type: text/event-stream"], "sse"),
+        ([b"content-type:Text/Event-Stream ; charset=utf-8"], "sse"),
+        ([b"Content-Type: text/event-streams"], ""),
+        ([b"X-Type: text/event-stream"], ""),
+        ([b"Inference-Header-Content-Length: 77", b"Content-Type: application/octet-stream"],
+         "json:77"),
+        ([b"Content-Type: application/octet-stream", b"inference-header-content-length: 0"],
+         "json:0"),
+        ([b"Inference-Header-Content-Length: +7"], ""),
+        ([b"Inference-Header-Content-Length:"], ""),
+    ],
+)  # fmt: skip
+def test_form_of_an_answer_is_what_its_head_says_and_every_line_is_passed_on(
+    lines: list[bytes], form: str
+) -> None:
+    head = read_answer(200, b"200 OK", True, lines, b"POST")
+    assert (head.form, head.forward) == (form, lines)

@@ -91,8 +91,10 @@ async def test_client_never_waits_for_a_hanging_challenger() -> None:
         assert r.controller.pairs == []
         pairs = await r.pairs(10)
         assert {one.challenger.fault for one in pairs if one.challenger} <= {"timeout"}
-        assert all(one.challenger or one.loss == "ejected" for one in pairs)
+        assert all(one.challenger or one.loss == "circuit_open" for one in pairs)
         assert all(one.champion.fault == "" for one in pairs)
+        late = sum(one.challenger is not None for one in pairs)
+        assert r.events["understudy_mirror_dropped_total|route=r|reason=deadline"] == late
 
 
 @pytest.mark.parametrize(
@@ -179,7 +181,7 @@ async def test_ejected_challenger_gets_no_copy_but_the_pair_is_accounted_for() -
             await r.pairs(n + 1)
         assert len(r.challenger.requests) == 2
         losses = Counter(one.loss for one in r.controller.pairs)
-        assert losses == {"": 2, "ejected": 4}
+        assert losses == {"": 2, "circuit_open": 4}
 
 
 async def test_copy_goes_on_when_the_client_leaves() -> None:
@@ -264,6 +266,7 @@ async def test_stop_drops_copies_and_says_so() -> None:
         await r.server.stop(1.0)
         (pair,) = await r.pairs()
         assert pair.challenger is not None and pair.challenger.fault == "aborted"
+        assert r.events["understudy_mirror_dropped_total|route=r|reason=shutdown"] == 1
         assert len(r.server.mirrors) == 0
 
 

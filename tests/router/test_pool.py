@@ -10,6 +10,7 @@ import pytest
 
 from router.call import Call
 from router.deadline import Deadlines
+from router.message import AnswerHead
 from router.pool import Pool, Room
 from tests.router.kit import Model, Script, echoes, hangs, until, variant, waits
 
@@ -31,6 +32,10 @@ class Recorder:
 
     def on_call_failed(self, call: Call, is_stale: bool) -> None:
         self.told.append(f"failed {call.fault}" + " stale" * is_stale)
+
+    def on_switch(self, call: Call, raw: bytes, head: AnswerHead, rest: bytes) -> bool:
+        self.told.append(f"switch {rest.decode()}")
+        return False
 
     def on_request_full(self) -> None:
         self.told.append("full")

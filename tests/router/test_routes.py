@@ -159,3 +159,32 @@ def test_rare_events_are_counted_under_their_route(living: Living) -> None:
     (route,) = living.swap(a_route()).routes
     route.count("understudy_fallbacks_total", reason="reset")
     assert living.counters.values() == {"understudy_fallbacks_total|route=digits|reason=reset": 1}
+
+
+INFER = ("POST /v2/models/*/infer",)
+
+
+def test_what_is_no_inference_takes_the_lane_without_an_experiment(living: Living) -> None:
+    (route,) = living.swap(changed(match=Match(path="/v2/*"), inference=INFER)).routes
+    assert route.lane(head_of("POST", "/v2/models/m/infer")) is route
+    aside = route.lane(head_of("GET", "/v2/models/m"))
+    assert (aside.route.experiment, aside.route.mirror) == ("", None)
+    assert aside.route.split == Split(champion="a")
+    assert aside.champion is route.champion
+    assert aside.counts("a", "champion") is route.counts("a", "champion")
+    assert dict(living.counters.events) == {}
+
+
+def test_what_a_mirroring_route_does_not_mirror_is_counted(living: Living) -> None:
+    shadow = changed(split=Split(champion="a"), mirror=Mirror(variant="b"), inference=INFER)
+    (route,) = living.swap(shadow).routes
+    for _ in range(3):
+        route.lane(head_of("POST", "/v2/repository/models/m/load"))
+    name = "understudy_mirror_dropped_total|route=digits|reason=not_mirrorable"
+    assert living.counters.values()[name] == 3
+
+
+def test_route_that_tries_nothing_classifies_nothing(living: Living) -> None:
+    alone = changed(split=Split(champion="a"), experiment="", salt=b"", inference=INFER)
+    assert living.swap(alone).routes[0].inference is None
+    assert living.swap(changed(inference=()), version=2).routes[0].inference is None

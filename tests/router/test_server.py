@@ -157,7 +157,7 @@ async def test_failing_challenger_is_ejected_reported_and_probed_back() -> None:
         assert (ejected.route, ejected.variant, ejected.failures) == ("r", "challenger", 3)
         seen = await r.exposures(10)
         assert [one.outcome.fault for one in seen[:3]] == ["reset"] * 3
-        assert [one.loss for one in seen[3:]] == ["ejected"] * 7
+        assert [one.loss for one in seen[3:]] == ["circuit_open"] * 7
         assert all(one.is_challenger for one in seen)
         # What made the controller's reason came before its verdict.
         told = [one for one in r.controller.frames if not isinstance(one, frames.Counters)]

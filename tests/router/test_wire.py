@@ -11,7 +11,16 @@ from router.body import ChunkedBody
 from router.errors import RequestError
 from router.message import CHUNKED, UNTIL_CLOSE, AnswerHead, RequestHead
 from router.parser import find_answer_head, find_request_head, parse_answer, parse_request
-from router.wire import CONTINUE, REASONS, answer_head, copy_head, frame, refusal, request_head
+from router.wire import (
+    CONTINUE,
+    REASONS,
+    CopyFields,
+    answer_head,
+    copy_head,
+    frame,
+    refusal,
+    request_head,
+)
 from tests.router.cases import ANSWERS, AnswerCase, read_answer
 from tests.router.strategies import head_of, many, raw_heads
 
@@ -247,3 +256,19 @@ def test_refusal_without_a_request_id_has_none() -> None:
 def test_interim_answer_is_one_that_we_would_take_ourselves() -> None:
     assert split(CONTINUE) == (parse_answer(CONTINUE, b"GET"), b"")
     assert parse_answer(CONTINUE, b"GET").status == 100
+
+
+@pytest.mark.parametrize(
+    ("strip", "only", "left"),
+    [
+        ((), None, [b"A: 1", b"b:2", b"C-d: 3"]),
+        (("a", "c-d"), None, [b"b:2"]),
+        ((), ("b", "c-d"), [b"b:2", b"C-d: 3"]),
+        (("b",), ("b", "c-d"), [b"C-d: 3"]),
+        ((), (), []),
+    ],
+)
+def test_copy_carries_what_it_may_whatever_the_case(
+    strip: tuple[str, ...], only: tuple[str, ...] | None, left: list[bytes]
+) -> None:
+    assert CopyFields(strip, only).allowed([b"A: 1", b"b:2", b"C-d: 3"]) == left

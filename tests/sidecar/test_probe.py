@@ -3,6 +3,8 @@
 import asyncio
 import socket
 
+import msgspec
+
 from router.table import Match, Mirror, Route, RoutingTable, Split, Variant
 from sidecar.probe import Probe
 
@@ -37,6 +39,21 @@ async def test_only_champions_count_and_each_route_is_named() -> None:
     assert "old at 127.0.0.1" in probe.faults["gone"]
     server.close()
     await server.wait_closed()
+
+
+async def test_standby_is_enough_and_both_gone_are_the_champions_fault() -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    spare = Variant(name="spare", host="127.0.0.1", port=port, connect_timeout_s=0.5)
+    gone = route("r", closed_port(), port)
+    table = RoutingTable(version=1, routes=(msgspec.structs.replace(gone, standby=spare),))
+    probe = Probe(lambda: table)
+    await probe.round()
+    assert probe.faults == {}
+    server.close()
+    await server.wait_closed()
+    await probe.round()
+    assert probe.faults is not None and "old at 127.0.0.1" in probe.faults["r"]
 
 
 async def test_champion_that_comes_back_is_found() -> None:

@@ -38,6 +38,20 @@ def test_stage_order_is_the_models() -> None:
             id="a metric with the name of a built-in check",
         ),
         pytest.param(
+            'match: {path: "/v1/models/fraud:predict"}',
+            "match: {path: /score}\n    protocol: kserve-v1",
+            "match",
+            "/v1/models/*:predict",
+            id="a path that is no inference in the protocol",
+        ),
+        pytest.param(
+            'match: {path: "/v1/models/fraud:predict"}',
+            'match: {path: "/v1/models/fraud:predict"}\n    inference: [/score]',
+            "inference",
+            "`inference:` declares others",
+            id="inference paths that the route never sees",
+        ),
+        pytest.param(
             "name: fraud-7",
             "name: fraud-6",
             "challengers[0].name",

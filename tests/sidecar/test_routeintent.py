@@ -1,7 +1,7 @@
 from controller.policy import OnTimeout, StageKind
 from evaluator.evidence import Role
 from router.table import Match, Variant
-from tests.sidecar.routing_texts import load, with_part
+from tests.sidecar.routing_texts import load, only_problem, with_part
 
 WITH_EVERYTHING = (
     with_part("functional: {}", "functional: {ready: /ready, at_most: 1m, on_timeout: hold}")
@@ -78,8 +78,39 @@ def test_protocol_decides_prediction_and_ready_path_only_where_the_file_does_not
     assert declared.stages[0].ready_path == "/ready"
 
 
+def test_inference_is_the_protocols_or_what_the_file_declares() -> None:
+    [route] = load(WITH_EVERYTHING).intent.routes
+    assert route.inference == ("POST /**",)
+    text = with_part("    prediction:", "    inference: [/v1/models/*, GET /x]\n    prediction:")
+    [route] = load(text).intent.routes
+    assert route.inference == ("POST /v1/models/*", "GET /x")
+
+
 def test_route_without_challengers_has_no_experiment() -> None:
     text = 'routes: [{name: a, match: {path: /}, champion: {name: b, url: "http://c:1"}}]\n...\n'
     [route] = load(text).intent.routes
     assert not route.has_experiment
     assert (route.stages, route.metrics, route.prediction) == ((), (), None)
+
+
+def test_declared_upgrades_arrive_and_another_http_is_never_one() -> None:
+    text = with_part("    prediction:", "    upgrade: [websocket, mqtt/3.1]\n    prediction:")
+    assert load(text).intent.routes[0].upgrade == ("websocket", "mqtt/3.1")
+    for token in ("h2c", "h2", "HTTP/2.0", "http/3", "tls/1.2", "WebSocket"):
+        problem = only_problem(text.replace("mqtt/3.1", token))
+        assert problem.path == "routes[0].upgrade[1]"
+
+
+def test_stream_of_events_has_an_idle_time_of_its_own() -> None:
+    text = WITH_EVERYTHING.replace("response: 400ms", "response: 400ms, idle: 90s")
+    [route] = load(text).intent.routes
+    assert route.challengers[0].idle_timeout_s == 90.0
+    assert route.champion.idle_timeout_s == 60.0
+
+
+def test_headers_of_a_copy_are_named_in_lower_case_and_keys_are_left_out_by_default() -> None:
+    [route] = load(WITH_EVERYTHING).intent.routes
+    assert (route.copy_only, "x-api-key" in route.copy_strip) == (None, True)
+    declared = "    mirror_headers: {strip: [X-Own], only: [Accept]}\n    prediction:"
+    [route] = load(with_part("    prediction:", declared)).intent.routes
+    assert (route.copy_strip, route.copy_only) == (("x-own",), ("accept",))

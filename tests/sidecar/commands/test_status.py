@@ -87,6 +87,17 @@ def test_held_rollout_says_by_whom() -> None:
     assert "held by ada" in shown({**STATUS, "routes": [{**ROUTE, "held_by": "ada"}]})
 
 
+def test_standby_is_on_the_page_once_it_has_answered() -> None:
+    standby = {"name": "spare", "requests": 0, "routers_resting_the_champion": 0}
+    assert "standby" not in shown(STATUS | {"routes": [ROUTE | {"standby": standby}]})
+    standby |= {"requests": 7}
+    text = shown(STATUS | {"routes": [ROUTE | {"standby": standby}]})
+    assert "standby spare was given 7 requests" in text and "rests" not in text
+    standby |= {"routers_resting_the_champion": 2}
+    text = shown(STATUS | {"routes": [ROUTE | {"standby": standby}]})
+    assert "7 requests; the champion rests in 2 routers" in text
+
+
 def test_text_of_the_sidecar_is_never_markup() -> None:
     assert "[red]x[/red]" in shown({**STATUS, "routes": [{**ROUTE, "missing": ["[red]x[/red]"]}]})
 
