@@ -73,10 +73,6 @@ _KNOWN: Final[dict[bytes, int]] = {
     b"host": _HOSTN,
     b"expect": _EXPECT,
     b"x-request-id": _ID,
-    b"x-understudy-mirror": _OURS,
-    b"x-understudy-variant": _OURS,
-    b"x-understudy-route": _OURS,
-    b"x-understudy-fallback": _OURS,
     b"authorization": _SECRET,
     b"cookie": _SECRET,
     b"content-encoding": _ENC,
@@ -85,6 +81,9 @@ _KNOWN: Final[dict[bytes, int]] = {
     b"content_length": _DISGUISED,
     b"transfer_encoding": _DISGUISED,
 }
+
+_OUR_PREFIX: Final = b"x-understudy-"
+"""What begins so is ours to say, with underscores too: CGI and WSGI cannot tell them apart."""
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """RFC 9110 section 9.2.2; TRACE and CONNECT are refused."""
@@ -170,7 +169,8 @@ _REPEATED: Final = frozenset(
 def _look_up(raw_name: bytes) -> tuple[bytes, int]:
     """Return (name in lower case, what it decides), and remember it: clients repeat themselves."""
     name = raw_name.lower()
-    found = name, _KNOWN.get(name, _PLAIN)
+    is_ours = name.replace(b"_", b"-").startswith(_OUR_PREFIX)
+    found = name, _OURS if is_ours else _KNOWN.get(name, _PLAIN)
     if len(raw_name) <= _MAX_SEEN_NAME_BYTES:
         if len(_seen_names) >= _MAX_SEEN:
             _seen_names.clear()
@@ -434,6 +434,10 @@ def read_answer(
         # The length that a GET would have had is content, not framing (RFC 9110 section 8.6).
         forward += [b"content-length: %b" % length for length in lengths]
     keep_alive = is_http_11 and b"close" not in nominated and body_length != UNTIL_CLOSE
+    if keep_alive and body_length == 0 and (method == b"HEAD" or codings or any(lengths)):
+        # A body may be announced that must not come. A server that sends it all the same may do
+        # so later, and the next request on this connection would take it for its answer.
+        keep_alive = method != b"HEAD" and not codings and int(lengths[0]) == 0
     return AnswerHead(status, line, forward, body_length, keep_alive, encoding, idle_s)
 
 
