@@ -121,7 +121,10 @@ async def test_interim_answers_are_swallowed() -> None:
     ("answer", "forwarded"),
     [
         (b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 204 No Content\r\n"),
-        (b"HTTP/1.1 304 Not Modified\r\nETag: e\r\n\r\n", b"HTTP/1.1 304 Not Modified\r\nETag: e\r\n"),
+        (
+            b"HTTP/1.1 304 Not Modified\r\nETag: e\r\n\r\n",
+            b"HTTP/1.1 304 Not Modified\r\nETag: e\r\n",
+        ),
     ],
 )
 async def test_bodiless_answer_leaves_both_connections_usable(

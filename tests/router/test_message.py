@@ -146,12 +146,13 @@ def test_hop_by_hop_field_ends_here_without_being_nominated(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["X-Understudy-Mirror", "x-understudy-anything", "X_Understudy_Variant", "x-understudy-"]
+    "name",
+    ["X-Understudy-Mirror", "x-understudy-anything", "X_Understudy_Variant", "x-understudy-"],
 )
 def test_whatever_begins_like_a_name_of_ours_ends_here_in_both_directions(name: str) -> None:
     """Found by fuzzing: only four of them did; and WSGI reads ``_`` as ``-``."""
-    assert head_of("GET", "/", f"{name}: 1").forward == []
     line = name.encode() + b": 1"
+    assert request(line).forward == []
     assert answer(b"Content-Length: 0", line).forward == []
 
 
