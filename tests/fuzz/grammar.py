@@ -24,7 +24,8 @@ HOSTS = (b"Host: a", b"host:a", b"HOST:\ta \t", b"Host: a:80", b"Host: [::1]:808
 ODD_HOSTS = (
     b"", b"Host: a\r\nHost: a", b"Host: a\r\nHost: b", b"Host:", b"Host: a b", b"Host: a/b",
     b"Host: u@a", b"Host: a,b", b"Host : a", b" Host: a", b"Host: a:b", b"Host: \x00",
-    b"Host: a\x0b",    b"Host: [::1", b"Host: a:99999999", b"Host\x00: a", b"Host: a:", b"Host: .", b"Host: -a",
+    b"Host: a\x0b",    b"Host: [::1", b"Host: a:99999999", b"Host\x00: a", b"Host: a:",
+    b"Host: .", b"Host: -a",
     b"Host: a\\b", b"Host: a%41", b"Host: a;b", b"Host: \xe9",
 )  # fmt: skip
 VERSIONS = (b"HTTP/1.1",) * 8 + (b"HTTP/1.0",)
@@ -53,7 +54,8 @@ ODD_FIELDS = (
 ODD_LENGTHS = (
     b"+%d", b"-%d", b"%d, %d", b"%d,%d", b"0x%d", b"%d ", b"%d\x00", b"%d;q=1", b"00%d", b"%d.0",
     b"%d_0", b"\x0b%d", b"%d\xa0", b"1844674407370955161%d", b"", b"five",
-    b"%d\r\nContent-Length: %d",    b"%d %d", b"\xd9\xa5%d", b"99%d", b"%de0", b"\"%d\"", b"%d\r\nContent-Length: 0",
+    b"%d\r\nContent-Length: %d",    b"%d %d", b"\xd9\xa5%d", b"99%d", b"%de0", b"\"%d\"",
+    b"%d\r\nContent-Length: 0",
     b"%d\t", b"\t%d",    b"%d\r\nTransfer-Encoding: chunked", b"%d\r\nTransfer-Encoding: identity",
     b"00000000000000000000%d",
 )  # fmt: skip

@@ -9,7 +9,8 @@ MAX_BYTES = 256 * 1024
 MAX_PIECES = 300
 NASTY = (
     b"\r\n", b"\n", b"\r", b"\r\n\r\n", b"\x00", b" ", b"\t", b":", b"0", b"-", b"+",
-    b"\x0b", b"\xa0",    b"chunked", b"0\r\n\r\n", b"Content-Length: 0\r\n", b"Transfer-Encoding: chunked\r\n", b"\xff",
+    b"\x0b", b"\xa0",    b"chunked", b"0\r\n\r\n", b"Content-Length: 0\r\n",
+    b"Transfer-Encoding: chunked\r\n", b"\xff",
     b"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 ", b";", b"\"", b",",
 )  # fmt: skip
 _DIGIT = re.compile(rb"[0-9]")

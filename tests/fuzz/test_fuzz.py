@@ -103,7 +103,7 @@ PLANTED: dict[str, tuple[Any, str, Callable[..., Any], Case, str]] = {
         "CONTINUE",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",  # type: ignore[dict-item] # no function
         a_case(POST.replace(b"Host", b"Expect: 100-continue\r\nHost").replace(b"hello", b"")),
-        "answers to",
+        "without a request id",
     ),
     "a cut that looks whole": (
         exchange.Exchange,
