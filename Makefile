@@ -44,7 +44,7 @@ fuzz: setup ## hostile clients and models, drawn without end: FUZZ_SECONDS=3600 
 SOAK_MINUTES ?= 30
 
 soak: setup ## a whole sidecar under load while everything around it fails: SOAK_MINUTES=30
-	$(BIN)/python -m loadtests.soak --minutes $(SOAK_MINUTES)
+	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 load: setup ## an interactive load test, see loadtests/README.md
 	$(BIN)/locust -f loadtests/locustfile.py --host http://127.0.0.1:8080
