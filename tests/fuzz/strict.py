@@ -296,7 +296,8 @@ def _origin_form(method: bytes, target: bytes, host: bytes) -> bytes:
     while at < len(rest) and rest[at : at + 1] not in (b"/", b"?", b"#"):
         at += 1
     authority, path = rest[:at], rest[at:]
-    if not authority or (host and authority.lower() != host.lower()):
+    same = [one.lower().removesuffix(b":80") for one in (authority, host or authority)]
+    if not authority or same[0] != same[1]:
         raise Violation(f"authority {authority[:40]!r} beside Host {host[:40]!r}")
     if not path and method == b"OPTIONS":
         return b"*"

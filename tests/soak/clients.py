@@ -20,6 +20,8 @@ KINDS = (("get", 0.5), ("small", 0.35), ("middle", 0.10), ("large", 0.03), ("str
 SHORT = ("get", "small")
 """Kinds whose latency is compared between phases."""
 NEW_CONNECTION_SHARE = 0.2
+IDLE_S = 30.0
+"""Below the router's 75 s: a client that closes later meets a connection that is just closing."""
 
 
 class Failed(Exception):
@@ -50,6 +52,7 @@ class Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self.used_s = time.monotonic()
 
     @classmethod
     async def open(cls, port: int) -> "Connection":
@@ -148,6 +151,7 @@ class Clients:
             findings.latencies_s[phase].append(time.monotonic() - began_s)
 
     async def _ask(self, kind: str) -> None:
+        self._close_old()
         is_new = self._rng.random() < NEW_CONNECTION_SHARE or not self._idle
         connection = await Connection.open(self._port) if is_new else self._idle.pop()
         is_good = False
@@ -159,9 +163,16 @@ class Clients:
             is_good = True
         finally:
             if is_good and len(self._idle) < 50 and self._rng.random() < 0.98:
+                connection.used_s = time.monotonic()
                 self._idle.append(connection)
             else:
                 connection.close()
+
+    def _close_old(self) -> None:
+        """Close what was not used for long, before the router does so just as we use it again."""
+        oldest_s = time.monotonic() - IDLE_S
+        while self._idle and self._idle[0].used_s < oldest_s:
+            self._idle.pop(0).close()
 
     def _note_id(self, fields: dict[bytes, bytes]) -> None:
         if len(self.findings.request_ids) < 5000:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ from tests.soak.sidecar import SoakSidecar
 
 RELOADS = 40
 LORIS = 100
+FAILURES = 600
+"""In a row, at most: the largest `limits.eject_after` is 1000."""
+WELL_S = 0.2
 
 
 @dataclass
@@ -23,6 +27,8 @@ class Site:
     control_port: int
     """Of the challenger."""
     challenger_pid: int
+    rate: Callable[[], float]
+    """Requests a second."""
 
 
 Fault = Callable[[Site, float], Awaitable[None]]
@@ -47,12 +53,34 @@ def challenger(mode: str) -> Fault:
     return fault
 
 
+async def _in_spells(
+    site: Site, seconds: float, spell_s: float, begin: Callable[[], None], end: Callable[[], None]
+) -> None:
+    """Begin and end a fault of which every request fails, before the mirror is given up for it."""
+    ends_s = time.monotonic() + seconds
+    while (left_s := ends_s - time.monotonic()) > 0:
+        begin()
+        try:
+            await asyncio.sleep(min(left_s, spell_s))
+        finally:
+            end()
+        await asyncio.sleep(WELL_S)
+
+
+async def challenger_refuses(site: Site, seconds: float) -> None:
+    spell_s = FAILURES / site.rate()
+    await _in_spells(
+        site, seconds, spell_s, lambda: _tell(site, "refuse"), lambda: _tell(site, "ok")
+    )
+
+
 async def challenger_hangs(site: Site, seconds: float) -> None:
-    os.kill(site.challenger_pid, signal.SIGSTOP)
-    try:
-        await asyncio.sleep(seconds)
-    finally:
-        os.kill(site.challenger_pid, signal.SIGCONT)
+    # Copies fail after their 2 s; those that wait for a place are refused before.
+    def send(number: signal.Signals) -> Callable[[], None]:
+        return lambda: os.kill(site.challenger_pid, number)
+
+    spell_s = 1.0 + FAILURES / site.rate()
+    await _in_spells(site, seconds, spell_s, send(signal.SIGSTOP), send(signal.SIGCONT))
 
 
 async def controller_killed(site: Site, seconds: float) -> None:
@@ -89,7 +117,7 @@ async def clients_vanish(site: Site, seconds: float) -> None:
 
 
 FAULTS: dict[str, Fault] = {
-    "challenger refuses": challenger("refuse"),
+    "challenger refuses": challenger_refuses,
     "challenger hangs": challenger_hangs,
     "challenger reads slowly": challenger("slow"),
     "challenger crashes in its answer": challenger("crash"),

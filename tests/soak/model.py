@@ -18,6 +18,7 @@ from tests.router.kit import read_chunks
 
 MODES = ("ok", "refuse", "slow", "crash", "garbage", "reset")
 SLOW_BYTES_S = 1000
+GOOD_EVERY = 50
 EVENTS = 8
 EVENT_EVERY_S = 0.01
 LINGER_0 = struct.pack("ii", 1, 0)
@@ -44,6 +45,7 @@ class Model:
         self.name = name
         self.port = port
         self.mode = "ok"
+        self._n_asked = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -76,7 +78,9 @@ class Model:
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(_field(head, b"content-length") or 0)
-        mode = self.mode
+        self._n_asked += 1
+        # Now and then it is well: a run of failures must not end the mirror (limits.eject_after).
+        mode = self.mode if self._n_asked % GOOD_EVERY else "ok"
         if mode == "slow":
             await asyncio.sleep(max(1.0, length / SLOW_BYTES_S))
         if b"\r\ntransfer-encoding: chunked" in head:

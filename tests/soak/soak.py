@@ -83,8 +83,9 @@ class Watch:
 async def soak(sidecar: SoakSidecar, options: Options, say: Say) -> Summary:
     """Run it; return what came of it."""
     challenger = sidecar.processes["challenger"].pid
-    site = Site(sidecar, sidecar.control_ports["challenger"], challenger)
     clients = Clients(sidecar.port, options.rate, options.seed)
+    control = sidecar.control_ports["challenger"]
+    site = Site(sidecar, control, challenger, lambda: clients.rate)
     if not clients.rate:
         capacity = await clients.capacity(CALIBRATION_S)
         clients.rate = capacity * SHARE_OF_CAPACITY
