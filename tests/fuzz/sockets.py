@@ -25,7 +25,8 @@ from tests.router.kit import reset
 
 RESPONSE_S = 0.25
 """A variant's time here: real time passes."""
-ENDED_S = 3.0
+ENDED_S = 15.0
+"""How long what ends by itself may take on a machine that is busy with other things."""
 BATCH = 24
 """Cases at once, each with a router and models of its own."""
 
@@ -105,7 +106,6 @@ async def play(case: Case) -> Record:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     port = listener.getsockname()[1]
-    server.channel.start = lambda: None  # type: ignore[method-assign] # no controller here
     await server.start(listener)
     try:
         await _be_client(case, port, record)
