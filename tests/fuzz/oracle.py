@@ -160,6 +160,10 @@ def judge_answer(answer: Answer, record: Record, *, has_ended: bool) -> list[str
         planned.append(meant)
         if meant == (answer.status, answer.body):
             return []
+        if has_ended and meant is not None and _ends_with_connection(arrival.plan, request.method):
+            # The model's connection was ended before the plan was: that is the answer's end.
+            if meant[0] == answer.status and meant[1].startswith(answer.body):
+                return []
     return [f"nobody said {answer.status} {answer.body[:80]!r}, but {planned!r:.300}"]
 
 
@@ -184,6 +188,16 @@ def _is_overlong(plan: Plan) -> bool:
     except Violation:
         return False
     return answer is not None and bool(rest)
+
+
+def _ends_with_connection(plan: Plan, method: bytes) -> bool:
+    return plan_is_whole(plan, method, True) and not plan_is_whole(plan, method, False)
+
+
+def plan_is_whole(plan: Plan, method: bytes, has_ended: bool) -> bool:
+    """Whether the plan's bytes are a whole answer, its connection ended or not."""
+    answer, _, _ = read_answer(plan.raw, method, has_ended)
+    return answer is not None and answer.is_whole
 
 
 def meaning_of(plan: Plan, method: bytes, *, has_ended: bool) -> tuple[int, bytes] | None:
