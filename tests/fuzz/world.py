@@ -197,7 +197,8 @@ class World:
         finally:
             logging.getLogger("router").removeHandler(logs)
             asyncio._set_running_loop(None)
-        record.received, record.end = bytes(self.client.received), self.client.end
+        if hasattr(self, "client"):
+            record.received, record.end = bytes(self.client.received), self.client.end
         self.loop.close()
         return record
 
@@ -269,7 +270,10 @@ class World:
     def _tick(self) -> None:
         """What the server does on its clock."""
         self.server._book.expire(self.loop.time())
-        self.server._sweep(self.loop.time())
+        # Not the whole sweep: it asks the kernel about idle clients, and here is no kernel.
+        for live in self.server._live.routes:
+            for pool in live.pools.values():
+                pool.close_idle(self.loop.time())
 
     def _finish(self) -> None:
         """Let everybody have their time; then nothing may be left of the case."""
