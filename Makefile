@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check compile bench calibrate load schema fmt clean
+.PHONY: setup demo test check compile bench calibrate load fuzz soak schema fmt clean
 
 setup: .venv/.made ## the virtual environment, from the lock file with hashes
 
@@ -34,6 +34,17 @@ bench: setup ## cost, streams, latency and memory beside Envoy, HAProxy, nginx (
 
 calibrate: setup ## error rates and sample sizes of every test, in full
 	$(BIN)/python -m tests.statistics.calibrate
+
+FUZZ_SECONDS ?= 60
+SEED ?= 1
+
+fuzz: setup ## hostile clients and models, drawn without end: FUZZ_SECONDS=3600 SEED=7 (docs/testing.md)
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_SECONDS) --seed $(SEED)
+
+SOAK_MINUTES ?= 30
+
+soak: setup ## a whole sidecar under load while everything around it fails: SOAK_MINUTES=30
+	$(BIN)/python -m tests.soak --minutes $(SOAK_MINUTES)
 
 load: setup ## an interactive load test, see loadtests/README.md
 	$(BIN)/locust -f loadtests/locustfile.py --host http://127.0.0.1:8080

@@ -139,8 +139,13 @@ class Downstream:
             self._server.head_deadlines.discard(self)  # it was set if the two bytes came apart
             self._buffer, self._seen = b"", 0
             self._has_skipped_line = True
-        end = find_request_head(buffer, self._seen)
-        if end < 0:
+        try:
+            end = find_request_head(buffer, self._seen)
+            head = parse_request(buffer[:end]) if end >= 0 else None
+        except RequestError as error:
+            self._go_wrong(error, _method_begun(buffer))
+            return
+        if head is None:
             if not self._buffer and buffer:
                 self._server.head_deadlines.add(self, self._server.now_s())
             self._buffer, self._seen = buffer, len(buffer)
@@ -149,11 +154,10 @@ class Downstream:
             self._server.head_deadlines.discard(self)
             self._buffer, self._seen = b"", 0
         self._has_skipped_line = False
-        self._begin(buffer[:end], buffer[end:])
+        self._begin(head, buffer[end:])
 
-    def _begin(self, raw_head: bytes, rest: bytes) -> None:
+    def _begin(self, head: RequestHead, rest: bytes) -> None:
         server = self._server
-        head = parse_request(raw_head)
         if server.is_refusing:
             self._refuse_overload(head, rest)
             return
@@ -231,7 +235,7 @@ class Downstream:
         if len(self._buffer) > MAX_PIPELINED_BYTES:
             self.pause_request()
 
-    def _go_wrong(self, error: RequestError) -> None:
+    def _go_wrong(self, error: RequestError, method: bytes = b"") -> None:
         server = self._server
         server.counters.event("understudy_refused_requests_total", f"code={error.status_hint}")
         server.head_deadlines.discard(self)
@@ -241,7 +245,7 @@ class Downstream:
         if exchange is not None:
             exchange.refuse(error)
         else:
-            self.refuse(error.status_hint, str(error), keep=False)
+            self.refuse(error.status_hint, str(error), keep=False, method=method)
 
     def on_deadline(self) -> None:
         """A head or a body took too long, a client does not read, or a farewell has ended."""
@@ -249,7 +253,8 @@ class Downstream:
         if self._is_closing or self._is_paused:
             self._transport.abort()
         else:
-            self._go_wrong(RequestTimeout("the request took too long to arrive"))
+            error = RequestTimeout("the request took too long to arrive")
+            self._go_wrong(error, _method_begun(self._buffer))
 
     # What the exchange asks of it.
 
@@ -370,3 +375,11 @@ class Downstream:
         self._linger_bytes += len(received)
         if self._linger_bytes > MAX_LINGER_BYTES and self._transport is not None:
             self._transport.abort()
+
+
+def _method_begun(buffer: bytes) -> bytes:
+    """Return HEAD if that is what a head which is not whole or not valid begins with.
+
+    Whatever is wrong with it, who asks for HEAD reads no body (RFC 9110 section 9.3.2).
+    """
+    return b"HEAD" if buffer[:5] == b"HEAD " else b""

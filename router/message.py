@@ -7,6 +7,7 @@ requests get smuggled. Field names are compared in lower case, and kept as they 
 """
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 
 from router.errors import AnswerError, RequestError
@@ -75,10 +76,6 @@ _KNOWN: Final[dict[bytes, int]] = {
     b"host": _HOSTN,
     b"expect": _EXPECT,
     b"x-request-id": _ID,
-    b"x-understudy-mirror": _OURS,
-    b"x-understudy-variant": _OURS,
-    b"x-understudy-route": _OURS,
-    b"x-understudy-fallback": _OURS,
     b"authorization": _SECRET,
     b"cookie": _SECRET,
     b"content-encoding": _ENC,
@@ -89,6 +86,9 @@ _KNOWN: Final[dict[bytes, int]] = {
     b"content_length": _DISGUISED,
     b"transfer_encoding": _DISGUISED,
 }
+
+_OUR_PREFIX: Final = b"x-understudy-"
+"""What begins so is ours to say, with underscores too: CGI and WSGI cannot tell them apart."""
 
 IDEMPOTENT: Final = frozenset({b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"})
 """RFC 9110 section 9.2.2; TRACE and CONNECT are refused."""
@@ -177,7 +177,8 @@ _REPEATED: Final = frozenset(
 def _look_up(raw_name: bytes) -> tuple[bytes, int]:
     """Return (name in lower case, what it decides), and remember it: clients repeat themselves."""
     name = raw_name.lower()
-    found = name, _KNOWN.get(name, _PLAIN)
+    is_ours = name.replace(b"_", b"-").startswith(_OUR_PREFIX)
+    found = name, _OURS if is_ours else _KNOWN.get(name, _PLAIN)
     if len(raw_name) <= _MAX_SEEN_NAME_BYTES:
         if len(_seen_names) >= _MAX_SEEN:
             _seen_names.clear()
@@ -278,9 +279,12 @@ def read_request(first: RequestLine, lines: list[bytes]) -> RequestHead:
         elif kind == _DISGUISED:
             raise RequestError(f"field {name!r} imitates a framing field")
         # hop-by-hop fields end here, and x-understudy-... is not for clients to say
+    traceparent = fields.get(b"traceparent", b"")
     if nominated:
         forward = _without(forward, nominated)
         secrets = _without(secrets, nominated)
+        if b"traceparent" in nominated:
+            traceparent = b""
     target, host = _target_and_host(first.method, first.target, hosts, is_http_11)
     expect = fields.get(b"expect", b"")
     if expect and expect.lower() != b"100-continue":
@@ -295,7 +299,7 @@ def read_request(first: RequestLine, lines: list[bytes]) -> RequestHead:
         fields,
         forward,
         secrets,
-        fields.get(b"traceparent", b""),
+        traceparent,
         _request_length(lengths, codings, is_http_11),
         is_http_11,
         is_http_11 and b"close" not in nominated,
@@ -309,8 +313,21 @@ _seen_hosts: Final[set[bytes]] = set()
 _MAX_SEEN_HOSTS: Final = 256
 
 
-def _check_host(host: bytes) -> None:
+def is_host(host: bytes) -> bool:
+    """Whether ``host`` is a name or an address, perhaps with a port (RFC 3986 section 3.2)."""
     if not _HOST.fullmatch(host):
+        return False
+    if host[:1] != b"[":
+        return True
+    try:
+        IPv6Address(host[1 : host.index(b"]")].decode("ascii"))
+    except ValueError:
+        return False
+    return True
+
+
+def _check_host(host: bytes) -> None:
+    if not is_host(host):
         raise RequestError(f"Host {host!r} is not a host")
     if len(_seen_hosts) >= _MAX_SEEN_HOSTS:
         _seen_hosts.clear()
@@ -346,14 +363,19 @@ def _absolute(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
     rest = target[7:]
     cut = min((at for at in (rest.find(b"/"), rest.find(b"?")) if at >= 0), default=len(rest))
     authority, path = rest[:cut], rest[cut:]
-    if not _HOST.fullmatch(authority):
+    if not is_host(authority):
         raise RequestError(f"authority {authority!r} is not a host")
     # The two must agree: a front that routes on one and a model server that logs the other differ.
-    if host and authority.lower() != host.lower():
+    if host and _without_port_80(authority) != _without_port_80(host):
         raise RequestError(f"target is for {authority!r}, Host says {host!r}")
     if not path and method == b"OPTIONS":
         return b"*", authority  # about the server as a whole (RFC 9112 section 3.2.4)
     return (path if path[:1] == b"/" else b"/" + path), authority
+
+
+def _without_port_80(authority: bytes) -> bytes:
+    """Return ``authority`` in the form in which equal ones are the same (RFC 9110, 4.2.3)."""
+    return authority.lower().removesuffix(b":80")
 
 
 def _request_length(lengths: list[bytes], codings: list[bytes], is_http_11: bool) -> int:
@@ -448,6 +470,10 @@ def read_answer(
         # The length that a GET would have had is content, not framing (RFC 9110 section 8.6).
         forward += [b"content-length: %b" % length for length in lengths]
     keep_alive = is_http_11 and b"close" not in nominated and body_length != UNTIL_CLOSE
+    if keep_alive and body_length == 0 and (method == b"HEAD" or codings or any(lengths)):
+        # A body may be announced that must not come. A server that sends it all the same may do
+        # so later, and the next request on this connection would take it for its answer.
+        keep_alive = method != b"HEAD" and not codings and int(lengths[0]) == 0
     return AnswerHead(status, line, forward, body_length, keep_alive, encoding, form, idle_s)
 
 

@@ -78,7 +78,7 @@ class Sidecar:
     def __init__(self, folder: Path, workers: int = 1, more: str = "") -> None:
         self.folder = folder
         self.models = [Model("digits-1"), Model("digits-2")]
-        self.port, self.admin = _free_port(), _free_port()
+        self.port, self.admin = free_port(), free_port()
         self.file = folder / "routing.yaml"
         self.file.write_text(
             more
@@ -243,7 +243,7 @@ def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

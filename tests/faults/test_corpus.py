@@ -147,7 +147,7 @@ async def judge_request(case: RequestCase, one: Worker, strict: Strict) -> list[
         # The first letter was read while waiting for the refusal.
         if case.expect == "reject" and f"TTP/1.1 {case.status} ".encode() not in raw:
             wrong.append(f"answer {raw[:60]!r}, wanted {case.status}")
-        if b" 200 OK" in raw:
+        if b" 200 OK\r\n" in raw:
             wrong.append("answered as if it were good")
         return wrong
     await asyncio.sleep(0)
@@ -172,7 +172,7 @@ async def test_every_request_of_the_corpus_is_taken_or_refused_as_it_says() -> N
             if wrong:
                 failures[case.id] = wrong
         assert failures == {}
-        assert len(REQUESTS) > 200
+        assert len(REQUESTS) > 600
 
 
 # Answers.
@@ -310,7 +310,7 @@ async def test_hostile_champion_is_passed_on_whole_or_not_as_whole() -> None:
             failures[case.id] = wrong
     assert failures == {}
     assert hostile.poisoned == []
-    assert hostile.n_hostile == len(ANSWERS) > 100  # none was asked for twice
+    assert hostile.n_hostile == len(ANSWERS) > 250  # none was asked for twice
 
 
 async def test_hostile_challenger_in_the_mirror_changes_nothing_for_the_client() -> None:
@@ -370,7 +370,7 @@ def judge_split(case: AnswerCase, answer: Message | None) -> list[str]:
 def is_told(exposure: Exposure) -> bool:
     """Whoever failed before the first byte was replaced, and both are on record."""
     outcome = exposure.outcome
-    if outcome.fault and outcome.status in (0, *range(500, 600)):
+    if outcome.fault and (outcome.status == 0 or outcome.status >= 500):
         return exposure.fallback is not None and exposure.fallback.fault == ""
     return exposure.fallback is None
 

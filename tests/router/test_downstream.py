@@ -191,6 +191,25 @@ async def test_refusal_of_a_head_request_has_no_body() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asks", "status"),
+    [
+        (b"HEAD / HTTP/1.1\r\n\r\n", b"400"),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n", b"417"),
+        (b"HEAD / HTTP/1.1\r\nHost: a\r\n", b"408"),
+    ],
+    ids=["bad", "expectation", "slow"],
+)
+async def test_refusal_of_a_bad_head_request_has_no_body_either(asks: bytes, status: bytes) -> None:
+    """RFC 9110 section 9.3.2; found by fuzzing."""
+    async with rig(deadlines={"head": 0.1}) as r:
+        client = await r.client()
+        await client.send(asks)
+        came = await client.ended()
+        assert came.startswith(b"HTTP/1.1 " + status)
+        assert came.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
     ("raw", "status"),
     [
         (b"GET / HTTP/1.1\r\n\r\n", 400),

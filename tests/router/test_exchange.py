@@ -122,8 +122,8 @@ async def test_interim_answers_are_swallowed() -> None:
     [
         (b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 204 No Content\r\n"),
         (
-            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
-            b"HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n",
+            b"HTTP/1.1 304 Not Modified\r\nETag: e\r\n\r\n",
+            b"HTTP/1.1 304 Not Modified\r\nETag: e\r\n",
         ),
     ],
 )
@@ -147,10 +147,41 @@ async def test_answer_to_head_has_the_length_but_not_the_body() -> None:
             r,
             [
                 (">>", GET.replace(b"GET", b"HEAD")), ("|>", GET_UP.replace(b"GET", b"HEAD")),
-                ("<|", OK_UP[:-2]), ("<<", OK[:-2]),
+                ("<|", OK_UP[:-2]), ("<<", OK[:-2]), ("|>", b""),
                 (">>", GET), ("|>", GET_UP), ("<|", OK_UP), ("<<", OK),
             ],
         )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("method", "head"),
+    [
+        (b"HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 44\r\n\r\n"),
+        (b"HEAD", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        (b"HEAD", b"HTTP/1.1 200 OK\r\n\r\n"),
+        (b"GET", b"HTTP/1.1 204 No Content\r\nContent-Length: 44\r\n\r\n"),
+        (b"GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 44\r\n\r\n"),
+    ],
+)
+async def test_body_that_may_not_come_and_comes_late_answers_nobody(
+    method: bytes, head: bytes
+) -> None:
+    """Found by fuzzing: the body of a HEAD answered the next request on its connection."""
+
+    async def late(turn: Turn) -> None:
+        if b"/late" not in turn.request.line:
+            await turn.send(ok(b"good"))
+            return
+        await turn.send(head)
+        await asyncio.sleep(0.02)
+        await turn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+
+    async with rig(late) as r:
+        client = await r.client()
+        for _ in range(3):
+            await client.send(method + b" /late HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert (await client.answer(is_to_head=True)).body == b""
+            assert (await client.ask(get())).body == b"good"
 
 
 async def test_http_10_client_gets_a_plain_body_and_the_end_of_the_connection() -> None:
