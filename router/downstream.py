@@ -36,8 +36,8 @@ class Downstream:
 
     __slots__ = (
         "_body", "_buffer", "_exchange", "_has_left", "_has_skipped_line", "_is_closing",
-        "_is_paused", "_is_request_paused", "_linger_bytes", "_seen", "_server", "_transport",
-        "last_used_s",
+        "_is_paused", "_is_request_paused", "_is_unfinished", "_linger_bytes", "_seen", "_server",
+        "_transport", "last_used_s",
     )  # fmt: skip
 
     def __init__(self, server: "Server") -> None:
@@ -51,6 +51,8 @@ class Downstream:
         """Whether our side of the client's socket is full."""
         self._is_request_paused = False
         """Whether we have stopped reading from the client."""
+        self._is_unfinished = False
+        """Whether the client may still be sending a request that nobody reads any more."""
         self._linger_bytes = 0
         self.last_used_s = server.now_s()
         # Per request
@@ -96,7 +98,8 @@ class Downstream:
             self._go_wrong(RequestError("the connection ended inside the body"))
         elif self._exchange is None and not self._is_paused:
             self._next()
-        return True
+        # TLS has no half-close here: the connection ends whatever we answer.
+        return self._transport is not None and self._transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_closing = True
@@ -172,6 +175,7 @@ class Downstream:
         self._server.counters.event("understudy_unrouted_requests_total")
         self._buffer = rest
         keep = head.keep_alive and head.body_length == 0
+        self._is_unfinished = head.body_length != 0
         self.refuse(404, "no route matches this request", keep=keep, method=head.method)
 
     def _read_body(self, received: bytes) -> None:
@@ -197,6 +201,7 @@ class Downstream:
         server.head_deadlines.discard(self)
         server.body_deadlines.discard(self)
         self._body = None
+        self._is_unfinished = True
         exchange = self._exchange
         if exchange is not None:
             exchange.refuse(error)
@@ -308,10 +313,16 @@ class Downstream:
         if not self._is_paused:
             self._server.linger_deadlines.add(self, self._server.now_s())
         # Else the client has a large answer to read first, and the deadline for that is set.
-        if self._has_left or transport.is_closing() or not transport.can_write_eof():
+        if self._has_left or transport.is_closing():
             transport.close()
             return
-        transport.write_eof()
+        if transport.can_write_eof():
+            transport.write_eof()
+        elif self._body is None and not self._is_unfinished:
+            transport.close()  # TLS: says goodbye, and waits for the client's
+            return
+        # Else TLS, and bytes after our goodbye would be an error that takes the answer with it.
+        # The answer has a length: the client closes when it has read it, or the deadline does.
         if self._is_request_paused:
             transport.resume_reading()
 

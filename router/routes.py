@@ -9,7 +9,8 @@ from router.matcher import Matcher
 from router.pool import Pool
 from router.table import Match, Route, RoutingTable, Variant
 
-MakePool = Callable[[Variant], Pool]
+MakePool = Callable[[str, Variant], Pool]
+"""From the route's name and its variant."""
 
 
 class LiveRoute:
@@ -93,14 +94,16 @@ def enliven(
     routes: list[LiveRoute] = []
     for route in table.routes:
         was = old.get(route.name)
-        pools = {variant.name: _pool(variant, was, make_pool) for variant in route.variants}
+        pools = {
+            variant.name: _pool(route.name, variant, was, make_pool) for variant in route.variants
+        }
         routes.append(LiveRoute(route, table.version, pools, _ejection(route, was), counters))
     return LiveTable(table, routes)
 
 
-def _pool(variant: Variant, was: LiveRoute | None, make_pool: MakePool) -> Pool:
+def _pool(route: str, variant: Variant, was: LiveRoute | None, make_pool: MakePool) -> Pool:
     pool = was.pools.get(variant.name) if was is not None else None
-    return pool if pool is not None and pool.variant == variant else make_pool(variant)
+    return pool if pool is not None and pool.variant == variant else make_pool(route, variant)
 
 
 def _ejection(route: Route, was: LiveRoute | None) -> Ejection:

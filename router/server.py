@@ -12,11 +12,14 @@ from collections.abc import Callable
 from typing import cast
 
 from router import frames
+from router.certificate import CertificateError, ServerTls
 from router.channel import Channel
 from router.counters import Counters
 from router.deadline import DeadlineBook
+from router.dial import Dial, Network
 from router.downstream import Downstream
 from router.entropy import Entropy
+from router.handshake import Handshakes
 from router.message import RequestHead
 from router.mirror import Mirrors
 from router.pool import Pool
@@ -40,13 +43,22 @@ TICK_S = 0.02
 """Deadlines are up to this much late, and observations up to this old when they leave."""
 COUNTERS_EVERY_S = 1.0
 MAX_CONNECTIONS = 8192
+FIRST_ANSWER_S = 1.0
+"""How long the start waits for name servers and certificate files; then requests wait instead."""
+LAST_HANDSHAKE_S = 1.0
+"""For handshakes under way at the stop."""
 
 
 class Server:
     """Owner: the worker. Owns the live table, the client connections and their deadlines."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, table: RoutingTable, worker: int, control_path: str
+        self,
+        loop: asyncio.AbstractEventLoop,
+        table: RoutingTable,
+        worker: int,
+        control_path: str,
+        tls: ServerTls | None = None,
     ) -> None:
         self.loop = loop
         self.now_s: Callable[[], float] = time.monotonic
@@ -70,6 +82,8 @@ class Server:
         self._none_left = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._ticks: asyncio.Task[None] | None = None
+        self.network = Network(loop, self.counters)
+        self._handshakes = self._expect_tls(tls) if tls is not None else None
         self._live = enliven(table, None, self._make_pool, self.counters)
         self.find = self._live.find
 
@@ -95,9 +109,17 @@ class Server:
             pool.close()
         log.info("table in force", extra={"version": table.version})
 
-    def _make_pool(self, variant: Variant) -> Pool:
+    def _make_pool(self, route: str, variant: Variant) -> Pool:
         deadlines = self._book.of(variant.response_timeout_s)
-        return Pool(variant, self.loop, deadlines, self.now_s)
+        return Pool(Dial(route, variant, self.network), deadlines, self.now_s)
+
+    def _accept(self) -> asyncio.Protocol:
+        return cast(asyncio.Protocol, Downstream(self))
+
+    def _expect_tls(self, tls: ServerTls) -> Handshakes:
+        # A new certificate needs no listener: each handshake takes the context of its moment.
+        identity = self.network.rotation.watch("listener", tls, lambda: None)
+        return Handshakes(self.loop, identity, self.counters, self._accept)
 
     def judge(self, live: LiveRoute, fault: str) -> None:
         """Note how a call to the challenger ended; eject it after a run of failures."""
@@ -142,9 +164,19 @@ class Server:
     # Life.
 
     async def start(self, listener: socket.socket) -> None:
-        """Accept connections on ``listener``, which is bound and listening already."""
-        make = cast("Callable[[], asyncio.Protocol]", lambda: Downstream(self))
-        self._listener = await self.loop.create_server(make, sock=listener)
+        """Accept connections on ``listener``, which is bound and listening already.
+
+        CertificateError if it is for TLS and there is no certificate that can be shown.
+        """
+        await self.network.ready(FIRST_ANSWER_S)
+        accept = self._accept
+        if self._handshakes is not None:
+            identity = self._handshakes.identity
+            await identity.looked.wait()
+            if identity.context is None:
+                raise CertificateError("cert", identity.files[0], identity.error)
+            accept = self._handshakes.arrive
+        self._listener = await self.loop.create_server(accept, sock=listener)
         self.channel.start()
         self._ticks = spawn(self._tick(), name="ticks")
 
@@ -177,6 +209,9 @@ class Server:
         values["understudy_downstream_connections"] = len(self._connections)
         values["understudy_mirror_queue_depth"] = len(self.mirrors)
         values["understudy_observations_waiting"] = self.channel.n_waiting
+        for name, at_s in self.network.rotation.expiries():
+            expiry = "understudy_certificate_expiry_timestamp_seconds"
+            values[f"{expiry}|certificate={name}"] = at_s
         for live in self._live.routes:
             for name, pool in live.pools.items():
                 labels = f"|{live.labels}|variant={name}|state="
@@ -190,6 +225,8 @@ class Server:
         self.is_draining = True
         if self._listener is not None:
             self._listener.close()
+        if self._handshakes is not None:
+            await self._handshakes.done(min(drain_s, LAST_HANDSHAKE_S))
         for connection in list(self._connections):
             if connection.is_idle:
                 connection.close()
@@ -198,6 +235,7 @@ class Server:
         for live in self._live.routes:
             for pool in live.pools.values():
                 pool.close()
+        self.network.close()
         await self.channel.drained(1.0)
         if self._ticks is not None:
             self._ticks.cancel()

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import logging
 import os
 import signal
 import socket
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import uvloop
 
+from router.certificate import CertificateError, ServerTls
 from router.log import configure
 from router.server import Server
 from router.table import RoutingTable, from_bytes
 from router.tasks import spawn
+
+log = logging.getLogger("router.worker")
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -26,6 +30,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--control", required=True, help="the controller's Unix socket")
     parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
     parser.add_argument("--drain-s", type=float, default=10.0, help="for requests under way")
+    parser.add_argument("--tls-cert", default="", help="serve TLS with this certificate chain")
+    parser.add_argument("--tls-key", default="", help="its private key")
+    parser.add_argument("--tls-client-ca", default="", help="who signs clients' certificates")
     parser.add_argument("--log-level", default="info")
     return parser.parse_args(given)
 
@@ -39,12 +46,24 @@ async def serve(options: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # reloading is the controller's
     if options.alive_fd is not None:
         loop.add_reader(options.alive_fd, _on_alive, loop, options.alive_fd, stopping)
-    server = Server(loop, read_table(options.table), options.worker, options.control)
+    table, tls = read_table(options.table), tls_of(options)
+    server = Server(loop, table, options.worker, options.control, tls)
     listener = socket.socket(fileno=options.listen_fd)
     listener.setblocking(False)
-    await server.start(listener)
+    try:
+        await server.start(listener)
+    except CertificateError as error:
+        log.error("cannot serve TLS; will be started again", extra={"reason": str(error)})
+        raise SystemExit(1) from error
     await spawn(_until(stopping), name="until-stopped")
     await server.stop(options.drain_s)
+
+
+def tls_of(options: argparse.Namespace) -> ServerTls | None:
+    """Return what the command line says of TLS; None serves plain HTTP."""
+    if not options.tls_cert:
+        return None
+    return ServerTls(options.tls_cert, options.tls_key, options.tls_client_ca)
 
 
 def _on_alive(loop: asyncio.AbstractEventLoop, fd: int, stopping: asyncio.Event) -> None:

@@ -17,9 +17,12 @@ GAUGES = frozenset(
         "understudy_downstream_connections",
         "understudy_mirror_queue_depth",
         "understudy_observations_waiting",
+        "understudy_certificate_expiry_timestamp_seconds",
     }
 )
 """Levels, not counts: a router that is away has none."""
+EARLIEST = frozenset({"understudy_certificate_expiry_timestamp_seconds"})
+"""Levels of which the least counts, not the sum: one router with an old certificate is enough."""
 
 
 class Counts:
@@ -62,4 +65,7 @@ def base_of(name: str) -> str:
 
 def _add(total: dict[str, float], values: Mapping[str, float]) -> None:
     for name, n in values.items():
-        total[name] = total.get(name, 0.0) + n
+        if base_of(name) in EARLIEST:
+            total[name] = min(total.get(name, n), n)
+        else:
+            total[name] = total.get(name, 0.0) + n

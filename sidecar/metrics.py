@@ -51,6 +51,22 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("code",),
     ),
     "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
+    "understudy_connect_failures_total": (
+        "Connections to a variant that could not be opened.",
+        ("route", "variant", "reason"),
+    ),
+    "understudy_dns_failures_total": (
+        "Lookups of a variant's host name that failed or took too long.",
+        ("host",),
+    ),
+    "understudy_tls_handshake_failures_total": (
+        "Clients' connections on which no request could come.",
+        ("reason",),
+    ),
+    "understudy_certificate_reloads_total": (
+        "Changes of certificate files, by whether they were taken or the last ones were kept.",
+        ("certificate", "result"),
+    ),
 }
 """What routers count, with the labels that they count by."""
 
@@ -61,6 +77,10 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "understudy_downstream_connections": ("Open connections of clients.", ()),
     "understudy_mirror_queue_depth": ("Copies under way.", ()),
+    "understudy_certificate_expiry_timestamp_seconds": (
+        "When the certificate that we show expires, since the epoch: listener, or ROUTE/VARIANT.",
+        ("certificate",),
+    ),
     "understudy_observations_waiting": ("Observations in routers that are not durable yet.", ()),
 }
 DURATION = "understudy_request_duration_seconds"

@@ -18,6 +18,7 @@ from typing import TextIO
 import structlog
 
 from controller.policy import Intent
+from router.certificate import ServerTls
 from sidecar import lockfile, tablefile
 from sidecar.child import Child, Command
 from sidecar.compiled import router_environment
@@ -52,6 +53,8 @@ class Launch:
     drain_s: float = 10.0
     """How long a router may finish its exchanges after SIGTERM."""
     log_level: str = "info"
+    tls: ServerTls | None = None
+    """What clients are shown; None serves plain HTTP."""
 
     @property
     def table(self) -> Path:
@@ -71,9 +74,17 @@ def router_command(launch: Launch, worker: int, listen_fd: int, alive_fd: int) -
         *("--table", str(launch.table), "--control", str(launch.control)),
         *("--alive-fd", str(alive_fd), "--drain-s", f"{launch.drain_s:g}"),
         *("--log-level", launch.log_level),
+        *_tls_arguments(launch.tls),
     )
     environment = router_environment(os.environ)
     return Command(f"router {worker}", argv, (listen_fd, alive_fd), environment=environment)
+
+
+def _tls_arguments(tls: ServerTls | None) -> tuple[str, ...]:
+    if tls is None:
+        return ()
+    asked = ("--tls-client-ca", tls.client_ca) if tls.client_ca else ()
+    return ("--tls-cert", tls.cert, "--tls-key", tls.key, *asked)
 
 
 def controller_command(launch: Launch, alive_fd: int) -> Command:
@@ -149,7 +160,13 @@ def _run(launch: Launch, listeners: Sequence[socket.socket]) -> None:
     alive, held = os.pipe()  # not inheritable: only ``alive`` is passed on, explicitly
     try:
         port = listeners[0].getsockname()[1]
-        log.info("listening", host=launch.host, port=port, workers=launch.workers)
+        log.info(
+            "listening",
+            host=launch.host,
+            port=port,
+            workers=launch.workers,
+            tls=launch.tls is not None,
+        )
         commands = [
             router_command(launch, worker, listener.fileno(), alive)
             for worker, listener in enumerate(listeners)

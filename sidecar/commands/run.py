@@ -57,6 +57,7 @@ def launch_of(file: Path, settings: Settings) -> Launch:
         admin_port=settings.admin_port,
         workers=settings.workers,
         log_level=settings.log_level,
+        tls=settings.tls,
     )
 
 

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from router import frames
+from router.counters import Counters
+from router.dial import Dial, Network
 from router.observation import Batch, Exposure, MirroredPair, Observation
 from router.server import Server
 from router.table import Match, Mirror, Route, RoutingTable, Split, Variant, to_bytes
@@ -473,6 +475,11 @@ def variant(name: str, port: int, **settings: Any) -> Variant:
     """Return a Variant with timeouts that suit tests."""
     settings = {"response_timeout_s": 3.0, "keepalive_s": 30.0} | settings
     return Variant(name=name, host="127.0.0.1", port=port, **settings)
+
+
+def dial_of(one: Variant) -> Dial:
+    """Return a dial of its own for ``one``, in the running loop."""
+    return Dial("r", one, Network(asyncio.get_running_loop(), Counters()))
 
 
 def sharing(mode: str, buckets: int) -> dict[str, Any]:

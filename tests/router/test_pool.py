@@ -10,7 +10,7 @@ import pytest
 from router.call import Call
 from router.deadline import Deadlines
 from router.pool import Pool
-from tests.router.kit import Model, Script, echoes, hangs, until, variant, waits
+from tests.router.kit import Model, Script, dial_of, echoes, hangs, until, variant, waits
 
 REQUEST = b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n"
 
@@ -47,8 +47,7 @@ class Bench:
         self.deadlines = Deadlines(1.0)
         settings = {"port": model.port} | settings
         self.pool = Pool(
-            variant("m", **settings),  # type: ignore[arg-type] # a port among them
-            asyncio.get_running_loop(),
+            dial_of(variant("m", **settings)),  # type: ignore[arg-type] # a port among them
             self.deadlines,
             lambda: self.now_s,
         )
