@@ -261,7 +261,7 @@ class Dial:
                 return DialError("dns", f"{host!r} has not been resolved yet, waited {within}")
             return DialError("timeout", f"no connection within {within}")
         if isinstance(error, ssl.SSLError):
-            why = getattr(error, "verify_message", "") or error.reason or str(error)
+            why = getattr(error, "verify_message", "") or str(error)
             return DialError("tls", f"TLS: {why}")
         if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
             return DialError("refused", error.strerror or str(error))

@@ -19,7 +19,7 @@ from router.deadline import DeadlineBook
 from router.dial import Dial, Network
 from router.downstream import Downstream
 from router.entropy import Entropy
-from router.handshake import Handshakes
+from router.handshake import HANDSHAKE_S, Handshakes
 from router.message import RequestHead
 from router.mirror import Mirrors
 from router.pool import Pool
@@ -119,7 +119,8 @@ class Server:
     def _expect_tls(self, tls: ServerTls) -> Handshakes:
         # A new certificate needs no listener: each handshake takes the context of its moment.
         identity = self.network.rotation.watch("listener", tls, lambda: None)
-        return Handshakes(self.loop, identity, self.counters, self._accept)
+        deadlines = self._book.of(HANDSHAKE_S)
+        return Handshakes(self.loop, identity, self.counters, deadlines, self._accept)
 
     def judge(self, live: LiveRoute, fault: str) -> None:
         """Note how a call to the challenger ended; eject it after a run of failures."""

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import tempfile
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from router import frames
+from router.certificate import ServerTls
 from router.counters import Counters
 from router.dial import Dial, Network
 from router.observation import Batch, Exposure, MirroredPair, Observation
@@ -163,9 +165,15 @@ class Model:
         self._server: asyncio.Server | None = None
         self.port = 0
 
-    async def start(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+    async def start(
+        self, port: int = 0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._server = await asyncio.start_server(self._accept, host, port, ssl=tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def start_unix(self, path: str) -> None:
+        """Listen on a Unix socket instead."""
+        self._server = await asyncio.start_unix_server(self._accept, path)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.n_connections += 1
@@ -198,6 +206,8 @@ class Model:
             pass  # the router closed the connection, as it may
         except RuntimeError:
             assert line.writer.is_closing()  # uvloop's way to say the same
+        except ssl.SSLError:
+            pass  # the router ended a TLS connection without a goodbye, as it may
         finally:
             line.writer.close()
 
@@ -426,8 +436,8 @@ class Rig:
     """What the loop's exception handler was told; empty unless something is wrong."""
     clients: list[Client] = field(default_factory=list)
 
-    async def client(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def client(self, tls: ssl.SSLContext | None = None) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, ssl=tls))
         self.clients.append(client)
         return client
 
@@ -506,6 +516,7 @@ async def rig(
     early: bool = False,
     deadlines: dict[str, float] | None = None,
     is_strict: bool = True,
+    tls: ServerTls | None = None,
     **route: Any,
 ) -> AsyncIterator[Rig]:
     """Run a router with one route over two models, and check afterwards that nothing is left.
@@ -535,7 +546,7 @@ async def rig(
         one: dict[str, Any] = {"name": "r", "match": Match(path="*"), "variants": tuple(made)}
         one |= sharing(mode, buckets)
         table = RoutingTable(version=1, routes=(Route(**(one | route)),))
-        server = Server(loop, table, 0, controller.path)
+        server = Server(loop, table, 0, controller.path, tls)
         for name, seconds in (deadlines or {}).items():
             setattr(server, f"{name}_deadlines", server._book.of(seconds))
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
