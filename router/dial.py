@@ -270,6 +270,21 @@ class Dial:
         return DialError("other", f"{type(error).__name__}: {error}")
 
 
+def said_goodbye(transport: asyncio.Transport | None) -> bool:
+    """Tell, in ``eof_received``, whether the other side has ended the connection itself.
+
+    A FIN is all that plain TCP has. Under TLS anybody on the way can forge one, and only
+    ``close_notify`` counts (RFC 8446 section 6.1); asyncio reports the two alike.
+    """
+    secure = transport.get_extra_info("ssl_object") if transport is not None else None
+    if secure is None:
+        return True
+    try:
+        return secure.read(1) == b""
+    except ssl.SSLError:  # it would wait for more: nobody has said that this is all
+        return False
+
+
 def is_literal(host: str) -> bool:
     """Whether ``host`` is an address and no name."""
     try:

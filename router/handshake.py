@@ -20,7 +20,8 @@ HANDSHAKE_S = 5.0
 """From the accepted connection to its first byte, and again to the end of the handshake; chosen
 (nginx 60, Envoy 15)."""
 MAX_HANDSHAKES = 1024
-"""Under way at once in one router process; further connections are closed at once."""
+"""Under way at once in one router process. At the bound the one that has been silent for longest
+makes room: clients that mean it speak at once."""
 GOODBYE_S = 30.0
 """For a client to read the rest of an answer and confirm the end; the client connection's own
 deadlines are shorter, or as long."""
@@ -49,7 +50,10 @@ class Handshakes:
         self.deadlines = deadlines
         """For the first byte, and for the farewell of who speaks no TLS."""
         self.accept = accept
-        self.under_way: set[Arrival] = set()
+        self.under_way: dict[Arrival, None] = {}
+        """In order of arrival."""
+        self.silent: dict[Arrival, None] = {}
+        """Those of them that have sent nothing yet."""
         self._counters = counters
         self._none_left = asyncio.Event()
 
@@ -64,16 +68,28 @@ class Handshakes:
         """Count a connection on which no request could come."""
         self._counters.event("understudy_tls_handshake_failures_total", f"reason={reason}")
 
+    def take_place(self, arrival: "Arrival") -> bool:
+        """Note that a connection was accepted; False if there is no place for it."""
+        if len(self.under_way) >= MAX_HANDSHAKES:
+            longest = next(iter(self.silent), None)
+            if longest is None:
+                return False
+            longest.make_room()
+        self.under_way[arrival] = self.silent[arrival] = None
+        self.deadlines.add(arrival, self.loop.time())
+        return True
+
     def over(self, arrival: "Arrival") -> None:
         """Give back the place of a handshake that is over."""
         self.deadlines.discard(arrival)
-        self.under_way.discard(arrival)
+        self.silent.pop(arrival, None)
+        self.under_way.pop(arrival, None)
         if not self.under_way:
             self._none_left.set()
 
     async def done(self, within_s: float) -> None:
         """Wait until none is under way, or for ``within_s``; end those that are left."""
-        for arrival in [one for one in self.under_way if one.is_silent]:
+        for arrival in list(self.silent):
             arrival.abort()
         if not self.under_way:
             return
@@ -105,19 +121,15 @@ class Arrival(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        handshakes = self._handshakes
-        if len(handshakes) >= MAX_HANDSHAKES:
-            self._fault = "overload"
-            self.abort()
-            return
-        handshakes.under_way.add(self)
-        handshakes.deadlines.add(self, handshakes.loop.time())
+        if not self._handshakes.take_place(self):
+            self.make_room()
 
     def data_received(self, received: bytes) -> None:
         if not self.is_silent:
             self._early += received if self._is_shaking else b""
             return
         self.is_silent = False
+        self._handshakes.silent.pop(self, None)
         context = self._handshakes.identity.context
         if received[0] != _HANDSHAKE_RECORD or context is None:
             self._refuse(received)
@@ -143,6 +155,12 @@ class Arrival(asyncio.Protocol):
         """Nothing has come, or the farewell is over."""
         if self.is_silent:
             self._fault = "timeout"
+        self.abort()
+
+    def make_room(self) -> None:
+        """End the connection because there are too many."""
+        self._fault = "overload"
+        self._handshakes.over(self)
         self.abort()
 
     def abort(self) -> None:

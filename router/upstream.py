@@ -8,6 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from router.body import Body, body_reader
+from router.dial import said_goodbye
 from router.errors import AnswerError
 from router.message import AnswerHead
 from router.parser import find_answer_head, parse_answer
@@ -166,7 +167,7 @@ class Upstream:
             call.on_payload(payload, True)
 
     def eof_received(self) -> bool:
-        self._has_ended = True
+        self._has_ended = said_goodbye(self.transport)
         if self.call is None:
             # Under TLS the connection lives on for its goodbye; no call may go out on it.
             self.is_closed = True

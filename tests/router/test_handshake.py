@@ -166,21 +166,38 @@ async def test_silent_clients_are_closed_at_the_deadline_and_hold_up_nobody(
         assert len(r.server._handshakes or ()) == 0
 
 
-async def test_handshakes_over_the_bound_are_closed_at_once(
+async def test_at_the_bound_the_longest_silent_client_makes_room(
     authority: Authority, shown: ServerTls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handshake, "MAX_HANDSHAKES", 3)
     async with rig(tls=shown) as r:
         silent = [await raw(r.port) for _ in range(3)]
         await until(lambda: len(r.server._handshakes or ()) == 3)
+        assert (await (await r.client(trusting(authority))).ask(get())).status == 200
+        with contextlib.suppress(ConnectionError):
+            assert await silent[0].ended() == b""
+        assert r.events == {FAILURES + "overload": 1}
+        assert len(r.server._handshakes or ()) == 2
+        for client in silent:
+            client.reset()
+        await until(lambda: len(r.server._handshakes or ()) == 0)
+
+
+async def test_further_connections_are_closed_at_once_when_no_one_is_silent(
+    shown: ServerTls, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handshake, "MAX_HANDSHAKES", 3)
+    async with rig(tls=shown) as r:
+        begun = [await raw(r.port, b"\x16\x03\x01") for _ in range(3)]
+        await until(lambda: len(r.server._handshakes or ()) == 3)
+        await until(lambda: not r.server._handshakes.silent)  # type: ignore[union-attr]
         late = await raw(r.port)
         with contextlib.suppress(ConnectionError):
             assert await late.ended() == b""
         assert r.events == {FAILURES + "overload": 1}
-        for client in (*silent, late):
+        for client in (*begun, late):
             client.reset()
         await until(lambda: len(r.server._handshakes or ()) == 0)
-        assert (await (await r.client(trusting(authority))).ask(get())).status == 200
 
 
 async def test_clients_that_vanish_inside_the_handshake_leave_nothing(shown: ServerTls) -> None:
