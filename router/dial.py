@@ -280,7 +280,7 @@ def said_goodbye(transport: asyncio.Transport | None) -> bool:
     if secure is None:
         return True
     try:
-        return secure.read(1) == b""
+        return bool(secure.read(1) == b"")
     except ssl.SSLError:  # it would wait for more: nobody has said that this is all
         return False
 

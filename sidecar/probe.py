@@ -40,7 +40,7 @@ class Probe:
 
     def __init__(self, table: Callable[[], RoutingTable | None]) -> None:
         self._table = table
-        self._network = Network(asyncio.get_running_loop(), Counters())
+        self.network = Network(asyncio.get_running_loop(), Counters())
         self._dials: dict[Variant, Dial] = {}
         self.faults: dict[str, str] | None = None
         """Why a route's champion cannot be reached, by route; None before the first round."""
@@ -52,7 +52,12 @@ class Probe:
                 await self.round()
                 await asyncio.sleep(EVERY_S)  # a period, not a wait for something to happen
         finally:
-            self._network.close()
+            self.close()
+
+    def close(self) -> None:
+        """Follow no champion any more."""
+        self._follow({})
+        self.network.close()
 
     async def round(self) -> None:
         """Probe every champion once, each address once."""
@@ -73,7 +78,7 @@ class Probe:
             self._dials.pop(variant).close()
         for variant, route in champions.items():
             if variant not in self._dials:
-                self._dials[variant] = Dial(route, variant, self._network)
+                self._dials[variant] = Dial(route, variant, self.network)
 
 
 async def _reach(dial: Dial, free: asyncio.Semaphore) -> str:

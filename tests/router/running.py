@@ -8,12 +8,14 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+from router.certificate import ServerTls
 from router.table import RoutingTable, to_bytes
 from sidecar.compiled import router_environment
 from tests.router.kit import Client, FakeController, until
@@ -24,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 class Worker:
     """One router process, and the ends of what the supervisor would hold."""
 
-    def __init__(self, folder: Path, table: RoutingTable, *, drain_s: float) -> None:
+    def __init__(
+        self, folder: Path, table: RoutingTable, *, drain_s: float, tls: ServerTls | None = None
+    ) -> None:
         self.controller = FakeController(str(folder / "control.sock"))
         self.clients: list[Client] = []
         (folder / "table.msgpack").write_bytes(to_bytes(table))
@@ -38,6 +42,9 @@ class Worker:
             "--table", str(folder / "table.msgpack"), "--control", self.controller.path,
             "--alive-fd", str(fds[1]), "--drain-s", str(drain_s),
         ]  # fmt: skip
+        if tls is not None:
+            command += ["--tls-cert", tls.cert, "--tls-key", tls.key]
+            command += ["--tls-client-ca", tls.client_ca]
         self.log = folder / "log"
         with self.log.open("w") as log:
             environment = router_environment(os.environ)
@@ -46,8 +53,8 @@ class Worker:
             )
         os.close(read_end)
 
-    async def client(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def client(self, tls: ssl.SSLContext | None = None) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, ssl=tls))
         self.clients.append(client)
         return client
 
@@ -78,10 +85,12 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def worker(table: RoutingTable, *, drain_s: float = 5.0) -> AsyncIterator[Worker]:
+async def worker(
+    table: RoutingTable, *, drain_s: float = 5.0, tls: ServerTls | None = None
+) -> AsyncIterator[Worker]:
     """Run a worker; whatever it wrote to its log must not hold a traceback."""
     with tempfile.TemporaryDirectory() as folder:
-        one = Worker(Path(folder), table, drain_s=drain_s)
+        one = Worker(Path(folder), table, drain_s=drain_s, tls=tls)
         try:
             yield one
         finally:

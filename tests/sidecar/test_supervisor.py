@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from controller.policy import Intent
 from router import table
+from router.certificate import ServerTls
 from sidecar import supervisor
 from sidecar.supervisor import Launch, StartError
 
@@ -202,6 +204,15 @@ def test_workers_get_their_own_socket_and_the_common_pipe(tmp_path: Path) -> Non
         *("--control", str(tmp_path / "control.sock")),
         *("--alive-fd", "99", "--drain-s", "10", "--log-level", "info"),
     )
+
+
+def test_workers_are_told_which_certificate_to_show(tmp_path: Path) -> None:
+    shown = replace(launch(tmp_path), tls=ServerTls("/c", "/k"))
+    argv = supervisor.router_command(shown, 0, 5, alive_fd=99).argv
+    assert argv[-4:] == ("--tls-cert", "/c", "--tls-key", "/k")
+    asking = replace(shown, tls=ServerTls("/c", "/k", "/a"))
+    argv = supervisor.router_command(asking, 0, 5, alive_fd=99).argv
+    assert argv[-2:] == ("--tls-client-ca", "/a")
 
 
 def test_controller_gets_what_a_reload_does_not_change(tmp_path: Path) -> None:
