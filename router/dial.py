@@ -25,7 +25,9 @@ SHUTDOWN_S = 1.0
 """How long a variant may take to confirm the end of a TLS connection."""
 TLS_BUFFER_BYTES = 64 * 1024
 """What may wait in a TLS transport before the other side is paused; asyncio's own is 512 KiB."""
-EVERYWHERE: frozenset[str] = frozenset()
+TRIES = 3
+"""Addresses that one attempt goes through at most; more would leave each too little time."""
+NOWHERE: frozenset[str] = frozenset()
 
 
 class Dialled(Protocol):
@@ -35,6 +37,8 @@ class Dialled(Protocol):
     """Set on an attempt that is given up: nobody counts it any more."""
     address: str
     """Which of the variant's addresses it leads to."""
+    is_retired: bool
+    """Whether it leads where the variant is no more: good for the call that asked for it only."""
 
     def abort(self) -> None:
         """End the connection at once, made or not."""
@@ -126,6 +130,8 @@ class Dial:
         self._where = {"route": route, "variant": variant.name, "where": variant.where}
         self._places: list[Place] = []
         self._turn = 0
+        self._changes = 0
+        """How often connections that were good before were not wanted any more."""
         self._name: Name | None = None
         self._identity: Identity | None = None
         self._identity_name = f"{route}/{variant.name}"
@@ -154,10 +160,12 @@ class Dial:
         assert self._name is not None
         known = {place.address: place for place in self._places}
         self._places = [known.get(one) or Place(one) for one in self._name.addresses]
+        self._changes += 1
         self.keep_only(frozenset(self._name.addresses))
 
     def _on_identity(self) -> None:
-        self.keep_only(EVERYWHERE)
+        self._changes += 1
+        self.keep_only(NOWHERE)
 
     async def open(self, make: Callable[[], C]) -> C:
         """Return an open connection, made by ``make``; DialError if there is none in time."""
@@ -176,8 +184,16 @@ class Dial:
         context = await self._context()
         if self._name is not None:
             await self._name.answered.wait()  # set for good by the first answer
+        changes = self._changes
+        connection = await self._open_at_one(ends_at_s, context, make)
+        connection.is_retired = changes != self._changes
+        return connection
+
+    async def _open_at_one(
+        self, ends_at_s: float, context: ssl.SSLContext | None, make: Callable[[], C]
+    ) -> C:
         self._turn += 1
-        places = in_order(self._places, self._turn, self._loop.time())
+        places = in_order(self._places, self._turn, self._loop.time())[:TRIES]
         for left in range(len(places), 1, -1):
             # A host that swallows packets must leave time for those that come after it.
             within_s = max(0.0, ends_at_s - self._loop.time()) / left

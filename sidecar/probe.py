@@ -22,6 +22,7 @@ class Knock(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.is_forgotten = False
+        self.is_retired = False
         self.address = ""
         self._transport: asyncio.Transport | None = None
 

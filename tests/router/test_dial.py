@@ -20,6 +20,7 @@ from router.dial import Dial, DialError, Network, Place, in_order, is_literal
 from router.resolver import Resolver
 from router.rotation import Rotation
 from router.table import Tls, Variant
+from router.tasks import spawn
 from tests.router.kit import Model, Turn, answers, echoes, get, post, rig, sends, until
 from tests.router.pki import Authority
 
@@ -29,6 +30,7 @@ class Knock(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.is_forgotten = False
+        self.is_retired = False
         self.address = ""
         self.transport: Any = None
         self.is_lost = False
@@ -283,12 +285,35 @@ async def test_moved_variant_is_left_by_idle_and_by_busy_connections() -> None:
         r.server.network.resolver.close()
 
 
+async def test_connection_that_was_opened_while_the_answer_changed_carries_one_call() -> None:
+    bench = Bench()
+    async with model_on() as model:
+        dial = bench.dial(model.port)
+        assert not (await dial.open(bench.make)).is_retired
+        opening = spawn(dial.open(bench.make), name="opening")
+        await asyncio.sleep(0)
+        dial._on_addresses()
+        assert (await opening).is_retired
+        assert not (await dial.open(bench.make)).is_retired
+        bench.close()
+
+
+async def test_long_answer_leaves_each_address_enough_time() -> None:
+    bench = Bench(tuple(f"127.0.0.{n}" for n in range(1, 60)))
+    async with model_on() as model:
+        port = model.port
+    began = time.monotonic()
+    assert (await bench.fault(bench.dial(port))).reason == "refused"
+    assert len({knock.address for knock in bench.made}) <= 3 and time.monotonic() - began < 0.9
+    bench.close()
+
+
 async def test_cancelled_dial_leaves_no_connection_behind() -> None:
     bench = Bench()
     async with model_on() as model:
         dial = bench.dial(model.port, "127.0.0.1")
         for steps in range(6):
-            opening = asyncio.ensure_future(dial.open(bench.make))  # noqa: TID251 - awaited below
+            opening = spawn(dial.open(bench.make), name="opening")
             for _ in range(steps):
                 await asyncio.sleep(0)
             opening.cancel()

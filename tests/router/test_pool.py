@@ -224,6 +224,20 @@ async def test_closed_pool_finishes_what_it_was_given_and_keeps_nothing(model: M
     await until(lambda: bench.says == "0 open, 0 idle, 0 waiting")
 
 
+async def test_connections_to_an_address_that_is_gone_are_left(model: Model) -> None:
+    """Idle ones at once, busy ones after their call; those that lead elsewhere stay."""
+    bench = await bench_of(model, waits(0.05, echoes))
+    await bench.ended(bench.submit(), bench.submit())
+    busy = bench.submit(7)
+    bench.pool._keep_only(frozenset({"127.0.0.1"}))
+    assert bench.says == "2 open, 1 idle, 0 waiting"
+    bench.pool._keep_only(frozenset({"127.0.0.2"}))
+    await until(lambda: bench.says.startswith("1 open"))
+    await bench.ended(busy)
+    assert busy.told == ["head /7  end"]
+    await until(lambda: bench.pool.n_open == 0)
+
+
 # Cancellation: dropped or cancelled at each point of a connection's life, nothing is left.
 
 
