@@ -43,9 +43,11 @@ class Handshakes:
         identity: Identity,
         counters: Counters,
         deadlines: Deadlines,
+        clock: Callable[[], float],
         accept: Accept,
     ) -> None:
         self.loop = loop
+        self.now_s = clock
         self.identity = identity
         self.deadlines = deadlines
         """For the first byte, and for the farewell of who speaks no TLS."""
@@ -76,7 +78,7 @@ class Handshakes:
                 return False
             longest.make_room()
         self.under_way[arrival] = self.silent[arrival] = None
-        self.deadlines.add(arrival, self.loop.time())
+        self.deadlines.add(arrival, self.now_s())
         return True
 
     def over(self, arrival: "Arrival") -> None:

@@ -120,7 +120,7 @@ class Server:
         # A new certificate needs no listener: each handshake takes the context of its moment.
         identity = self.network.rotation.watch("listener", tls, lambda: None)
         deadlines = self._book.of(HANDSHAKE_S)
-        return Handshakes(self.loop, identity, self.counters, deadlines, self._accept)
+        return Handshakes(self.loop, identity, self.counters, deadlines, self.now_s, self._accept)
 
     def judge(self, live: LiveRoute, fault: str) -> None:
         """Note how a call to the challenger ended; eject it after a run of failures."""

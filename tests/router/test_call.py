@@ -1,6 +1,5 @@
 """One attempt with one variant: it ends once, and says what was measured."""
 
-
 import pytest
 
 from router.call import Call
