@@ -5,14 +5,14 @@ variant's connect timeout, or it is said why not.
 """
 
 import asyncio
-import ipaddress
 import logging
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from router.counters import Counters
-from router.resolver import Name, Resolver
+from router.resolver import Name, Resolver, is_literal
 from router.rotation import Identity, Rotation
 from router.table import Variant
 
@@ -280,10 +280,15 @@ class Dial:
             why = getattr(error, "verify_message", "") or str(error)
             return DialError("tls", f"TLS: {why}")
         if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
-            return DialError("refused", error.strerror or str(error))
+            return DialError("refused", _said(error))
         if isinstance(error, ConnectionError):
-            return DialError("reset", error.strerror or str(error) or "connection lost")
+            return DialError("reset", _said(error))
         return DialError("other", f"{type(error).__name__}: {error}")
+
+
+def _said(error: OSError) -> str:
+    """Return the system's own words; asyncio puts the address in their place."""
+    return os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
 
 
 def said_goodbye(transport: asyncio.Transport | None) -> bool:
@@ -299,12 +304,3 @@ def said_goodbye(transport: asyncio.Transport | None) -> bool:
         return bool(secure.read(1) == b"")
     except ssl.SSLError:  # it would wait for more: nobody has said that this is all
         return False
-
-
-def is_literal(host: str) -> bool:
-    """Whether ``host`` is an address and no name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -1,14 +1,18 @@
 """Host names of variants, looked up in the background: no request waits for a name server.
 
 A name that has ever been answered keeps its last good answer, however its later lookups fail or
-hang. One lookup at a time for each name, in a thread of its own, and a bounded number in all.
+hang; a process that starts meanwhile has what others remembered. One lookup at a time for each
+name, in a thread of its own, and a bounded number in all.
 """
 
 import asyncio
+import ipaddress
+import json
 import logging
 import random
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from router.counters import Counters
 from router.tasks import spawn
@@ -24,10 +28,15 @@ RETRY_S = 0.5
 LATE_S = 5.0
 """A lookup that takes longer counts as failed; its answer is taken all the same. The resolver of
 glibc gives up after 10 s for each name server."""
+FIRST_LATE_S = 0.5
+"""The same for the first lookup of a name: then what is remembered must do."""
 AT_ONCE = 16
 """Lookups under way in one process; chosen. Further names wait, and keep what they have."""
 MAX_ADDRESSES = 64
 """Of one name; a longer answer is cut."""
+
+NAMES = "names.json"
+"""The file, beside the routing table, in which the controller process writes answers down."""
 
 Lookup = Callable[[str], tuple[str, ...]]
 """Blocks until it has the addresses of a host name; OSError or UnicodeError if there are none."""
@@ -37,6 +46,31 @@ def look_up(host: str) -> tuple[str, ...]:
     """Ask the system: hosts file, name servers, and the order of addresses of RFC 6724."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(address[4][0]) for address in found))[:MAX_ADDRESSES]
+
+
+def remembered(file: Path) -> dict[str, tuple[str, ...]]:
+    """Return the answers that the controller process wrote down; none if there is no such file."""
+    try:
+        written = json.loads(file.read_bytes())
+        answers = {str(host): tuple(map(str, addresses)) for host, addresses in written.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        log.warning("remembered names not read", extra={"file": str(file), "reason": str(error)})
+        return {}
+    return {
+        host: tuple(filter(is_literal, addresses))[:MAX_ADDRESSES]
+        for host, addresses in answers.items()
+    }
+
+
+def is_literal(host: str) -> bool:
+    """Whether ``host`` is an address and no name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class Name:
@@ -57,9 +91,15 @@ class Resolver:
     """Owner: the Network. Looks up each name that is watched, until nobody watches it any more."""
 
     def __init__(
-        self, counters: Counters, lookup: Lookup = look_up, refresh_s: float = REFRESH_S
+        self,
+        counters: Counters,
+        lookup: Lookup = look_up,
+        refresh_s: float = REFRESH_S,
+        memory: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
+        """``memory`` is what to believe of a name whose first lookup fails; None is nothing."""
         self._counters = counters
+        self._memory = memory or {}
         self._lookup = lookup
         self._refresh_s = refresh_s
         self._free = asyncio.Semaphore(AT_ONCE)
@@ -92,6 +132,14 @@ class Resolver:
         except TimeoutError:
             return
 
+    def answers(self) -> dict[str, tuple[str, ...]]:
+        """Return every name that is watched and has been answered, with its addresses, sorted."""
+        return {
+            host: tuple(sorted(name.addresses))
+            for host, (name, _) in sorted(self._followed.items())
+            if name.addresses
+        }
+
     def close(self) -> None:
         """Look up nothing any more. Lookups under way are left to their threads."""
         for _, task in self._followed.values():
@@ -109,9 +157,10 @@ class Resolver:
         thread = f"dns-{name.host}"
         looking = spawn(in_thread(lambda: self._lookup(name.host), name=thread), name=thread)
         try:
-            done, _ = await asyncio.wait({looking}, timeout=LATE_S)
+            late_s = LATE_S if name.addresses else min(FIRST_LATE_S, LATE_S)
+            done, _ = await asyncio.wait({looking}, timeout=late_s)
             if not done:
-                self._failed(name, f"no answer in {LATE_S:g} s")
+                self._failed(name, f"no answer in {late_s:g} s")
             addresses = await looking
         except (OSError, UnicodeError) as error:
             if done:  # else it has been counted
@@ -124,6 +173,8 @@ class Resolver:
 
     def _failed(self, name: Name, reason: str) -> None:
         self._counters.event("understudy_dns_failures_total", f"host={name.host}")
+        if not name.addresses and self._memory.get(name.host):
+            self._take(name, self._memory[name.host])
         if not name.is_failing:
             name.is_failing = True
             kept = list(name.addresses)
@@ -135,6 +186,9 @@ class Resolver:
         if name.is_failing:
             name.is_failing = False
             log.info("name resolved again", extra={"host": name.host, "addresses": addresses})
+        self._take(name, addresses)
+
+    def _take(self, name: Name, addresses: tuple[str, ...]) -> None:
         has_changed = set(addresses) != set(name.addresses)
         name.addresses = addresses
         name.answered.set()

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from router import frames
@@ -23,6 +23,7 @@ from router.handshake import HANDSHAKE_S, Handshakes
 from router.message import RequestHead
 from router.mirror import Mirrors
 from router.pool import Pool
+from router.resolver import Resolver
 from router.routes import LiveRoute, challenger_of, enliven, retired
 from router.table import RoutingTable, Variant
 from router.tasks import spawn
@@ -59,7 +60,9 @@ class Server:
         worker: int,
         control_path: str,
         tls: ServerTls | None = None,
+        names: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
+        """``tls`` None serves plain HTTP; ``names`` are answers of name servers to begin with."""
         self.loop = loop
         self.now_s: Callable[[], float] = time.monotonic
         self.tick_s = time.monotonic()
@@ -82,7 +85,7 @@ class Server:
         self._none_left = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._ticks: asyncio.Task[None] | None = None
-        self.network = Network(loop, self.counters)
+        self.network = Network(loop, self.counters, Resolver(self.counters, memory=names))
         self._handshakes = self._expect_tls(tls) if tls is not None else None
         self._live = enliven(table, None, self._make_pool, self.counters)
         self.find = self._live.find

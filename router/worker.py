@@ -14,6 +14,7 @@ import uvloop
 
 from router.certificate import CertificateError, ServerTls
 from router.log import configure
+from router.resolver import NAMES, remembered
 from router.server import Server
 from router.table import RoutingTable, from_bytes
 from router.tasks import spawn
@@ -47,7 +48,8 @@ async def serve(options: argparse.Namespace) -> None:
     if options.alive_fd is not None:
         loop.add_reader(options.alive_fd, _on_alive, loop, options.alive_fd, stopping)
     table, tls = read_table(options.table), tls_of(options)
-    server = Server(loop, table, options.worker, options.control, tls)
+    names = remembered(options.table.with_name(NAMES))
+    server = Server(loop, table, options.worker, options.control, tls, names)
     listener = socket.socket(fileno=options.listen_fd)
     listener.setblocking(False)
     try:

@@ -5,14 +5,25 @@ server that is lost makes no champion unreachable here that is served there.
 """
 
 import asyncio
+import json
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
+
+import structlog
 
 from router.counters import Counters
 from router.dial import Dial, Network
+from router.resolver import NAMES, Resolver, remembered
 from router.table import RoutingTable, Variant
+from sidecar import tablefile
+
+log = structlog.get_logger()
 
 EVERY_S = 1.0
+KEEP_EVERY_S = 60.0
+"""Between two writings of what name servers answered: some answer differently each time."""
 AT_ONCE = 64
 """Probes under way at once; chosen, far below any descriptor limit."""
 
@@ -39,9 +50,15 @@ class Knock(asyncio.Protocol):
 class Probe:
     """Keeps the last finding for each route of the table in force."""
 
-    def __init__(self, table: Callable[[], RoutingTable | None]) -> None:
+    def __init__(self, table: Callable[[], RoutingTable | None], state: Path | None = None) -> None:
+        """``state`` is the folder in which answers of name servers are kept; None keeps none."""
         self._table = table
-        self.network = Network(asyncio.get_running_loop(), Counters())
+        self._file = state / NAMES if state is not None else None
+        self._kept = remembered(self._file) if self._file is not None else {}
+        self._kept_at_s = -KEEP_EVERY_S
+        counters = Counters()
+        resolver = Resolver(counters, memory=self._kept)
+        self.network = Network(asyncio.get_running_loop(), counters, resolver)
         self._dials: dict[Variant, Dial] = {}
         self.faults: dict[str, str] | None = None
         """Why a route's champion cannot be reached, by route; None before the first round."""
@@ -73,6 +90,24 @@ class Probe:
         self.faults = {
             route: fault for route, variant in champions.items() if (fault := faults[variant])
         }
+        await self._keep()
+
+    async def _keep(self) -> None:
+        """Write down where the champions are, for a router that starts without a name server."""
+        answers = self.network.resolver.answers()
+        now_s = time.monotonic()
+        if self._file is None or now_s - self._kept_at_s < KEEP_EVERY_S:
+            return
+        # A name that has not been answered since we started keeps what is written of it.
+        hosts = {variant.host for variant in self._dials}
+        wanted = {host: known for host, known in (self._kept | answers).items() if host in hosts}
+        if wanted == self._kept:
+            return
+        self._kept, self._kept_at_s = wanted, now_s
+        try:
+            await asyncio.to_thread(tablefile.replace, self._file, json.dumps(wanted).encode())
+        except OSError as error:
+            log.warning("addresses not written down", error=str(error))
 
     def _follow(self, champions: dict[Variant, str]) -> None:
         for variant in self._dials.keys() - champions.keys():

@@ -110,7 +110,7 @@ class ControllerProcess:
             self._pump.eject,
             self._pump.fence,
         )
-        self._probe = Probe(lambda: self._hub.table)
+        self._probe = Probe(lambda: self._hub.table, state)
         self.reloader = Reloader(options.file, self._adopt)
         desk = Desk(
             self._engine,

@@ -4,6 +4,7 @@
 and mount namespaces; writes what it saw as JSON. Port 53 and /etc/resolv.conf are its own there.
 """
 
+import http.client
 import json
 import socket
 import sys
@@ -12,7 +13,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from tests.faults.running import Sidecar, load
+from tests.faults.running import PATH, Sidecar, kill, load
 
 A, AAAA, IN = 1, 28, 1
 
@@ -69,9 +70,11 @@ def play(folder: Path, silent_s: float) -> dict[str, object]:
             asked_in_silence = server.n_asked - asked
             answered_in_silence = clients.answered - answered
             failures = counted(sidecar, "understudy_dns_failures_total")
-            server.is_silent = False
-            sidecar.until(lambda: sidecar.events("name resolved again"), 30)
+        status = restarted(sidecar)
+        server.is_silent = False
+        sidecar.until(lambda: sidecar.events("name resolved again"), 30)
         return {
+            "status_after_restart": status,
             "failed": clients.failures[:5],
             "answered_in_silence": answered_in_silence,
             "asked_in_silence": asked_in_silence,
@@ -82,6 +85,18 @@ def play(folder: Path, silent_s: float) -> dict[str, object]:
         }
     finally:
         sidecar.close()
+
+
+def restarted(sidecar: Sidecar) -> int:
+    """Kill the router while the name server is silent; return what its successor answers."""
+    before = sidecar.pid("router 0")
+    kill(before)
+    sidecar.until(lambda: sidecar.pid("router 0") != before)
+    connection = http.client.HTTPConnection("127.0.0.1", sidecar.port, timeout=10)
+    connection.request("POST", PATH, b"{}")
+    status = connection.getresponse().status
+    connection.close()
+    return status
 
 
 def threads_of(pid: int) -> int:

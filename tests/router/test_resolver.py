@@ -6,12 +6,13 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from router import resolver
 from router.counters import Counters
-from router.resolver import Name, Resolver, look_up
+from router.resolver import Name, Resolver, is_literal, look_up, remembered
 from tests.router.kit import until
 
 FAILURES = ("understudy_dns_failures_total", "host=model.test")
@@ -42,10 +43,10 @@ class Server:
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, memory: dict[str, tuple[str, ...]] | None = None) -> None:
         self.server = Server()
         self.counters = Counters()
-        self.resolver = Resolver(self.counters, self.server, refresh_s=0.01)
+        self.resolver = Resolver(self.counters, self.server, refresh_s=0.01, memory=memory)
         self.changes = 0
 
     def watch(self, host: str = "model.test") -> Name:
@@ -189,3 +190,48 @@ def test_system_is_asked_for_addresses_each_once() -> None:
     assert len(set(look_up("localhost"))) == len(look_up("localhost"))
     with pytest.raises(UnicodeError):
         look_up("x" * 64)
+
+
+# What others remembered.
+
+
+@pytest.mark.parametrize("trouble", ["fails", "hangs"])
+async def test_first_lookup_that_fails_or_hangs_leaves_what_is_remembered(
+    trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "FIRST_LATE_S", 0.05)
+    bench = Bench({"model.test": ("127.0.0.9",)})
+    bench.server.answer = OSError("no name server")
+    bench.server.free.clear() if trouble == "hangs" else None
+    name = bench.watch()
+    await bench.resolver.ready(5.0)
+    assert (name.addresses, name.is_failing, bench.changes) == (("127.0.0.9",), True, 1)
+    bench.server.answer = ("127.0.0.1",)
+    bench.server.free.set()
+    await until(lambda: name.addresses == ("127.0.0.1",))
+    assert bench.resolver.answers() == {"model.test": ("127.0.0.1",)}
+    bench.resolver.close()
+
+
+async def test_what_is_remembered_is_not_used_when_the_name_server_answers() -> None:
+    bench = Bench({"model.test": ("127.0.0.9",), "other.test": ("127.0.0.8",)})
+    name = bench.watch()
+    await bench.resolver.ready(5.0)
+    assert (name.addresses, bench.changes) == (("127.0.0.1",), 1)
+    bench.resolver.close()
+
+
+def test_remembered_file_gives_addresses_and_nothing_else(tmp_path: Path) -> None:
+    file = tmp_path / "names.json"
+    assert remembered(file) == {}
+    file.write_text('{"a.test": ["127.0.0.1", "::1", "evil.test", 7], "b.test": []}')
+    assert remembered(file) == {"a.test": ("127.0.0.1", "::1"), "b.test": ()}
+    for broken in ("", "[]", "{", '{"a": 1}', "\x00", '{"a": ["127.0.'):
+        file.write_text(broken)
+        assert remembered(file) == {}
+
+
+def test_literal_is_an_address_and_no_name() -> None:
+    assert all(is_literal(host) for host in ("127.0.0.1", "::1", "fe80::1"))
+    names = ("localhost", "model.test", "127.0.0.1.test", "1e3", "")
+    assert not any(is_literal(host) for host in names)

@@ -5,7 +5,8 @@ import socket
 from pathlib import Path
 
 from router.certificate import server_context
-from router.resolver import Resolver
+from router.counters import Counters
+from router.resolver import Resolver, remembered
 from router.table import Match, Mirror, Route, RoutingTable, Split, Tls, Variant
 from sidecar.probe import Probe
 from tests.router.pki import Authority
@@ -134,3 +135,31 @@ async def test_champion_stays_reachable_while_its_name_is_not_resolved() -> None
     probe.close()
     server.close()
     await server.wait_closed()
+
+
+async def test_addresses_of_champions_are_written_down_and_survive_a_restart(
+    tmp_path: Path,
+) -> None:
+    table = single(Variant(name="m", host="localhost", port=closed_port()))
+    first = Probe(lambda: table, tmp_path)
+    await first.round()
+    first.close()
+    written = remembered(tmp_path / "names.json")
+    assert "127.0.0.1" in written["localhost"]
+
+    def fails(host: str) -> tuple[str, ...]:
+        raise OSError("no name server")
+
+    second = Probe(lambda: table, tmp_path)
+    second.network.resolver = Resolver(Counters(), fails, memory=written)
+    await second.round()
+    assert (
+        second.faults is not None and "Connection refused" in second.faults["r"]
+    )  # it was dialled
+    second.close()
+    assert remembered(tmp_path / "names.json") == written  # not forgotten for want of an answer
+    moved = single(Variant(name="m", host="127.0.0.1", port=closed_port()))
+    third = Probe(lambda: moved, tmp_path)
+    await third.round()
+    third.close()
+    assert remembered(tmp_path / "names.json") == {}
