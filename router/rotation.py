@@ -44,6 +44,7 @@ class Identity:
         self.expires_at_s: float | None = None
         self.error = ""
         """Why the files as they are now cannot be used; empty when they are in use."""
+        self.is_looked_at = asyncio.Lock()
         self.looked = asyncio.Event()
         """Set for good once the files have been read."""
         self.seen = self.used = ""
@@ -122,12 +123,16 @@ class Rotation:
         while True:
             await asyncio.sleep(self._poll_s)  # a period: a mounted secret sends no event
             for identity in list(self._identities.values()):
-                try:
-                    await self._look(identity, at_once=False)
-                except OSError as error:
-                    log.warning("certificate files not read", extra={"reason": str(error)})
+                await self._look(identity, at_once=False)
 
     async def _look(self, identity: Identity, *, at_once: bool) -> None:
+        async with identity.is_looked_at:  # the first look may be under way still
+            try:
+                await self._read(identity, at_once)
+            except OSError as error:
+                log.warning("certificate files not read", extra={"reason": str(error)})
+
+    async def _read(self, identity: Identity, at_once: bool) -> None:
         digest = await in_thread(identity.files_digest, name="tls-files")
         is_at_rest, identity.seen = digest == identity.seen or at_once, digest
         if not is_at_rest or digest == identity.used:
