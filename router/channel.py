@@ -14,7 +14,8 @@ from typing import cast
 
 from router import frames
 from router.counters import Counters
-from router.observation import Batch, Exposure, Observation
+from router.gathering import Gathering
+from router.observation import Exposure, Observation
 from router.table import RoutingTable, from_bytes
 from router.tasks import spawn
 
@@ -26,8 +27,6 @@ MAX_BATCH = 2_000
 """Observations in one frame; with the default capture they stay far below MAX_FRAME_BYTES."""
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 RETRY_S = (0.05, 1.0)
-OVERHEAD_BYTES = 400
-"""What an observation holds besides the captured bodies; measured with sys.getsizeof, rounded."""
 
 
 class Channel:
@@ -48,8 +47,7 @@ class Channel:
         self._counters = counters
         self._on_table = on_table
         self._table_version = table_version
-        self._gathering: list[Observation] = []
-        self._gathering_bytes = 0
+        self._gathering = Gathering(self.source)
         self._sequence = 0
         self._unacknowledged: deque[tuple[int, bytearray, int]] = deque()
         self._n_waiting = 0
@@ -63,29 +61,25 @@ class Channel:
 
     def observe(self, observation: Observation) -> None:
         """Take in one observation; never waits. Dropped and counted when the buffer is full."""
-        size = OVERHEAD_BYTES + _captured_bytes(observation)
-        if self._n_waiting >= MAX_WAITING or self._bytes_waiting + size > MAX_WAITING_BYTES:
+        gathering = self._gathering
+        waiting_bytes = self._bytes_waiting + len(gathering) + _captured_bytes(observation)
+        if self._n_waiting >= MAX_WAITING or waiting_bytes > MAX_WAITING_BYTES:
             self._counters.event("understudy_observations_dropped_total", "reason=buffer_full")
             return
         self._n_waiting += 1
-        self._bytes_waiting += size
-        self._gathering_bytes += size
-        self._gathering.append(observation)
-        if len(self._gathering) >= MAX_BATCH or self._gathering_bytes >= MAX_BATCH_BYTES:
+        gathering.add(observation)
+        if gathering.n >= MAX_BATCH or len(gathering) >= MAX_BATCH_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Send what has gathered, as one batch; called at each tick of the worker."""
-        gathered = self._gathering
-        if not gathered:
+        n = self._gathering.n
+        if not n:
             return
         self._sequence += 1
-        raw = frames.encode(Batch(self.source, self._sequence, tuple(gathered)))
-        # What waits as bytes is counted as bytes from here on.
-        self._bytes_waiting += len(raw) - self._gathering_bytes
-        self._unacknowledged.append((self._sequence, raw, len(gathered)))
-        self._gathering = []
-        self._gathering_bytes = 0
+        raw = self._gathering.frame(self._sequence)
+        self._bytes_waiting += len(raw)
+        self._unacknowledged.append((self._sequence, raw, n))
         self._all_acknowledged.clear()
         if self._line is not None:
             self._line.send(raw)

@@ -5,6 +5,7 @@ variant's connect timeout, or it is said why not.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import ssl
@@ -281,6 +282,8 @@ class Dial:
             return DialError("tls", f"TLS: {why}")
         if isinstance(error, (ConnectionRefusedError, FileNotFoundError)):
             return DialError("refused", _said(error))
+        if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+            return DialError("descriptors", _said(error))
         if isinstance(error, ConnectionError):
             return DialError("reset", _said(error))
         return DialError("other", f"{type(error).__name__}: {error}")

@@ -14,6 +14,7 @@ from router.errors import RequestError, RequestTimeout
 from router.exchange import Exchange
 from router.message import RequestHead
 from router.parser import find_request_head, parse_request
+from router.quiet import end_if_quiet
 from router.wire import CONTINUE, refusal
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Downstream:
     __slots__ = (
         "_body", "_buffer", "_exchange", "_has_left", "_has_skipped_line", "_is_closing",
         "_is_paused", "_is_request_paused", "_is_unfinished", "_linger_bytes", "_seen", "_server",
-        "_transport", "last_used_s",
+        "_transport", "is_first", "last_used_s",
     )  # fmt: skip
 
     def __init__(self, server: "Server") -> None:
@@ -55,6 +56,8 @@ class Downstream:
         """Whether the client may still be sending a request that nobody reads any more."""
         self._linger_bytes = 0
         self.last_used_s = server.now_s()
+        self.is_first = True
+        """Whether no request of this connection has been answered yet."""
         # Per request
         self._buffer = b""
         self._seen = 0
@@ -152,6 +155,9 @@ class Downstream:
     def _begin(self, raw_head: bytes, rest: bytes) -> None:
         server = self._server
         head = parse_request(raw_head)
+        if server.is_refusing:
+            self._refuse_overload(head, rest)
+            return
         live = server.find(head)
         if live is None:
             self._refuse_unrouted(head, rest)
@@ -177,6 +183,14 @@ class Downstream:
         keep = head.keep_alive and head.body_length == 0
         self._is_unfinished = head.body_length != 0
         self.refuse(404, "no route matches this request", keep=keep, method=head.method)
+
+    def _refuse_overload(self, head: RequestHead, rest: bytes) -> None:
+        self._server.counters.event("understudy_refused_requests_total", "code=503")
+        is_whole = 0 <= head.body_length <= len(rest)
+        self._buffer = rest[head.body_length :] if is_whole else rest
+        keep = head.keep_alive and is_whole
+        self._is_unfinished = not is_whole
+        self.refuse(503, "too much to do: try again later", keep=keep, method=head.method)
 
     def _read_body(self, received: bytes) -> None:
         body, exchange = self._body, self._exchange
@@ -239,15 +253,17 @@ class Downstream:
         """Answer by ourselves, and close unless the next request's beginning is known."""
         exchange = self._exchange
         request_id = exchange.request_id if exchange is not None else b""
-        keep = keep and not self._server.is_draining
+        keep = keep and not self._server.ends_keep_alive
         self.write(refusal(status, message, request_id, keep, method))
         self.exchange_over(keep)
 
     def exchange_over(self, keep: bool) -> None:
         """The client has its answer: on to the next request, or close."""
         self._exchange = None
+        self.is_first = False
         self.last_used_s = self._server.tick_s
-        if not keep or self._server.is_draining or (self._has_left and not self._buffer):
+        # A client that was told that the connection lives on may be writing to it already.
+        if not keep or (self._has_left and not self._buffer):
             self.close()
         elif not self._is_paused:
             self._go_on()
@@ -299,7 +315,16 @@ class Downstream:
             exchange.leave()
         self.cut()
 
-    def close(self) -> None:
+    def close_if_quiet(self) -> None:
+        """Say goodbye to a client that has not asked for anything, and is not about to."""
+        transport = self._transport
+        if transport is None or not self.is_idle or self._is_paused:
+            return
+        if end_if_quiet(transport.get_extra_info("socket").fileno()):
+            self._is_closing = True
+            self._server.linger_deadlines.add(self, self._server.now_s())
+
+    def close(self, *, lingers: bool = True) -> None:
         """Say goodbye: send what is written, then wait shortly for the client to close.
 
         Closing at once while bytes of the client are unread makes the kernel send RST, which
@@ -313,7 +338,7 @@ class Downstream:
         if not self._is_paused:
             self._server.linger_deadlines.add(self, self._server.now_s())
         # Else the client has a large answer to read first, and the deadline for that is set.
-        if self._has_left or transport.is_closing():
+        if not lingers or self._has_left or transport.is_closing():
             transport.close()
             return
         if transport.can_write_eof():

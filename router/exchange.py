@@ -47,8 +47,8 @@ class Exchange:
 
     __slots__ = (
         "_at_ns", "_body_bytes", "_call", "_challenger_outcome", "_decision", "_downstream",
-        "_head", "_is_body_done", "_is_chunked_answer", "_is_held", "_keeps_alive", "_kept",
-        "_live", "_loss", "_pair", "_server", "request_id", "state",
+        "_has_retried", "_head", "_is_body_done", "_is_chunked_answer", "_is_held", "_keeps_alive",
+        "_kept", "_live", "_loss", "_pair", "_server", "request_id", "state",
     )  # fmt: skip
 
     def __init__(
@@ -76,6 +76,7 @@ class Exchange:
         self._is_held = False
         """Whether the challenger waits for a body whose size was not declared."""
         self._is_chunked_answer = False
+        self._has_retried = False
         self._keeps_alive = False
         """Whether the answer's head told the client that the connection lives on."""
 
@@ -98,7 +99,11 @@ class Exchange:
         if asks_challenger and head.body_length == CHUNKED and not is_last:
             self._is_held = True
             return
-        self._ask(live.pools[decision.serve] if asks_challenger else live.champion, payload)
+        # The first request of a client's connection, if it may be retried at all, gets a connection
+        # of its own: an end without an answer is then the variant's word, and none is asked twice.
+        fresh = self._downstream.is_first and head.method in IDEMPOTENT
+        pool = live.pools[decision.serve] if asks_challenger else live.champion
+        self._ask(pool, payload, fresh=fresh)
         if is_last and decision.mirror is not None and self.state not in OVER:
             self._mirror(decision.mirror)
 
@@ -203,7 +208,7 @@ class Exchange:
             return
         self.state = after(self.state, _HEAD)
         request = self._head
-        keep = request.keep_alive and self._is_body_done and not self._server.is_draining
+        keep = request.keep_alive and self._is_body_done and not self._server.ends_keep_alive
         self._keeps_alive = keep
         variant = call.pool.name if self._live.show_variant else ""
         begin = answer_head(head, request, self.request_id, keep, variant)
@@ -239,6 +244,7 @@ class Exchange:
             self._cut()
         elif is_stale and self._may_retry():
             self.state = after(self.state, Event.RETRY)
+            self._has_retried = True
             self._live.count("understudy_retries_total", variant=call.pool.name)
             self._downstream.resume_request()
             self._ask(call.pool, self._body_so_far(), fresh=True)
@@ -253,7 +259,9 @@ class Exchange:
 
     def _may_retry(self) -> bool:
         """A POST is never sent twice once a byte of it may have been read (RFC 9110, 9.2.2)."""
-        return self._head.method in IDEMPOTENT and (not self._body_bytes or self._kept is not None)
+        if self._has_retried or self._head.method not in IDEMPOTENT:
+            return False
+        return not self._body_bytes or self._kept is not None
 
     def _body_so_far(self) -> bytes:
         return b"".join(self._kept) if self._kept is not None else b""

@@ -91,8 +91,6 @@ class Handshakes:
 
     async def done(self, within_s: float) -> None:
         """Wait until none is under way, or for ``within_s``; end those that are left."""
-        for arrival in list(self.silent):
-            arrival.abort()
         if not self.under_way:
             return
         self._none_left.clear()

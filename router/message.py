@@ -39,6 +39,9 @@ _HOST: Final = re.compile(
     rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9_])?\.?)(?::[0-9]{1,5})?"
 )
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._:~/+=\-]{1,128}")
+_KEEP_ALIVE_S: Final = re.compile(
+    rb"(?:^|[,; \t])timeout[ \t]*=[ \t]*\"?([0-9]{1,6})(?![0-9])", re.IGNORECASE
+)
 _TRACEPARENT: Final = re.compile(rb"([0-9a-f]{2}-[0-9a-f]{32}-)[0-9a-f]{16}(-[0-9a-f]{2})")
 
 # Names that decide something. Everything else is forwarded as it came.
@@ -55,8 +58,9 @@ _SECRET: Final = 9
 _ENC: Final = 10
 _TRACE: Final = 11
 _DISGUISED: Final = 12
+_KEEP: Final = 13
 _KNOWN: Final[dict[bytes, int]] = {
-    b"keep-alive": _HOP,
+    b"keep-alive": _KEEP,
     b"proxy-connection": _HOP,
     b"proxy-authenticate": _HOP,
     b"proxy-authorization": _HOP,
@@ -126,11 +130,13 @@ class RequestHead:
 class AnswerHead:
     """An answer that may be forwarded. Shared between answers: what it says does not change."""
 
-    __slots__ = ("body_length", "encoding", "forward", "keep_alive", "line", "status", "usual")
+    __slots__ = (
+        "body_length", "encoding", "forward", "idle_s", "keep_alive", "line", "status", "usual",
+    )  # fmt: skip
 
     def __init__(
         self, status: int, line: bytes, forward: list[bytes], body_length: int, keep_alive: bool,
-        encoding: bytes,
+        encoding: bytes, idle_s: int | None = None,
     ) -> None:  # fmt: skip
         self.status = status
         self.line = line
@@ -140,6 +146,8 @@ class AnswerHead:
         """Bytes, CHUNKED or UNTIL_CLOSE; 0 for none."""
         self.keep_alive = keep_alive
         self.encoding = encoding
+        self.idle_s = idle_s
+        """After how many idle seconds the variant says it closes; None when it does not say."""
         self.usual = b""
         """Set by wire.answer_head, once: its lines up to the request id, as most answers go out."""
 
@@ -401,6 +409,7 @@ def read_answer(
     codings: list[bytes] = []
     nominated: list[bytes] = []
     encoding = b""
+    idle_s: int | None = None
     for field in lines:
         _, kind, value = _read_line(field)
         if kind == _PLAIN or kind == _SECRET or kind == _TRACE:
@@ -414,6 +423,9 @@ def read_answer(
         elif kind == _ENC:
             encoding = value
             forward.append(field)
+        elif kind == _KEEP:
+            said = _KEEP_ALIVE_S.search(value)
+            idle_s = int(said[1]) if said else idle_s
         # hop-by-hop fields, our own names and the variant's idea of the request id end here
     if nominated:
         forward = _without(forward, nominated)
@@ -422,7 +434,7 @@ def read_answer(
         # The length that a GET would have had is content, not framing (RFC 9110 section 8.6).
         forward += [b"content-length: %b" % length for length in lengths]
     keep_alive = is_http_11 and b"close" not in nominated and body_length != UNTIL_CLOSE
-    return AnswerHead(status, line, forward, body_length, keep_alive, encoding)
+    return AnswerHead(status, line, forward, body_length, keep_alive, encoding, idle_s)
 
 
 def _answer_length(

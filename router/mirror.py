@@ -131,6 +131,8 @@ class Mirrors:
         self.judge = judge
         """Told how each copy's call ended: its fault, or an empty string."""
         self.is_closed = False
+        self.is_shedding = False
+        """Whether the router is short of time or memory: copies are the first to go."""
         self._under_way: set[Copy] = set()
         self._bytes = 0
 
@@ -161,7 +163,7 @@ class Mirrors:
             return "shutdown"
         if len(self._under_way) >= MAX_COPIES:
             return "queue_full"
-        if self._bytes + body_bytes > MAX_COPY_BYTES:
+        if self.is_shedding or self._bytes + body_bytes > MAX_COPY_BYTES:
             return "budget"
         return ""
 

@@ -1,7 +1,7 @@
 """The data plane of one process: what its connections share, and how it starts, drains and stops.
 
-Shutdown order, written once, in ``stop``: stop accepting, finish or time out exchanges, drop
-mirrors, close upstreams, hand over the last observations.
+Shutdown order, written once, in ``stop``: stop accepting, let clients say what they are about to
+say, finish or time out exchanges, drop mirrors, close upstreams, hand over the last observations.
 """
 
 import asyncio
@@ -15,14 +15,17 @@ from router import frames
 from router.certificate import CertificateError, ServerTls
 from router.channel import Channel
 from router.counters import Counters
-from router.deadline import DeadlineBook
+from router.deadline import DeadlineBook, Deadlines
 from router.dial import Dial, Network
 from router.downstream import Downstream
 from router.entropy import Entropy
 from router.handshake import HANDSHAKE_S, Handshakes
 from router.message import RequestHead
 from router.mirror import Mirrors
-from router.pool import Pool
+from router.overload import REFUSED_SHARE, Limits, Reading, Relief, relieve
+from router.pool import Pool, Room
+from router.pressure import Pressure
+from router.quiet import take_queue
 from router.resolver import Resolver
 from router.routes import LiveRoute, challenger_of, enliven, retired
 from router.table import RoutingTable, Variant
@@ -43,7 +46,11 @@ IDLE_S = 75.0
 TICK_S = 0.02
 """Deadlines are up to this much late, and observations up to this old when they leave."""
 COUNTERS_EVERY_S = 1.0
-MAX_CONNECTIONS = 8192
+GRACE_S = 2.0
+"""At a stop, how long a client may still use an idle connection: the answer tells it to close. At
+most half of the time that there is. Chosen: clients in steady use come back within it."""
+BACKLOG = 1024
+"""Connections that the kernel keeps for us; the loop's own default of 100 would cut it down."""
 FIRST_ANSWER_S = 1.0
 """How long the start waits for name servers and certificate files; then requests wait instead."""
 LAST_HANDSHAKE_S = 1.0
@@ -59,6 +66,7 @@ class Server:
         table: RoutingTable,
         worker: int,
         control_path: str,
+        limits: Limits | None = None,
         tls: ServerTls | None = None,
         names: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
@@ -74,7 +82,20 @@ class Server:
         )
         self.observe = self.channel.observe
         self.mirrors = Mirrors(self.channel.observe, self.judge)
-        self.is_draining = False
+        self.ends_keep_alive = False
+        """Whether each answer is its connection's last: we stop, or are short of memory."""
+        self.is_refusing = False
+        """Whether new requests get 503."""
+        self.limits = limits if limits is not None else Limits()
+        self.relief = Relief.NONE
+        self._is_draining = False
+        self._idle_s = IDLE_S
+        """How long a connection may be idle..."""
+        self._idle_from_s = 0.0
+        """...counted from its last answer or from this time, whichever is later."""
+        self._pressure = Pressure(TICK_S)
+        self._room = Room(self.limits.upstreams)
+        self._call_deadlines: set[Deadlines] = set()
         book = self._book = DeadlineBook()
         self.head_deadlines = book.of(HEAD_S)
         self.body_deadlines = book.of(BODY_S)
@@ -82,8 +103,9 @@ class Server:
         self.linger_deadlines = book.of(LINGER_S)
         self._worker = worker
         self._connections: set[Downstream] = set()
+        self._refused: set[Downstream] = set()
         self._none_left = asyncio.Event()
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[tuple[asyncio.Server, socket.socket]] = []
         self._ticks: asyncio.Task[None] | None = None
         self.network = Network(loop, self.counters, Resolver(self.counters, memory=names))
         self._handshakes = self._expect_tls(tls) if tls is not None else None
@@ -114,16 +136,16 @@ class Server:
 
     def _make_pool(self, route: str, variant: Variant) -> Pool:
         deadlines = self._book.of(variant.response_timeout_s)
-        return Pool(Dial(route, variant, self.network), deadlines, self.now_s)
-
-    def _accept(self) -> asyncio.Protocol:
-        return cast(asyncio.Protocol, Downstream(self))
+        self._call_deadlines.add(deadlines)
+        return Pool(Dial(route, variant, self.network), deadlines, self.now_s, self._room)
 
     def _expect_tls(self, tls: ServerTls) -> Handshakes:
         # A new certificate needs no listener: each handshake takes the context of its moment.
         identity = self.network.rotation.watch("listener", tls, lambda: None)
         deadlines = self._book.of(HANDSHAKE_S)
-        return Handshakes(self.loop, identity, self.counters, deadlines, self.now_s, self._accept)
+        return Handshakes(
+            self.loop, identity, self.counters, deadlines, self.now_s, self._make_downstream
+        )
 
     def judge(self, live: LiveRoute, fault: str) -> None:
         """Note how a call to the challenger ended; eject it after a run of failures."""
@@ -153,36 +175,49 @@ class Server:
 
     def opened(self, connection: Downstream) -> None:
         """A client has connected."""
-        if len(self._connections) >= MAX_CONNECTIONS:
-            self.counters.event("understudy_refused_requests_total", "code=503")
-            connection.write(refusal(503, "too many connections", b"", False))
-            connection.close()
-        self._connections.add(connection)
+        if len(self._connections) < self.limits.connections:
+            self._connections.add(connection)
+            return
+        self.counters.event("understudy_refused_connections_total")
+        self._refused.add(connection)
+        connection.write(refusal(503, "too many connections", b"", False))
+        # Further ones are closed at once: they would take the descriptors that the others need.
+        is_told = len(self._refused) <= max(1, self.limits.connections // REFUSED_SHARE)
+        connection.close(lingers=is_told)
 
     def closed(self, connection: Downstream) -> None:
         """A client's connection has ended."""
         self._connections.discard(connection)
+        self._refused.discard(connection)
         if not self._connections:
             self._none_left.set()
 
     # Life.
 
-    async def start(self, listener: socket.socket) -> None:
-        """Accept connections on ``listener``, which is bound and listening already.
+    async def start(self, *listeners: socket.socket) -> None:
+        """Accept connections on ``listeners``, which are bound and listening already.
 
-        CertificateError if it is for TLS and there is no certificate that can be shown.
+        CertificateError if they are for TLS and there is no certificate that can be shown.
         """
         await self.network.ready(FIRST_ANSWER_S)
-        accept = self._accept
         if self._handshakes is not None:
             identity = self._handshakes.identity
             await identity.looked.wait()
             if identity.context is None:
                 raise CertificateError("cert", identity.files[0], identity.error)
-            accept = self._handshakes.arrive
-        self._listener = await self.loop.create_server(accept, sock=listener)
+        for listener in listeners:
+            accepting = await self.loop.create_server(self._accept, sock=listener, backlog=BACKLOG)
+            self._listeners.append((accepting, listener))
         self.channel.start()
         self._ticks = spawn(self._tick(), name="ticks")
+
+    def _accept(self) -> asyncio.Protocol:
+        """Return the protocol of a connection that was just accepted."""
+        handshakes = self._handshakes
+        return self._make_downstream() if handshakes is None else handshakes.arrive()
+
+    def _make_downstream(self) -> asyncio.Protocol:
+        return cast(asyncio.Protocol, Downstream(self))  # one in all but ancestry
 
     async def _tick(self) -> None:
         """Deadlines, idle connections, observations and counters: everything with a clock."""
@@ -190,27 +225,73 @@ class Server:
         while True:
             await asyncio.sleep(TICK_S)
             now_s = self.tick_s = self.now_s()
+            self._relieve(now_s)
             self._book.expire(now_s)
             self.channel.flush()
+            if self._is_draining:
+                self._close_idle(now_s)
             if now_s >= next_sweep_s:
                 next_sweep_s = now_s + COUNTERS_EVERY_S
                 self._sweep(now_s)
+
+    def _relieve(self, now_s: float) -> None:
+        """Give up what the pressure asks for, before it is too late to serve at all."""
+        pressure, limits = self._pressure, self.limits
+        pressure.tick(now_s)
+        budget_bytes = limits.memory_bytes
+        reading = Reading(
+            lag=pressure.lag_s / limits.lag_s,
+            memory=pressure.memory_bytes / budget_bytes if budget_bytes else 0.0,
+            requests=self.n_requests / limits.requests,
+        )
+        before, now = self.relief, relieve(reading, self.relief)
+        if now != before:
+            self._give_up(now)
+            words = {"lag_s": round(pressure.lag_s, 3), "memory_bytes": pressure.memory_bytes}
+            log.warning(
+                "overload",
+                extra={"relief": str(now), "before": str(before), "n": self.n_requests} | words,
+            )
+        if now and budget_bytes and reading.memory > 0.5:
+            pressure.trim(now_s)
+
+    def _give_up(self, relief: Relief) -> None:
+        self.relief = relief
+        self.mirrors.is_shedding = Relief.SHED_MIRRORS in relief
+        self.is_refusing = Relief.REFUSE_REQUESTS in relief
+        self.ends_keep_alive = self._is_draining or Relief.END_KEEP_ALIVE in relief
+
+    @property
+    def n_requests(self) -> int:
+        """How many requests of clients are under way, nearly: every call waits for its deadline,
+        or for that of a client who does not read. Counting each would cost each request."""
+        waiting = self._call_deadlines | {self.write_deadlines}
+        return sum(len(deadlines) for deadlines in waiting) - len(self.mirrors)
 
     def _sweep(self, now_s: float) -> None:
         for live in self._live.routes:
             for pool in live.pools.values():
                 pool.close_idle(now_s)
-        for connection in list(self._connections):
-            if connection.is_idle and now_s - connection.last_used_s > IDLE_S:
-                connection.close()
+        self._close_idle(now_s)
         if not self.channel.is_full:
             values = self.counter_values()
             self.channel.say(frames.Counters(self.channel.source, self._worker, values))
+
+    def _close_idle(self, now_s: float) -> None:
+        for connection in list(self._connections):
+            if now_s - max(connection.last_used_s, self._idle_from_s) > self._idle_s:
+                connection.close_if_quiet()
 
     def counter_values(self) -> dict[str, float]:
         """Return everything counted, and the gauges of now."""
         values = self.counters.values()
         values["understudy_downstream_connections"] = len(self._connections)
+        values["understudy_requests_in_flight"] = self.n_requests
+        values["understudy_router_resident_memory_bytes"] = self._pressure.memory_bytes
+        values["understudy_event_loop_lag_seconds"] = self._pressure.take_worst_lag_s()
+        for relief in Relief:
+            name = str(relief.name).lower()
+            values[f"understudy_overload|relief={name}"] = float(relief in self.relief)
         values["understudy_mirror_queue_depth"] = len(self.mirrors)
         values["understudy_observations_waiting"] = self.channel.n_waiting
         for name, at_s in self.network.rotation.expiries():
@@ -226,14 +307,11 @@ class Server:
 
     async def stop(self, drain_s: float) -> None:
         """Stop within ``drain_s`` and a second: see the order above."""
-        self.is_draining = True
-        if self._listener is not None:
-            self._listener.close()
+        self._is_draining = self.ends_keep_alive = True
+        self._idle_s, self._idle_from_s = min(GRACE_S, drain_s / 2), self.now_s()
+        await self._stop_accepting()
         if self._handshakes is not None:
             await self._handshakes.done(min(drain_s, LAST_HANDSHAKE_S))
-        for connection in list(self._connections):
-            if connection.is_idle:
-                connection.close()
         await self._connections_ended(drain_s)
         self.mirrors.close()
         for live in self._live.routes:
@@ -243,7 +321,17 @@ class Server:
         await self.channel.drained(1.0)
         if self._ticks is not None:
             self._ticks.cancel()
+        self._pressure.close()
         self.channel.close()
+
+    async def _stop_accepting(self) -> None:
+        """Close the listeners, and serve those who had connected already."""
+        for accepting, listener in self._listeners:
+            waiting = take_queue(listener)
+            accepting.close()
+            for client in waiting:
+                await self.loop.connect_accepted_socket(self._accept, client)
+        self._listeners.clear()
 
     async def _connections_ended(self, within_s: float) -> None:
         if not self._connections:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 MAX_INTERIM_ANSWERS = 16
 """1xx heads before the answer; an endless series of them would never end the wait otherwise."""
-IDLE_LONG_S = 0.5
-"""Shorter than any server's keep-alive time that we know of (node's 5 s, gunicorn's 2 s)."""
 
 
 class Upstream:
@@ -158,6 +156,8 @@ class Upstream:
         self._start_reading()
         # Bytes behind the answer belong to no request: such a connection is not used again.
         if head.keep_alive and not rest and call.is_sent:
+            if head.idle_s is not None:
+                self.pool.learn_idle(head.idle_s)
             self.pool.release(self)
         else:
             self.abort()
@@ -185,18 +185,9 @@ class Upstream:
             call.on_payload(b"", True)
             return
         untouched = head is None and not self._buffer and not self._n_interim
-        call.fail("reset", is_stale=untouched and self._may_have_been_closed_idle(error))
-
-    def _may_have_been_closed_idle(self, error: Exception | None) -> bool:
-        """Whether the variant may have ended this connection before it saw our request.
-
-        A reset means that it left our bytes unread. A clean end means so only when the connection
-        had been idle for a while: one in steady use is not closed for idleness, so the variant
-        read the request and gave up on it, and a second try might make it do so twice.
-        """
-        if not self.is_reused:
-            return False
-        return error is not None or self.pool.now_s() - self.idle_since_s >= IDLE_LONG_S
+        # On a connection that had carried an answer, the variant may have said goodbye before it
+        # saw our request. On a new one it took the request and gave up on it.
+        call.fail("reset", is_stale=untouched and self.is_reused)
 
     def pause_writing(self) -> None:
         if self.call is not None:

@@ -14,8 +14,8 @@ from sidecar.compiled import DIGEST, HOME, SOURCE, digest
 
 HOT = (
     "body", "call", "channel", "choose", "counters", "deadline", "downstream", "ejection",
-    "entropy", "exchange", "matcher", "message", "mirror", "parser", "pool", "routes", "server",
-    "states", "upstream", "wire",
+    "entropy", "exchange", "gathering", "matcher", "message", "mirror", "parser", "pool", "routes",
+    "server", "states", "upstream", "wire",
 )  # fmt: skip
 """What a request passes through. Files of records (msgspec) and start-up code gain nothing."""
 

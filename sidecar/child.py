@@ -45,6 +45,8 @@ class Child:
     restarts: int = 0
     pid: int | None = None
     """None while it is not running."""
+    greeting: signal.Signals | None = None
+    """Sent to each process that is started from now on: what it must know of the rest of us."""
     _process: subprocess.Popen[bytes] | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
@@ -57,6 +59,16 @@ class Child:
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(number)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was told to end for good."""
+        return self._stopping.is_set()
+
+    def kill(self) -> None:
+        """End it for good and at once; ``stop`` still waits for the end."""
+        self._stopping.set()
+        self.send(signal.SIGKILL)
 
     async def stop(self, grace_s: float) -> None:
         """End it for good: SIGTERM, then SIGKILL after ``grace_s``; returns when it has ended."""
@@ -94,6 +106,8 @@ class Child:
             log.error("cannot start", child=self.command.name, error=str(error))
             return
         self.pid = self._process.pid
+        if self.greeting is not None:
+            self.send(self.greeting)
         log.info("started", child=self.command.name, child_pid=self.pid)
         code = await _ended(self._process, self.command.name)
         self._process = self.pid = None

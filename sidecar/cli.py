@@ -52,9 +52,18 @@ def options(
 
 
 @app.command()
-def run(file: RoutingFile) -> None:
+def run(
+    file: RoutingFile,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over",
+            help="Replace a sidecar that runs on the same state folder, without a refused request.",
+        ),
+    ] = False,
+) -> None:
     """Start the sidecar on a routing file, until SIGTERM or Ctrl-C."""
-    _module("run").run(file)
+    _module("run").run(file, take_over=take_over)
 
 
 @app.command()

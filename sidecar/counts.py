@@ -16,6 +16,10 @@ GAUGES = frozenset(
         "understudy_upstream_connections",
         "understudy_downstream_connections",
         "understudy_mirror_queue_depth",
+        "understudy_requests_in_flight",
+        "understudy_router_resident_memory_bytes",
+        "understudy_event_loop_lag_seconds",
+        "understudy_overload",
         "understudy_observations_waiting",
         "understudy_certificate_expiry_timestamp_seconds",
     }
@@ -23,6 +27,8 @@ GAUGES = frozenset(
 """Levels, not counts: a router that is away has none."""
 EARLIEST = frozenset({"understudy_certificate_expiry_timestamp_seconds"})
 """Levels of which the least counts, not the sum: one router with an old certificate is enough."""
+WORST_OF_ALL = frozenset({"understudy_event_loop_lag_seconds"})
+"""A sum of these would mean nothing."""
 
 
 class Counts:
@@ -67,5 +73,6 @@ def _add(total: dict[str, float], values: Mapping[str, float]) -> None:
     for name, n in values.items():
         if base_of(name) in EARLIEST:
             total[name] = min(total.get(name, n), n)
-        else:
-            total[name] = total.get(name, 0.0) + n
+            continue
+        before = total.get(name, 0.0)
+        total[name] = max(before, n) if name in WORST_OF_ALL else before + n

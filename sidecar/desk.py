@@ -51,6 +51,8 @@ class Readiness:
     """At least one router runs it."""
     champions: dict[str, str]
     """Why the champion of a route cannot be reached, by route; empty when all can."""
+    retiring: bool = False
+    """The sidecar is about to stop."""
 
 
 class Desk:
@@ -73,6 +75,8 @@ class Desk:
         self._reloader = reloader
         self._probe = probe
         self._database = database
+        self.is_retiring = False
+        """Whether the sidecar is about to stop: nothing new should come here."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -105,10 +109,11 @@ class Desk:
         faults = self._probe.faults
         configuration, router = self._hub.table is not None, self._hub.has_current_router()
         return Readiness(
-            ready=configuration and router and faults == {},
+            ready=configuration and router and faults == {} and not self.is_retiring,
             configuration=configuration,
             router=router,
             champions={"*": "not asked yet"} if faults is None else faults,
+            retiring=self.is_retiring,
         )
 
     async def metrics(self) -> bytes:

@@ -43,13 +43,14 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("route", "variant"),
     ),
     "understudy_retries_total": (
-        "Requests sent again on a new connection, none of which the variant can have seen.",
+        "Idempotent requests sent again, once, when a used connection ended before an answer.",
         ("route", "variant"),
     ),
     "understudy_refused_requests_total": (
         "Requests that we answered ourselves: malformed, too large, or too many.",
         ("code",),
     ),
+    "understudy_refused_connections_total": ("Connections over the limit, closed with 503.", ()),
     "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
     "understudy_connect_failures_total": (
         "Connections to a variant that could not be opened.",
@@ -76,10 +77,20 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("route", "variant", "state"),
     ),
     "understudy_downstream_connections": ("Open connections of clients.", ()),
+    "understudy_requests_in_flight": ("Requests of clients under way, nearly.", ()),
     "understudy_mirror_queue_depth": ("Copies under way.", ()),
     "understudy_certificate_expiry_timestamp_seconds": (
         "When the certificate that we show expires, since the epoch: listener, or ROUTE/VARIANT.",
         ("certificate",),
+    ),
+    "understudy_router_resident_memory_bytes": ("Resident memory of all routers.", ()),
+    "understudy_event_loop_lag_seconds": (
+        "How late an event loop was, at worst, in the last second; the worst of all routers.",
+        (),
+    ),
+    "understudy_overload": (
+        "Routers that give this up at the moment, being short of time, memory or room.",
+        ("relief",),
     ),
     "understudy_observations_waiting": ("Observations in routers that are not durable yet.", ()),
 }

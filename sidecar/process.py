@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import os
 import signal
+import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping
@@ -59,6 +60,8 @@ class Options:
     state: Path
     admin_host: str
     admin_port: int
+    admin_fds: tuple[int, ...] = ()
+    """Sockets that listen there already; without any we bind the address ourselves."""
     alive_fd: int | None = None
     """Readable when the supervisor is gone; None watches nothing."""
     log_level: str = "info"
@@ -71,9 +74,13 @@ def options_of(given: list[str]) -> Options:
     parser.add_argument("--state", type=Path, required=True, help="the state directory")
     parser.add_argument("--admin-host", required=True)
     parser.add_argument("--admin-port", type=int, required=True)
+    parser.add_argument(
+        "--admin-fd", dest="admin_fds", type=int, action="append", help="a socket that listens"
+    )
     parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
     parser.add_argument("--log-level", default="info", choices=logs.LEVELS)
-    return Options(**vars(parser.parse_args(given)))
+    options = vars(parser.parse_args(given))
+    return Options(**options | {"admin_fds": tuple(options["admin_fds"] or ())})
 
 
 def access_of(options: Options, environment: Mapping[str, str]) -> Access:
@@ -112,7 +119,7 @@ class ControllerProcess:
         )
         self._probe = Probe(lambda: self._hub.table, state)
         self.reloader = Reloader(options.file, self._adopt)
-        desk = Desk(
+        self._desk = Desk(
             self._engine,
             self._pump,
             self._hub,
@@ -122,7 +129,7 @@ class ControllerProcess:
             self._database,
         )
         self._runner = web.AppRunner(
-            application(desk, access), access_log=None, shutdown_timeout=API_STOP_S
+            application(self._desk, access), access_log=None, shutdown_timeout=API_STOP_S
         )
 
     @property
@@ -145,9 +152,8 @@ class ControllerProcess:
         """Open the ports first: health must answer while the state cannot be opened."""
         await self._hub.start()
         await self._runner.setup()
-        await web.TCPSite(
-            self._runner, self._options.admin_host, self._options.admin_port, reuse_address=True
-        ).start()
+        for site in self._sites():
+            await site.start()
         log.info("admin port open", address=self.address)
         while not stopping.is_set():
             try:
@@ -158,6 +164,16 @@ class ControllerProcess:
                 continue
             await self.reloader.reload("start")
             return
+
+    def _sites(self) -> list[web.BaseSite]:
+        options, runner = self._options, self._runner
+        if options.admin_fds:
+            return [web.SockSite(runner, socket.socket(fileno=fd)) for fd in options.admin_fds]
+        return [web.TCPSite(runner, options.admin_host, options.admin_port, reuse_address=True)]
+
+    def retire(self) -> None:
+        """Say from now on that no new traffic should come here; what comes is served."""
+        self._desk.is_retiring = True
 
     async def _work(self, stopping: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -230,7 +246,9 @@ async def serve(options: Options, make: MakeController) -> None:
     loop.add_signal_handler(
         signal.SIGHUP, lambda: spawn(root.reloader.reload("SIGHUP"), name="hangup")
     )
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see supervisor.Command.blocked
+    loop.add_signal_handler(signal.SIGUSR1, root.retire)
+    # See sidecar.child.Command.blocked.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
     if options.alive_fd is not None:
         loop.add_reader(options.alive_fd, _on_alive, loop, options.alive_fd, stopping)
     await root.run(stopping)

@@ -106,7 +106,10 @@ class Reloader:
         if self._settings is None:
             self._settings = loaded.settings
         if loaded.settings != self._settings:
-            log.warning("listen, tls, admin, state, workers and log change at the next start only")
+            log.warning(
+                "listen, tls, admin, state, workers, stop, limits and log change at the next "
+                "start only"
+            )
 
     def _is_at_rest(self) -> bool:
         """Whether the file is as the watch saw it last time; if not, it may still be written."""

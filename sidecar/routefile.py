@@ -36,6 +36,13 @@ class Settings:
     state: Path
     """Absolute."""
     workers: int
+    stop_delay_s: float
+    drain_s: float
+    max_connections: int
+    max_requests: int
+    memory_bytes: int | None
+    """None: what the container's limit leaves, if it has one."""
+    max_lag_s: float
     log_level: str
     """debug, info, warning or error."""
     tls: ServerTls | None = None
@@ -137,6 +144,12 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         admin_port=file.admin.listen[1],
         state=Path(os.path.abspath(folder / file.state)),
         workers=file.workers,
+        stop_delay_s=file.stop.delay,
+        drain_s=file.stop.drain,
+        max_connections=file.limits.connections,
+        max_requests=file.limits.requests,
+        memory_bytes=file.limits.memory,
+        max_lag_s=file.limits.lag,
         log_level=file.log.level,
         tls=listen_tls_of(file.tls, folder) if file.tls is not None else None,
     )

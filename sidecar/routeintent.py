@@ -85,6 +85,7 @@ def _variant(variant: VariantSection, folder: Path) -> Variant:
         connect_timeout_s=variant.timeouts.connect,
         response_timeout_s=variant.timeouts.response,
         max_connections=variant.max_connections,
+        max_pending=variant.max_pending,
     )
 
 

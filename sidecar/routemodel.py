@@ -66,6 +66,41 @@ class Log(Section):
     )
 
 
+class Stop(Section):
+    """How the sidecar stops after SIGTERM."""
+
+    delay: Duration = default(
+        "0s",
+        "How long it goes on as before, but for /readyz: as long as it takes until nobody sends "
+        "new clients here. With a load balancer or a Kubernetes Service about 5s.",
+    )
+    drain: PositiveDuration = default("10s", "How long requests under way then have to finish.")
+
+
+class RouterLimits(Section):
+    """What one router process may take."""
+
+    connections: Connections = default(
+        "8192",
+        "Connections of clients; further ones get 503. Never more than half of the open files "
+        "that the process may have.",
+    )
+    requests: Connections = default(
+        "4096", "Requests under way at once; at this number new ones get 503."
+    )
+    memory: Size | None = Field(
+        default=None,
+        description="Resident memory: at 80% of it mirrors are shed, at 90% connections are not "
+        "kept, at 95% requests get 503. Without it half of the container's memory limit, shared "
+        "between the workers; without that limit there is no budget.",
+    )
+    lag: PositiveDuration = default(
+        "100ms",
+        "How late the event loop may be before mirrors are shed; at ten times this requests get "
+        "503.",
+    )
+
+
 class HeaderMatch(Section):
     """A header that a request must carry."""
 
@@ -144,6 +179,9 @@ class VariantSection(Section):
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait for it.")
     max_connections: Connections = default(
         "256", "Open connections to it from one router process; further requests wait."
+    )
+    max_pending: Connections = default(
+        "1024", "Requests that may wait for one of these connections; further ones get 503."
     )
 
 
@@ -376,6 +414,10 @@ class RoutingFile(Section):
         description="The folder of the embedded store, relative to the routing file.",
     )
     workers: Workers = default("1", "Router processes.")
+    stop: Stop = Field(default=Stop(), description="How it stops after SIGTERM.")
+    limits: RouterLimits = Field(
+        default=RouterLimits(), description="What one router process may take."
+    )
     log: Log = Field(default=Log(), description="What is logged.")
     routes: list[RouteSection] = Field(
         min_length=1, max_length=128, description="The routes; at least one."

@@ -6,11 +6,14 @@ from typing import NoReturn
 
 import structlog
 
-from sidecar import logs
+from router.overload import Limits
+from sidecar import cgroup, logs
+from sidecar.handover import HandOverError
+from sidecar.launch import Launch
 from sidecar.listener import ListenError
 from sidecar.problem import ConfigError
 from sidecar.routefile import Settings, load_routefile
-from sidecar.supervisor import Launch, StartError, supervise
+from sidecar.supervisor import StartError, supervise
 
 REFUSED = 2
 """Exit code for a routing file that is at fault, as of a command line that is."""
@@ -18,8 +21,10 @@ REFUSED = 2
 log = structlog.get_logger()
 
 
-def run(file: Path) -> None:
+def run(file: Path, *, take_over: bool = False) -> None:
     """Serve what ``file`` declares until SIGTERM or SIGINT.
+
+    With ``take_over`` a sidecar that runs on the same state directory is replaced.
 
     Exits with 2 when the file is at fault, and with 1 when the machine does not let us start.
     """
@@ -40,14 +45,15 @@ def run(file: Path) -> None:
         routes=[route.name for route in loaded.intent.routes],
     )
     try:
-        supervise(launch_of(file, settings), loaded.intent)
-    except (StartError, ListenError) as error:
+        supervise(launch_of(file, settings), loaded.intent, take_over=take_over)
+    except (StartError, ListenError, HandOverError) as error:
         _leave(str(error), 1)
     log.info("stopped")
 
 
 def launch_of(file: Path, settings: Settings) -> Launch:
     """Return what the supervisor starts for these settings."""
+    derived = cgroup.router_budget_bytes(cgroup.memory_limit_bytes(), settings.workers)
     return Launch(
         file=file,
         state=settings.state,
@@ -56,6 +62,14 @@ def launch_of(file: Path, settings: Settings) -> Launch:
         admin_host=settings.admin_host,
         admin_port=settings.admin_port,
         workers=settings.workers,
+        stop_delay_s=settings.stop_delay_s,
+        drain_s=settings.drain_s,
+        limits=Limits(
+            connections=settings.max_connections,
+            requests=settings.max_requests,
+            memory_bytes=settings.memory_bytes or derived,
+            lag_s=settings.max_lag_s,
+        ),
         log_level=settings.log_level,
         tls=settings.tls,
     )

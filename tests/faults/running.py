@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -73,7 +74,13 @@ class Sidecar:
     """``understudy run`` in ``folder``, with its two models."""
 
     def __init__(
-        self, folder: Path, workers: int = 1, *, host: str = "127.0.0.1", top: str = ""
+        self,
+        folder: Path,
+        workers: int = 1,
+        more: str = "",
+        *,
+        host: str = "127.0.0.1",
+        top: str = "",
     ) -> None:
         """``host`` is the champion's, ``top`` a further line of the routing file."""
         self.folder = folder
@@ -81,7 +88,8 @@ class Sidecar:
         self.port, self.admin = _free_port(), _free_port()
         self.file = folder / "routing.yaml"
         self.file.write_text(
-            ROUTING.format(
+            more
+            + ROUTING.format(
                 listen=self.port,
                 admin=self.admin,
                 workers=workers,
@@ -93,13 +101,23 @@ class Sidecar:
             )
         )
         self.log = folder / "log"
-        with self.log.open("w") as log:
-            self.supervisor = subprocess.Popen(self.command(), stderr=log)
+        self.supervisor = self.start()
+        self.formers: list[subprocess.Popen[bytes]] = []
         self.until(lambda: self.get("/readyz")[0] == 200)
 
-    def command(self) -> list[str]:
+    def command(self, *options: str) -> list[str]:
         code = "from sidecar.cli import main; main()"
-        return [sys.executable, "-c", code, "run", str(self.file)]
+        return [sys.executable, "-c", code, "run", *options, str(self.file)]
+
+    def start(self, *options: str) -> subprocess.Popen[bytes]:
+        with self.log.open("a") as log:
+            return subprocess.Popen(self.command(*options), stderr=log)
+
+    def take_over(self) -> subprocess.Popen[bytes]:
+        """Start a successor; it is ``supervisor`` from now on. Return the former."""
+        former, self.supervisor = self.supervisor, self.start("--take-over")
+        self.formers.append(former)
+        return former
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """Return the log lines of this event so far."""
@@ -113,6 +131,16 @@ class Sidecar:
 
     def pids(self) -> set[int]:
         return {int(line["child_pid"]) for line in self.events("started")}
+
+    def text(self, path: str) -> str:
+        """Ask the admin port for something that is not JSON; empty when it does not answer."""
+        try:
+            with urllib.request.urlopen(
+                f"http://127.0.0.1:{self.admin}{path}", timeout=5
+            ) as answer:
+                return str(answer.read().decode())
+        except OSError:
+            return ""
 
     def get(self, path: str) -> tuple[int, Any]:
         """Ask the admin port; status 0 when it does not answer."""
@@ -136,13 +164,14 @@ class Sidecar:
         return time.monotonic() - began
 
     def close(self) -> None:
-        if self.supervisor.poll() is None:
-            self.supervisor.send_signal(signal.SIGTERM)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.supervisor.wait(20)
-        if self.supervisor.poll() is None:
-            self.supervisor.kill()
-            self.supervisor.wait()
+        for supervisor in (self.supervisor, *self.formers):
+            if supervisor.poll() is None:
+                supervisor.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    supervisor.wait(20)
+            if supervisor.poll() is None:
+                supervisor.kill()
+                supervisor.wait()
         for model in self.models:
             model.close()
         self.until(lambda: not any(is_alive(pid) for pid in self.pids()))

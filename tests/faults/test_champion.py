@@ -82,30 +82,55 @@ async def reuse(r: Rig, n_clients: int, n_requests: int, gap_s: float, raw: byte
 
 @pytest.mark.parametrize("raw", [get(), post(b"x")], ids=["get", "post"])
 async def test_connection_is_closed_by_us_before_the_model_does(raw: bytes) -> None:
-    """F6 (a): the pool's idle time is below the model's."""
+    """F6 (a): the pool's idle time is below the model's, and clients come at that very moment."""
 
     async def closes_when_idle(turn: Turn) -> None:
+        deadline = getattr(turn.line, "deadline", None)
+        if deadline is not None:
+            deadline.cancel()
         await echoes(turn)
-        asyncio.get_running_loop().call_later(0.4, turn.close)
+        later = asyncio.get_running_loop().call_later(0.2, turn.close)
+        turn.line.deadline = later  # type: ignore[attr-defined] # a note for ourselves
 
-    async with rig(closes_when_idle, variants={"keepalive_s": 0.0}) as r:
-        for _ in range(3):
-            statuses = await reuse(r, 5, 10, 0.0, raw)
-            assert statuses == {200: 50}
-            r.pool().close_idle(time.monotonic())
+    async with rig(closes_when_idle, variants={"keepalive_s": 0.1}) as r:
+        gaps_s = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.09, 0.1, 0.11, 0.19, 0.2, 0.21)
+        found = await asyncio.gather(*(reuse(r, 8, 12, gap_s, raw) for gap_s in gaps_s))
+        assert sum(found, Counter()) == {200: 8 * 12 * len(gaps_s)}
 
 
-async def test_get_survives_a_model_that_resets_at_reuse() -> None:
-    """F6 (b): RST when the second request's first byte arrives."""
+@pytest.mark.parametrize("ends", ["resets", "closes"])
+async def test_get_survives_a_model_that_ends_the_connection_at_reuse(ends: str) -> None:
+    """F6 (b): RST or FIN when the second request arrives, a thousand times."""
+
+    async def ends_at_reuse(turn: Turn) -> None:
+        if turn.nth == 0:
+            await echoes(turn)
+        if turn.nth == 0 and ends == "resets":
+            await turn.line.reader.readexactly(1)
+            turn.reset()
+        elif turn.nth:
+            turn.close()
+
+    async with rig(ends_at_reuse) as r:
+        statuses = await reuse(r, 10, 100, 0.0, get())
+        assert statuses == {200: 1000}
+        assert r.events["understudy_retries_total|route=r|variant=champion"] > 300
+
+
+async def test_post_on_a_connection_that_ends_at_reuse_fails_and_is_executed_once() -> None:
+    """F6 (c): RST after the full request."""
 
     async def resets_at_reuse(turn: Turn) -> None:
-        await echoes(turn)
-        await turn.line.reader.readexactly(1)
-        turn.reset()
+        if turn.nth == 0:
+            await echoes(turn)
+        else:
+            turn.reset()
 
     async with rig(resets_at_reuse) as r:
-        statuses = await reuse(r, 6, 25, 0.0, get())
-        assert statuses == {200: 150}
+        client = await r.client()
+        statuses = [(await client.ask(post(b"%d" % n))).status for n in range(200)]
+        assert Counter(statuses) == {200: 100, 502: 100}
+        assert [one.body for one in r.champion.requests] == [b"%d" % n for n in range(200)]
 
 
 async def test_post_is_executed_at_most_once_by_a_model_that_closes_at_reuse() -> None:

@@ -1,12 +1,26 @@
 """F7 to F10, F13 to F16: clients that are slow, greedy, rude or gone; a real worker's memory."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from router.table import Match, Route, RoutingTable, Split
-from tests.router.kit import Model, Turn, answers, echoes, get, post, post_head, until, variant
+from router.tasks import spawn
+from tests.router.kit import (
+    Client,
+    Model,
+    Turn,
+    answers,
+    echoes,
+    get,
+    post,
+    post_head,
+    until,
+    variant,
+)
 from tests.router.running import Worker, worker
 
 MB = 1_000_000
@@ -38,27 +52,30 @@ async def is_serving(one: Worker) -> bool:
 
 
 async def test_clients_that_do_not_read_hold_little_memory(model: Model) -> None:
-    """F8: 40 clients, 20 MB each; unbounded it would be 800 MB."""
-    pieces = bytes(100_000)
+    """F8: 100 clients, 100 MiB each. What waits for a client is bounded by the high-water mark of
+    64 KiB and one read of 256 000 bytes from the model; the rest stays with the model."""
+
+    piece = bytes(65_536)
 
     async def pours(turn: Turn) -> None:
         if b"/small" in turn.request.line:
             await answers(b"small")(turn)
             return
-        await turn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 20000000\r\n\r\n")
-        for _ in range(200):
-            await turn.send(pieces)
+        await turn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n")
+        for _ in range(1600):
+            await turn.send(piece)
 
     model.script = pours
     async with worker(table_of(model)) as one:
         assert await is_serving(one)
         before_mb = one.rss_mb
-        clients = [await one.client() for _ in range(40)]
+        clients = [await one.client() for _ in range(100)]
         for client in clients:
-            await client.send(get())
             client.writer.transport.pause_reading()  # type: ignore[attr-defined] # a transport has it
-        await asyncio.sleep(1.5)
-        assert one.rss_mb - before_mb < 40 * 1.0
+            await client.send(get())
+        for _ in range(5):
+            await asyncio.sleep(0.5)
+            assert one.rss_mb - before_mb < 100 * (65_536 + 256_000) / 1e6
         assert await is_serving(one)
         for client in clients:
             client.reset()
@@ -126,18 +143,68 @@ async def test_hostile_heads_cost_little_and_hold_nothing(model: Model, flood: b
         assert await is_serving(one)
 
 
-async def test_dripping_clients_do_not_hold_up_the_others(model: Model) -> None:
-    """F7: 300 heads at a byte each time, and the others are served meanwhile."""
+async def test_dripping_clients_are_told_at_the_deadline_and_do_not_hold_up_the_others(
+    model: Model,
+) -> None:
+    """F7: 300 heads and 100 half bodies; a head has ten seconds, whatever comes of it."""
+
+    async def ends_at(client: Client, began: float) -> float:
+        assert (await client.head(within_s=15.0)).status == 408
+        return time.monotonic() - began
+
+    async def worst_of(n: int) -> float:
+        """Return the 99th percentile of ``n`` good requests, each on a new connection."""
+        took = []
+        for _ in range(n):
+            began = time.monotonic()
+            assert await is_serving(one)
+            took.append(time.monotonic() - began)
+        return sorted(took)[int(0.99 * n)]
+
     async with worker(table_of(model)) as one:
+        calm_s = await worst_of(100)
         clients = [await one.client() for _ in range(300)]
-        raw = get()
-        for at in range(10):
+        bodies = [await one.client() for _ in range(100)]
+        for client in bodies:
+            await client.send(post_head(100) + b"half")
+        raw = get() * 2
+        began = time.monotonic()
+        watching = [spawn(ends_at(client, began), name="watch") for client in clients]
+        at = 0
+        while time.monotonic() - began < 9.0:
             for client in clients:
                 client.writer.write(raw[at : at + 1])
-            assert await is_serving(one)
-        for client in clients:
+            assert await worst_of(20) < 2 * calm_s + 0.05
+            await asyncio.sleep(0.5)
+            at += 1
+        assert at < len(get())
+        took = await asyncio.gather(*watching)
+        assert 9.0 <= min(took) and max(took) <= 11.0
+        for client in (*clients, *bodies):
             client.reset()
         await until(lambda: one.n_descriptors < 100)
+
+
+async def test_early_answer_does_not_desynchronise_the_next_request(model: Model) -> None:
+    """F16: 413 after the head, and the model keeps its socket; the rest of the body is no request
+    (CVE-2025-4366)."""
+    model.early = True
+    model.script = answers(b"too large", status=b"413 Content Too Large")
+    smuggled = get(b"/smuggled")
+    async with worker(table_of(model)) as one:
+        for _ in range(10):
+            client = await one.client()
+            await client.send(post_head(len(smuggled) + 10) + b"0123456789")
+            answer = await client.answer()
+            assert (answer.status, answer.fields[b"connection"]) == (413, b"close")
+            with contextlib.suppress(ConnectionError):
+                await client.send(smuggled + get(b"/next"))
+                assert await client.ended() == b""
+            client.close()
+        assert len(model.heads) == model.n_connections == 10
+        assert all(b"/x " in head.line for head in model.heads)
+        model.early, model.script = False, echoes
+        assert await is_serving(one)
 
 
 async def test_rude_clients_leave_the_worker_as_it_was(model: Model) -> None:

@@ -1,16 +1,14 @@
 """What dies takes nothing else with it: a whole sidecar in real processes, under load."""
 
-import http.client
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.running import PATH, Load, Sidecar, is_alive, kill, load
+from tests.faults.running import Load, Sidecar, is_alive, kill, load
 
 Start = Callable[..., Sidecar]
 
@@ -79,27 +77,6 @@ def test_only_router_killed_refuses_no_new_connection(start: Start) -> None:
     assert "ConnectionRefusedError" not in clients.failures
 
 
-def test_stop_lets_requests_under_way_finish(start: Start) -> None:
-    """F21."""
-    sidecar = start()
-    statuses: list[int] = []
-
-    def ask_slowly() -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", sidecar.port, timeout=10)
-        connection.request("POST", PATH, b"{}", {"x-sleep": "1"})
-        statuses.append(connection.getresponse().status)
-        connection.close()
-
-    asking = threading.Thread(target=ask_slowly)
-    asking.start()
-    time.sleep(0.3)
-    sidecar.supervisor.send_signal(signal.SIGTERM)
-    asking.join()
-    assert statuses == [200]
-    assert sidecar.supervisor.wait(10) == 0
-    assert not any(is_alive(pid) for pid in sidecar.pids())
-
-
 def test_killed_supervisor_takes_its_children_with_it(start: Start) -> None:
     sidecar = start(workers=2)
     sidecar.supervisor.kill()
@@ -121,6 +98,25 @@ def test_reload_storm_fails_no_request_and_leaves_the_last_file_in_force(start: 
         sidecar.until(lambda: sidecar.get("/v1/status")[1].get("config_error", "") is None)
     assert clients.failures == []
     assert sidecar.pid("controller") == controller
+
+
+def test_half_written_file_is_never_in_force(start: Start) -> None:
+    """F26: it is written in place, piece by piece, and read at each piece."""
+    sidecar = start()
+    good = sidecar.file.read_text().replace("digits-2", "digits-3")
+    name = "understudy_config_last_reload_successful"
+    with load(sidecar) as clients:
+        for cut in range(0, len(good) - 4, len(good) // 40):
+            sidecar.file.write_text(good[:cut])
+            sidecar.supervisor.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+        sidecar.until(lambda: f"{name} 0.0" in sidecar.text("/metrics"))
+        names = {route["challenger"] for route in sidecar.get("/v1/status")[1]["routes"]}
+        assert names == {"digits-2"}
+        sidecar.file.write_text(good)
+        sidecar.supervisor.send_signal(signal.SIGHUP)
+        sidecar.until(lambda: f"{name} 1.0" in sidecar.text("/metrics"))
+    assert clients.failures == []
 
 
 def test_second_sidecar_on_the_same_state_is_refused(start: Start) -> None:

@@ -21,6 +21,7 @@ from router.certificate import ServerTls
 from router.counters import Counters
 from router.dial import Dial, Network
 from router.observation import Batch, Exposure, MirroredPair, Observation
+from router.overload import Limits
 from router.server import Server
 from router.table import Match, Mirror, Route, RoutingTable, Split, Variant, to_bytes
 from router.tasks import spawn
@@ -298,9 +299,9 @@ class Client:
         self.writer.write(raw)
         await self.writer.drain()
 
-    async def head(self) -> Message:
+    async def head(self, within_s: float = WITHIN_S) -> Message:
         """Read one head."""
-        raw = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), WITHIN_S)
+        raw = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), within_s)
         return Message(*fields_of(raw))
 
     async def answer(self, *, is_to_head: bool = False) -> Message:
@@ -517,6 +518,7 @@ async def rig(
     deadlines: dict[str, float] | None = None,
     is_strict: bool = True,
     tls: ServerTls | None = None,
+    limits: Limits | None = None,
     **route: Any,
 ) -> AsyncIterator[Rig]:
     """Run a router with one route over two models, and check afterwards that nothing is left.
@@ -546,7 +548,9 @@ async def rig(
         one: dict[str, Any] = {"name": "r", "match": Match(path="*"), "variants": tuple(made)}
         one |= sharing(mode, buckets)
         table = RoutingTable(version=1, routes=(Route(**(one | route)),))
-        server = Server(loop, table, 0, controller.path, tls)
+        # Models and clients share this loop: it may be late for reasons that are not the router's.
+        limits = limits or Limits(lag_s=30.0)
+        server = Server(loop, table, 0, controller.path, limits, tls)
         for name, seconds in (deadlines or {}).items():
             setattr(server, f"{name}_deadlines", server._book.of(seconds))
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from router.certificate import ServerTls
@@ -27,7 +27,13 @@ class Worker:
     """One router process, and the ends of what the supervisor would hold."""
 
     def __init__(
-        self, folder: Path, table: RoutingTable, *, drain_s: float, tls: ServerTls | None = None
+        self,
+        folder: Path,
+        table: RoutingTable,
+        drain_s: float,
+        more: Sequence[str] = (),
+        files: int = 0,
+        tls: ServerTls | None = None,
     ) -> None:
         self.controller = FakeController(str(folder / "control.sock"))
         self.clients: list[Client] = []
@@ -40,11 +46,13 @@ class Worker:
             sys.executable, "-P", "-m", "router.worker",
             "--listen-fd", str(fds[0]), "--worker", "4",
             "--table", str(folder / "table.msgpack"), "--control", self.controller.path,
-            "--alive-fd", str(fds[1]), "--drain-s", str(drain_s),
+            "--alive-fd", str(fds[1]), "--drain-s", str(drain_s), "--lag-s", "30", *more,
         ]  # fmt: skip
         if tls is not None:
             command += ["--tls-cert", tls.cert, "--tls-key", tls.key]
             command += ["--tls-client-ca", tls.client_ca]
+        if files:
+            command = ["prlimit", f"--nofile={files}:{files}", *command]
         self.log = folder / "log"
         with self.log.open("w") as log:
             environment = router_environment(os.environ)
@@ -86,11 +94,18 @@ class Worker:
 
 @contextlib.asynccontextmanager
 async def worker(
-    table: RoutingTable, *, drain_s: float = 5.0, tls: ServerTls | None = None
+    table: RoutingTable,
+    *more: str,
+    drain_s: float = 5.0,
+    files: int = 0,
+    tls: ServerTls | None = None,
 ) -> AsyncIterator[Worker]:
-    """Run a worker; whatever it wrote to its log must not hold a traceback."""
+    """Run a worker; whatever it wrote to its log must not hold a traceback.
+
+    ``more`` goes on its command line; ``files`` is its limit of open files, 0 leaves it alone.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        one = Worker(Path(folder), table, drain_s=drain_s, tls=tls)
+        one = Worker(Path(folder), table, drain_s, more, files, tls)
         try:
             yield one
         finally:

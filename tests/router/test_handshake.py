@@ -253,7 +253,7 @@ async def test_renewed_certificate_is_shown_to_new_connections_and_old_ones_go_o
 
 async def test_server_without_a_certificate_does_not_start(authority: Authority) -> None:
     tls = ServerTls(str(authority.pem), str(authority.folder / "no.key"))
-    one = Server(asyncio.get_running_loop(), RoutingTable(version=1), 0, "/nowhere", tls)
+    one = Server(asyncio.get_running_loop(), RoutingTable(version=1), 0, "/nowhere", None, tls)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         with pytest.raises(CertificateError, match="No such file"):
             await one.start(listener)

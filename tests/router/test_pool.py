@@ -1,6 +1,7 @@
 """A variant's connections: which is used, which is opened, who waits, what is left."""
 
 import asyncio
+import errno
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +10,7 @@ import pytest
 
 from router.call import Call
 from router.deadline import Deadlines
-from router.pool import Pool
+from router.pool import Pool, Room
 from tests.router.kit import Model, Script, dial_of, echoes, hangs, until, variant, waits
 
 REQUEST = b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -45,11 +46,13 @@ class Bench:
         self.model = model
         self.now_s = time.monotonic()
         self.deadlines = Deadlines(1.0)
+        self.room = Room(1000)
         settings = {"port": model.port} | settings
         self.pool = Pool(
             dial_of(variant("m", **settings)),  # type: ignore[arg-type] # a port among them
             self.deadlines,
             lambda: self.now_s,
+            self.room,
         )
 
     def submit(self, n: int = 0, *, fresh: bool = False) -> Recorder:
@@ -210,6 +213,78 @@ async def test_connection_that_the_variant_closed_while_idle_is_not_used(model: 
     await bench.ended(caller)
     assert caller.told == ["head /0  end"]
     bench.pool.close()
+
+
+async def test_connection_that_is_idle_too_long_is_not_used_even_before_the_sweep(
+    model: Model,
+) -> None:
+    bench = await bench_of(model, echoes, keepalive_s=4.0)
+    for n in (1, 2):
+        await bench.ended(bench.submit())
+        assert model.n_connections == n
+        bench.now_s += 4.1
+    bench.pool.close()
+
+
+async def test_fresh_call_at_the_limit_takes_the_place_of_an_idle_connection(model: Model) -> None:
+    bench = await bench_of(model, echoes, max_connections=1)
+    for n in (1, 2):
+        caller = bench.submit(fresh=True)
+        await bench.ended(caller)
+        assert caller.told == ["head /0  end"]
+        assert model.n_connections == n
+    bench.pool.close()
+
+
+async def test_calls_without_room_for_a_connection_wait_for_one_of_the_pools_own(
+    model: Model,
+) -> None:
+    bench = await bench_of(model, waits(0.02, echoes))
+    bench.room.n_free = 2
+    callers = [bench.submit(n) for n in range(5)]
+    assert bench.says == "2 open, 0 idle, 3 waiting"
+    await bench.ended(*callers)
+    assert [one.told for one in callers] == [[f"head /{n}  end"] for n in range(5)]
+    bench.pool.close()
+    await until(lambda: bench.room.n_free == 2)
+
+
+async def test_call_without_room_in_a_pool_without_connections_fails_at_once(model: Model) -> None:
+    bench = await bench_of(model, echoes)
+    bench.room.n_free = 0
+    assert bench.submit().told == ["failed overload"]
+
+
+async def test_calls_without_a_descriptor_wait_or_fail_and_never_spin(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = await bench_of(model, waits(0.05, echoes))
+    first = bench.submit(0)
+    await until(lambda: model.requests or model.n_connections)
+    n_tries = 0
+
+    async def no_descriptor(*_: object, **__: object) -> None:
+        nonlocal n_tries
+        n_tries += 1
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(
+        bench.pool._dial,
+        "_loop",
+        type(
+            "Loop", (), {"create_connection": staticmethod(no_descriptor), "time": time.monotonic}
+        )(),
+    )
+    others = [bench.submit(n) for n in (1, 2, 3)]
+    await bench.ended(first, *others)
+    assert [one.told for one in others] == [[f"head /{n}  end"] for n in (1, 2, 3)]
+    assert n_tries == 3
+    bench.pool.close()
+    await until(lambda: bench.pool.n_open == 0)
+    alone = bench.submit()
+    await bench.ended(alone)
+    assert alone.told == ["failed overload"]
+    assert bench.room.n_free == 1000
 
 
 async def test_closed_pool_finishes_what_it_was_given_and_keeps_nothing(model: Model) -> None:

@@ -3,11 +3,14 @@
 import asyncio
 import gc
 import os
+import socket
+import time
 
 import pytest
 
 import router.server
 from router import frames
+from router.overload import Limits
 from router.table import Match, Route, RoutingTable, Split
 from tests.router.kit import (
     Rig,
@@ -218,11 +221,8 @@ async def test_stopped_server_accepts_nobody() -> None:
 # Limits and leaks.
 
 
-async def test_connection_over_the_limit_gets_503_and_the_others_stay(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(router.server, "MAX_CONNECTIONS", 2)
-    async with rig() as r:
+async def test_connection_over_the_limit_gets_503_and_the_others_stay() -> None:
+    async with rig(limits=Limits(connections=2, lag_s=30.0)) as r:
         first, second = await r.client(), await r.client()
         assert (await first.ask(get())).status == 200
         assert (await second.ask(get())).status == 200
@@ -299,3 +299,130 @@ async def test_request_leaves_no_cycle_for_the_garbage_collector() -> None:
             assert kinds.count("Call") <= 1
         finally:
             gc.enable()
+
+
+# Goodbyes.
+
+
+async def test_request_that_crosses_the_goodbye_is_answered() -> None:
+    """The bytes are in the kernel when the idle connection would be closed."""
+    async with rig() as r:
+        client = await r.client()
+        assert (await client.ask(post(b"1"))).status == 200
+        (connection,) = r.server._connections
+        os.write(client.writer.get_extra_info("socket").fileno(), post(b"2"))
+        connection.close_if_quiet()  # before the loop has had a chance to read
+        assert (await client.answer()).body == b"/x 2"
+        connection.close_if_quiet()
+        assert await client.ended() == b""
+
+
+async def test_last_answer_of_a_stopping_router_says_so() -> None:
+    async with rig() as r:
+        clients = [await r.client() for _ in range(10)]
+        for client in clients:
+            assert b"connection" not in (await client.ask(post(b"1"))).fields
+        stopping = asyncio.ensure_future(r.server.stop(2.0))  # noqa: TID251 - awaited below
+        await asyncio.sleep(0.1)
+        for client in clients:
+            answer = await client.ask(post(b"2"))
+            assert (answer.status, answer.fields[b"connection"]) == (200, b"close")
+            assert await client.ended() == b""
+            client.close()
+        began = time.monotonic()
+        await stopping
+        assert time.monotonic() - began < 0.5
+
+
+async def test_idle_connections_of_a_stopping_router_end_after_the_grace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(router.server, "GRACE_S", 0.2)
+    async with rig() as r:
+        client = await r.client()
+        assert (await client.ask(post(b"1"))).status == 200
+        await asyncio.sleep(0.3)  # idle before the stop does not count
+        began = time.monotonic()
+        stopping = asyncio.ensure_future(r.server.stop(5.0))  # noqa: TID251 - awaited below
+        assert await client.ended() == b""
+        assert 0.2 <= time.monotonic() - began < 1.0
+        client.close()
+        await stopping
+
+
+async def test_who_waits_to_be_accepted_when_the_router_stops_is_served() -> None:
+    async with rig() as r:
+        sockets = [socket.create_connection(("127.0.0.1", r.port)) for _ in range(20)]
+        stopping = asyncio.ensure_future(r.server.stop(2.0))  # noqa: TID251 - awaited below
+        for each in sockets:
+            each.send(post(b"1"))
+        for each in sockets:
+            each.setblocking(False)
+            raw = await asyncio.wait_for(r.server.loop.sock_recv(each, 1000), 5)
+            assert raw.startswith(b"HTTP/1.1 200") and b"connection: close" in raw
+            each.close()
+        await stopping
+
+
+# Overload.
+
+
+async def test_router_that_refuses_takes_the_request_and_keeps_the_connection() -> None:
+    async with rig() as r:
+        client = await r.client()
+        r.server.is_refusing = True
+        for raw in (get(), post(b"body"), get(b"/x", b"Connection: close")):
+            answer = await client.ask(raw)
+            assert (answer.status, answer.fields[b"retry-after"]) == (503, b"1")
+        assert await client.ended() == b""
+        r.server.is_refusing = False
+        assert (await (await r.client()).ask(get())).status == 200
+        assert r.events["understudy_refused_requests_total|code=503"] == 3
+        assert len(r.champion.requests) == 1
+
+
+async def test_refused_request_whose_body_is_not_here_ends_its_connection() -> None:
+    async with rig() as r:
+        client = await r.client()
+        r.server.is_refusing = True
+        await client.send(post_head(10) + b"half")
+        answer = await client.answer()
+        assert (answer.status, answer.fields[b"connection"]) == (503, b"close")
+        assert await client.ended() == b""
+
+
+async def test_requests_under_way_are_known_without_counting_each() -> None:
+    async with rig(hangs, hangs, mode="mirror") as r:
+        assert r.server.n_requests == 0
+        clients = [await r.client() for _ in range(5)]
+        for client in clients:
+            await client.send(post(b"1"))
+        await until(lambda: len(r.server.mirrors) == 5)
+        assert r.server.n_requests == 5
+
+
+async def test_too_many_requests_under_way_are_refused_until_some_are_over() -> None:
+    async with rig(waits(0.4, echoes), limits=Limits(requests=3, lag_s=30.0)) as r:
+        busy = [await r.client() for _ in range(3)]
+        for client in busy:
+            await client.send(post(b"1"))
+        await until(lambda: r.server.is_refusing)
+        other = await r.client()
+        assert (await other.ask(post(b"2"))).status == 503
+        for client in busy:
+            assert (await client.answer()).status == 200
+        await until(lambda: not r.server.is_refusing)
+        assert (await other.ask(post(b"3"))).status == 200
+
+
+async def test_crowd_over_the_limit_is_told_up_to_a_point_and_then_cut() -> None:
+    async with rig(limits=Limits(connections=4, lag_s=30.0)) as r:
+        kept = [await r.client() for _ in range(4)]
+        for client in kept:
+            assert (await client.ask(get())).status == 200
+        crowd = [await r.client() for _ in range(20)]
+        await until(lambda: r.events.get("understudy_refused_connections_total") == 20)
+        await until(lambda: len(r.server._refused) <= 1)
+        for client in kept:
+            assert (await client.ask(get())).status == 200
+        assert (await crowd[0].answer()).status == 503

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from router.upstream import IDLE_LONG_S, MAX_INTERIM_ANSWERS
+from router.upstream import MAX_INTERIM_ANSWERS
 from tests.router.kit import Turn, closes, echoes, get, ok, post, rig, sends, until
 
 NO_LENGTH = b"HTTP/1.1 200 OK\r\n\r\nabc"
@@ -92,38 +92,89 @@ async def test_connection_with_an_unread_request_is_not_used_again() -> None:
         assert r.champion.n_connections == 2
 
 
-async def test_clean_close_after_a_long_idle_time_is_retried_and_after_a_short_one_not() -> None:
-    """A connection in steady use is not closed for idleness: that model gave up on the request."""
+async def closes_second(turn: Turn) -> None:
+    if turn.nth == 1:
+        turn.close()
+    else:
+        await echoes(turn)
 
-    async def closes_second(turn: Turn) -> None:
-        if turn.nth == 1:
-            turn.close()
-        else:
-            await echoes(turn)
 
+async def test_clean_end_of_a_used_connection_is_retried_once_on_a_new_one() -> None:
     async with rig(closes_second) as r:
         client = await r.client()
         assert (await client.ask(get(b"/1"))).status == 200
-        assert (await client.ask(get(b"/2"))).status == 502
-        assert (await client.ask(get(b"/3"))).status == 200
-        await asyncio.sleep(IDLE_LONG_S + 0.05)
-        assert (await client.ask(get(b"/4"))).status == 200
-        assert len([1 for one in r.champion.requests if b"/4" in one.line]) == 2
+        assert (await client.ask(get(b"/2"))).status == 200
+        assert [one.line.split(b" ")[1] for one in r.champion.requests] == [b"/1", b"/2", b"/2"]
 
 
-async def test_post_is_not_retried_after_a_long_idle_time_either() -> None:
-    async def closes_second(turn: Turn) -> None:
+async def test_clean_end_of_a_new_connection_is_the_models_word() -> None:
+    async with rig(closes) as r:
+        assert (await (await r.client()).ask(get())).status == 502
+        assert len(r.champion.requests) == 1
+
+
+async def test_model_that_ends_every_connection_is_asked_twice_and_no_more() -> None:
+    """The retry too may get a used connection, when the pool is full."""
+
+    async def closes_all_but_the_first(turn: Turn) -> None:
+        await (closes if b"/bad" in turn.request.line else echoes)(turn)
+
+    async with rig(closes_all_but_the_first, variants={"max_connections": 1}) as r:
+        client = await r.client()
+        assert (await client.ask(get())).status == 200
+        assert (await client.ask(get(b"/bad"))).status == 502
+        assert len([one for one in r.champion.requests if b"/bad" in one.line]) == 2
+
+
+async def test_first_get_of_a_client_has_a_connection_of_its_own() -> None:
+    """What ends it without an answer is then no race: HAProxy's ``http-reuse safe``."""
+    async with rig() as r:
+        for n in range(1, 4):
+            client = await r.client()
+            for _ in range(3):
+                assert (await client.ask(get())).status == 200
+            assert r.champion.n_connections == n
+
+
+async def test_first_post_of_a_client_shares_what_is_open() -> None:
+    async with rig() as r:
+        for _ in range(3):
+            assert (await (await r.client()).ask(post(b"1"))).status == 200
+        assert r.champion.n_connections == 1
+
+
+async def test_post_is_never_retried_once_it_was_sent() -> None:
+    async def resets_second(turn: Turn) -> None:
         if turn.nth == 1:
             turn.reset()
         else:
             await echoes(turn)
 
-    async with rig(closes_second) as r:
+    async with rig(resets_second) as r:
         client = await r.client()
         assert (await client.ask(post(b"1"))).status == 200
-        await asyncio.sleep(IDLE_LONG_S + 0.05)
         assert (await client.ask(post(b"2"))).status == 502
         assert [one.body for one in r.champion.requests] == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("said", "keepalive_s"),
+    [
+        (b"timeout=3", 2.0),
+        (b"timeout=3, max=100", 2.0),
+        (b"max=100,timeout=1", 0.5),
+        (b"timeout=0", 0.0),
+        (b"timeout=1000", 30.0),
+        (b"timeout=soon", 30.0),
+        (b"max=5", 30.0),
+    ],
+)
+async def test_idle_time_of_the_pool_stays_below_what_the_model_says(
+    said: bytes, keepalive_s: float
+) -> None:
+    async with rig(sends(ok(b"hi", b"Keep-Alive: " + said))) as r:
+        assert (await (await r.client()).ask(post(b"1"))).status == 200
+        assert r.pool().keepalive_s == keepalive_s
 
 
 async def test_answer_head_over_the_limit_is_refused() -> None:

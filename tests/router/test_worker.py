@@ -11,7 +11,7 @@ import pytest
 
 from router import frames
 from router.table import Match, Route, RoutingTable, Split
-from router.worker import arguments, read_table
+from router.worker import arguments, limits_of, read_table
 from tests.router.kit import Model, echoes, get, hangs, until, variant, waits
 from tests.router.pki import Authority
 from tests.router.running import Worker, worker
@@ -140,8 +140,12 @@ def test_worker_imports_nothing_heavy() -> None:
 
 
 def test_command_line_is_what_the_supervisor_writes() -> None:
-    options = arguments(["--listen-fd", "3", "--table", "t", "--control", "c"])
-    assert (options.listen_fd, options.worker, options.alive_fd) == (3, 0, None)
+    given = ["--listen-fd", "3", "--listen-fd", "5", "--table", "t", "--control", "c"]
+    options = arguments(given)
+    assert (options.listen_fd, options.worker, options.alive_fd) == ([3, 5], 0, None)
+    limits = limits_of(arguments([*given, "--max-connections", "7", "--memory-bytes", "9"]))
+    assert (limits.connections, limits.requests, limits.memory_bytes) == (7, 4096, 9)
+    assert limits_of(options).memory_bytes is None
     with pytest.raises(SystemExit):
         arguments(["--table", "t"])
 

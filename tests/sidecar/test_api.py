@@ -62,6 +62,7 @@ async def test_not_ready_names_what_is_missing(bench: AdminBench) -> None:
         "configuration": False,
         "router": False,
         "champions": {"*": "not asked yet"},
+        "retiring": False,
     }
     bench.hub.publish(RoutingTable(version=1))
     await bench.probe.round()

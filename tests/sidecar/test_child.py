@@ -141,3 +141,26 @@ async def test_descriptors_are_inherited_under_their_numbers(
     assert await asyncio.to_thread(os.read, ours, 2) == b"hi"
     os.close(ours)
     os.close(theirs)
+
+
+async def test_greeting_reaches_every_process_that_starts_later(
+    keep: Callable[[Command], Child], tmp_path: Path
+) -> None:
+    argv = (*PYTHON, UNBLOCKS_HUP, str(tmp_path / "greeted"))
+    child = keep(Command("greeted", argv, blocked=frozenset({signal.SIGHUP})))
+    await until(lambda: child.pid)
+    child.greeting = signal.SIGHUP
+    first = child.pid
+    child.send(signal.SIGKILL)
+    await until(lambda: child.pid not in (None, first))
+    await until(lambda: (tmp_path / "greeted").exists())
+
+
+async def test_killed_for_good_is_not_started_again(keep: Callable[[Command], Child]) -> None:
+    child = keep(Command("sleeper", (*PYTHON, SLEEPS)))
+    await until(lambda: child.pid)
+    assert not child.is_stopped
+    child.kill()
+    assert child.is_stopped
+    await child.stop(grace_s=5.0)
+    assert child.pid is None and child.restarts == 0

@@ -66,3 +66,13 @@ def test_certificate_that_expires_first_is_the_one_that_counts() -> None:
     assert both.total() == {expiry: 1.9e9, REQUESTS: 2}
     both.leave("w1")
     assert both.total()[expiry] == 2e9
+
+
+def test_lateness_of_routers_is_the_worst_and_not_the_sum() -> None:
+    lag = "understudy_event_loop_lag_seconds"
+    both = Counts()
+    both.update("w0", {lag: 0.2})
+    both.update("w1", {lag: 0.1})
+    assert both.total() == {lag: 0.2}
+    both.leave("w0")
+    assert both.total() == {lag: 0.1}

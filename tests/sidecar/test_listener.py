@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from sidecar import listener
-from sidecar.listener import ListenError, listen
+from sidecar.listener import ListenError, enough, listen, listen_admin
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -48,3 +48,28 @@ def test_address_that_is_not_ours_is_refused() -> None:
 def test_name_that_does_not_resolve_is_refused() -> None:
     with pytest.raises(ListenError, match="no such host"):
         listen("no such host", 0, workers=1)
+
+
+def test_too_few_sockets_are_joined_by_more_on_their_port() -> None:
+    sockets = listen("127.0.0.1", 0, workers=1)
+    three = enough(sockets, 3)
+    assert three[0] is sockets[0] and len(three) == 3
+    assert len({each.getsockname() for each in three}) == 1
+    assert enough(three, 2) == three
+    close(three)
+
+
+def test_admin_port_listens_on_every_address_of_its_host() -> None:
+    sockets = listen_admin("127.0.0.1", 0)
+    assert len(sockets) == 1
+    socket.create_connection(sockets[0].getsockname(), timeout=1).close()
+    close(sockets)
+
+
+def test_admin_port_that_is_taken_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "BIND_PATIENCE_S", 0.0)
+    sockets = listen_admin("127.0.0.1", 0)
+    port = sockets[0].getsockname()[1]
+    with pytest.raises(ListenError, match=str(port)):
+        listen_admin("127.0.0.1", port)
+    close(sockets)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -36,10 +37,10 @@ from tests.sidecar.double import Double
 class Run:
     """A controller process inside this one."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, admin_fds: tuple[int, ...] = ()) -> None:
         self.folder = folder
         (folder / "routing.yaml").write_text(ROUTES)
-        self.options = Options(folder / "routing.yaml", folder, "127.0.0.1", 0)
+        self.options = Options(folder / "routing.yaml", folder, "127.0.0.1", 0, admin_fds)
         self.double = Double()
         self.open_error: Exception | None = None
         self.published: list[RoutingTable | None] = []
@@ -164,6 +165,28 @@ def test_command_line_is_what_the_supervisor_writes() -> None:
     assert options_of(line.split()) == Options(
         Path("routing.yaml"), Path("/s"), "::1", 9, alive_fd=7, log_level="error"
     )
+    assert options_of(f"{line} --admin-fd 3 --admin-fd 4".split()).admin_fds == (3, 4)
+
+
+async def test_admin_port_may_be_a_socket_that_listens_already(tmp_path: Path) -> None:
+    """Who connects while nobody accepts is answered by the next process, not refused."""
+    with socket.create_server(("127.0.0.1", 0)) as admin:
+        for _ in range(2):
+            run = Run(tmp_path, (admin.dup().detach(),))
+            await run.until(lambda run=run: run.root._runner.addresses)  # type: ignore[misc] # bound now
+            assert run.root.address == admin.getsockname()
+            assert (await run.get("/livez"))[0] == 200
+            await run.stop()
+
+
+async def test_retiring_process_is_not_ready_and_says_why(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    await run.until(lambda: run.root._runner.addresses)
+    run.root.retire()
+    status, content = await run.get("/readyz")
+    assert status == 503 and content["retiring"] is True
+    assert (await run.get("/livez"))[0] == 200
+    await run.stop()
 
 
 def test_secrets_and_names_come_from_the_environment() -> None:

@@ -2,21 +2,19 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from controller.policy import Intent
 from router import table
-from router.certificate import ServerTls
 from sidecar import supervisor
-from sidecar.supervisor import Launch, StartError
+from sidecar.launch import Launch
+from sidecar.supervisor import StartError
 
 INTENT = Intent(routes=(), digest="d")
 CHILD = """
@@ -29,24 +27,32 @@ def stop(*_):
     time.sleep(float(sys.argv[4])); note("stopped"); os._exit(0)
 signal.signal(signal.SIGTERM, stop)
 signal.signal(signal.SIGHUP, lambda *_: note("reload"))
-signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+signal.signal(signal.SIGUSR1, lambda *_: note("retiring"))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, signal.SIGUSR1})
 note("started")
 while not select.select([alive], [], [], 60)[0]:
     pass
 note("orphaned")
 """
 PARENT = """
-import asyncio, os, sys
+import asyncio, os, signal, sys
+from pathlib import Path
 from sidecar.child import Command
+from sidecar.handover import HandOver, Ports
 from sidecar.supervisor import Supervisor
-folder, child, slow = sys.argv[1:]
+folder, child, slow, delay = sys.argv[1:]
 alive, held = os.pipe()
 def command(name, rest):
     argv = (sys.executable, "-S", "-E", "-c", child, name, folder, str(alive), rest)
-    return Command(name, argv, (alive,))
+    return Command(name, argv, (alive,), frozenset({signal.SIGHUP, signal.SIGUSR1}))
 async def main():
     routers = [command("router0", slow), command("router1", "0")]
-    await Supervisor(routers, command("controller", "0"), [], drain_s=0.5).run()
+    ports = Ports(("", 0), ("", 0), [], [])
+    hand_over = HandOver(Path(folder) / "handover.sock", ports)
+    controller = command("controller", "0")
+    one = Supervisor(routers, controller, ports, hand_over, drain_s=0.5, delay_s=float(delay))
+    one.start()
+    await one.run()
 asyncio.run(main())
 """
 
@@ -54,9 +60,9 @@ asyncio.run(main())
 class Family:
     """A supervisor process with three children that write down what happens to them."""
 
-    def __init__(self, folder: Path, slow: str) -> None:
+    def __init__(self, folder: Path, slow: str, delay: str) -> None:
         self.folder = folder
-        argv = [sys.executable, "-c", PARENT, str(folder), CHILD, slow]
+        argv = [sys.executable, "-c", PARENT, str(folder), CHILD, slow, delay]
         self.parent = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
         self.until(lambda: len(self.pids("started")) == 3)
 
@@ -91,8 +97,8 @@ def is_alive(pid: int) -> bool:
 def family(tmp_path: Path) -> Iterator[Callable[..., Family]]:
     made: list[Family] = []
 
-    def start(slow: str = "0") -> Family:
-        made.append(Family(tmp_path, slow))
+    def start(slow: str = "0", delay: str = "0") -> Family:
+        made.append(Family(tmp_path, slow, delay))
         return made[-1]
 
     yield start
@@ -126,6 +132,38 @@ def test_asking_twice_does_not_wait_for_the_drain(family: Callable[..., Family])
     one.parent.send_signal(signal.SIGINT)
     assert one.parent.wait(timeout=5) == 0
     assert time.monotonic() - began < 1.0
+
+
+def test_controller_knows_of_the_stop_before_the_routers(family: Callable[..., Family]) -> None:
+    one = family(delay="0.5")
+    began = time.monotonic()
+    one.parent.terminate()
+    one.until(lambda: "controller" in one.pids("retiring"))
+    assert one.pids("stopped") == {}
+    assert one.parent.wait(timeout=5) == 0
+    assert time.monotonic() - began >= 0.5
+
+
+def test_controller_that_is_restarted_during_the_stop_knows_of_it_too(
+    family: Callable[..., Family],
+) -> None:
+    one = family(delay="2")
+    one.parent.terminate()
+    one.until(lambda: "controller" in one.pids("retiring"))
+    first = one.pids("retiring")["controller"]
+    os.kill(first, signal.SIGKILL)
+    one.until(lambda: one.pids("started")["controller"] != first)
+    one.until(lambda: one.pids("retiring")["controller"] != first)
+    assert one.parent.wait(timeout=5) == 0
+
+
+def test_asking_twice_does_not_wait_for_the_delay(family: Callable[..., Family]) -> None:
+    one = family(delay="60")
+    one.parent.terminate()
+    one.until(lambda: "controller" in one.pids("retiring"))
+    one.parent.terminate()
+    assert one.parent.wait(timeout=2) == 0
+    assert not any(is_alive(pid) for pid in one.pids("started").values())
 
 
 def test_hangup_reaches_the_controller_alone(family: Callable[..., Family]) -> None:
@@ -191,36 +229,3 @@ def test_routers_find_a_table_before_the_controller_ever_ran(tmp_path: Path) -> 
 def test_state_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StartError, match="too long"):
         supervisor.prepare(launch(tmp_path / ("x" * 120)), INTENT)
-
-
-def test_workers_get_their_own_socket_and_the_common_pipe(tmp_path: Path) -> None:
-    with socket.socket() as listener:
-        number = listener.fileno()
-        command = supervisor.router_command(launch(tmp_path), 1, number, alive_fd=99)
-    assert command.fds == (number, 99)
-    assert command.argv[1:] == (
-        *("-P", "-m", "router.worker", "--listen-fd", str(number), "--worker", "1"),
-        *("--table", str(tmp_path / "table.msgpack")),
-        *("--control", str(tmp_path / "control.sock")),
-        *("--alive-fd", "99", "--drain-s", "10", "--log-level", "info"),
-    )
-
-
-def test_workers_are_told_which_certificate_to_show(tmp_path: Path) -> None:
-    shown = replace(launch(tmp_path), tls=ServerTls("/c", "/k"))
-    argv = supervisor.router_command(shown, 0, 5, alive_fd=99).argv
-    assert argv[-4:] == ("--tls-cert", "/c", "--tls-key", "/k")
-    asking = replace(shown, tls=ServerTls("/c", "/k", "/a"))
-    argv = supervisor.router_command(asking, 0, 5, alive_fd=99).argv
-    assert argv[-2:] == ("--tls-client-ca", "/a")
-
-
-def test_controller_gets_what_a_reload_does_not_change(tmp_path: Path) -> None:
-    """Its settings must not depend on a file that may be broken by the time it is restarted."""
-    command = supervisor.controller_command(launch(tmp_path), alive_fd=99)
-    assert command.fds == (99,) and signal.SIGHUP in command.blocked
-    assert command.argv[1:] == (
-        *("-m", "sidecar.process", "routing.yaml", "--alive-fd", "99"),
-        *("--state", str(tmp_path), "--log-level", "info"),
-        *("--admin-host", "127.0.0.1", "--admin-port", "8081"),
-    )
