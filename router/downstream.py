@@ -39,8 +39,8 @@ class Downstream:
 
     __slots__ = (
         "_body", "_buffer", "_exchange", "_has_left", "_has_skipped_line", "_is_closing",
-        "_is_paused", "_is_request_paused", "_linger_bytes", "_seen", "_server", "_transport",
-        "is_first", "last_used_s",
+        "_is_paused", "_is_request_paused", "_is_unfinished", "_linger_bytes", "_seen", "_server",
+        "_transport", "is_first", "last_used_s",
     )  # fmt: skip
 
     def __init__(self, server: "Server") -> None:
@@ -54,6 +54,8 @@ class Downstream:
         """Whether our side of the client's socket is full."""
         self._is_request_paused = False
         """Whether we have stopped reading from the client."""
+        self._is_unfinished = False
+        """Whether the client may still be sending a request that nobody reads any more."""
         self._linger_bytes = 0
         self.last_used_s = server.now_s()
         self.is_first = True
@@ -101,7 +103,8 @@ class Downstream:
             self._go_wrong(RequestError("the connection ended inside the body"))
         elif self._exchange is None and not self._is_paused:
             self._next()
-        return True
+        # TLS has no half-close here: the connection ends whatever we answer.
+        return self._transport is not None and self._transport.can_write_eof()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._is_closing = True
@@ -209,6 +212,7 @@ class Downstream:
         self._server.counters.event("understudy_unrouted_requests_total")
         self._buffer = rest
         keep = head.keep_alive and head.body_length == 0
+        self._is_unfinished = head.body_length != 0
         self.refuse(404, "no route matches this request", keep=keep, method=head.method)
 
     def _refuse_overload(self, head: RequestHead, rest: bytes) -> None:
@@ -216,6 +220,7 @@ class Downstream:
         is_whole = 0 <= head.body_length <= len(rest)
         self._buffer = rest[head.body_length :] if is_whole else rest
         keep = head.keep_alive and is_whole
+        self._is_unfinished = not is_whole
         self.refuse(503, "too much to do: try again later", keep=keep, method=head.method)
 
     def _read_body(self, received: bytes) -> None:
@@ -241,6 +246,7 @@ class Downstream:
         server.head_deadlines.discard(self)
         server.body_deadlines.discard(self)
         self._body = None
+        self._is_unfinished = True
         exchange = self._exchange
         if exchange is not None:
             exchange.refuse(error)
@@ -364,10 +370,16 @@ class Downstream:
         if not self._is_paused:
             self._server.linger_deadlines.add(self, self._server.now_s())
         # Else the client has a large answer to read first, and the deadline for that is set.
-        if not lingers or self._has_left or transport.is_closing() or not transport.can_write_eof():
+        if not lingers or self._has_left or transport.is_closing():
             transport.close()
             return
-        transport.write_eof()
+        if transport.can_write_eof():
+            transport.write_eof()
+        elif self._body is None and not self._is_unfinished:
+            transport.close()  # TLS: says goodbye, and waits for the client's
+            return
+        # Else TLS, and bytes after our goodbye would be an error that takes the answer with it.
+        # The answer has a length: the client closes when it has read it, or the deadline does.
         if self._is_request_paused:
             transport.resume_reading()
 

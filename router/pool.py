@@ -1,18 +1,16 @@
-"""A variant's connections: which to reuse, when to open one, who waits.
+"""A variant's connections: which to reuse, when to open one, who waits. How one is opened is the
+dial's business.
 
 Last in, first out, so that the number in use follows the load and the rest grow old and close;
 the oldest idle one is always at the other end. No request ever looks at more than it needs.
 """
 
-import asyncio
-import errno
 from collections import deque
 from collections.abc import Callable
-from typing import cast
 
 from router.call import Call
 from router.deadline import Deadlines
-from router.table import Variant
+from router.dial import Dial, DialError
 from router.tasks import spawn
 from router.upstream import Upstream
 
@@ -31,30 +29,32 @@ class Pool:
 
     def __init__(
         self,
-        variant: Variant,
-        loop: asyncio.AbstractEventLoop,
+        dial: Dial,
         deadlines: Deadlines,
         clock: Callable[[], float],
         room: Room | None = None,
         silence_deadlines: Deadlines | None = None,
     ) -> None:
-        self.variant = variant
-        self.name = variant.name
+        self.variant = dial.variant
+        self.name = dial.variant.name
         self.deadlines = deadlines
         """For the response timeout of this variant's calls."""
         self.silence_deadlines = deadlines if silence_deadlines is None else silence_deadlines
         """For their idle timeout: a part of it, see stream.CHECKS."""
-        self.authority = f"{variant.host}:{variant.port}".encode()
+        self.authority = dial.variant.authority.encode()
         self.n_open = 0
         """Connections that are open or being opened."""
-        self.keepalive_s = variant.keepalive_s
+        self._dial = dial
+        self._open_ones: set[Upstream] = set()
+        """Those that are open, idle or not."""
+        self.keepalive_s = dial.variant.keepalive_s
         """How long a connection may be idle and still be used: the table's word, or less."""
-        self._loop = loop
         self.now_s = clock
         self._idle: deque[Upstream] = deque()
         self._waiting: deque[Call] = deque()
         self._is_closed = False
         self._room = room if room is not None else Room(1_000_000)
+        dial.keep_only = self._keep_only
 
     def __repr__(self) -> str:
         return (
@@ -100,49 +100,48 @@ class Pool:
             call.fail("overload")
 
     async def _open(self, call: Call) -> None:
-        variant = self.variant
-        connection = Upstream(self)
         try:
-            async with asyncio.timeout(variant.connect_timeout_s):
-                await self._loop.create_connection(
-                    cast("Callable[[], asyncio.Protocol]", lambda: connection),
-                    variant.host,
-                    variant.port,
-                )
-        except OSError as error:  # TimeoutError is one
-            if error.errno not in (errno.EMFILE, errno.ENFILE):
-                self._not_opened(connection, call, "connect")
-            elif not self._may_wait(connection, call):
-                self._not_opened(connection, call, "overload")
+            connection = await self._dial.open(lambda: Upstream(self))
+        except DialError as error:
+            if error.reason != "descriptors":
+                self._not_opened(call, "connect")
+            elif not self._may_wait(call):
+                self._not_opened(call, "overload")
             return
         except BaseException:
-            self._not_opened(connection, call, "connect")
+            self._not_opened(call, "connect")
             raise
         if connection.is_closed:
             call.fail("reset")  # lost between its making and now; nobody will say so again
-        elif call.is_over:
+            return
+        self._open_ones.add(connection)
+        if call.is_over:
             connection.idle_since_s = self.now_s()
             self.release(connection)
         else:
             connection.start(call)
 
-    def _may_wait(self, connection: Upstream, call: Call) -> bool:
+    def _may_wait(self, call: Call) -> bool:
         """Out of descriptors: the call waits for one of the connections that there are, if any."""
         if self.n_open <= 1 or len(self._waiting) >= self.variant.max_pending:
             return False
-        # Not by ``forget``: that would try to open another at once, and so on.
-        connection.is_forgotten = True
+        # Not by ``_place_is_free``: that would try to open another at once, and so on.
         self.n_open -= 1
         self._room.n_free += 1
         if not call.is_over:
             self._waiting.append(call)
         return True
 
-    def _not_opened(self, connection: Upstream, call: Call, fault: str) -> None:
+    def _not_opened(self, call: Call, fault: str) -> None:
         call.fail(fault)
-        # It may have been given up just when it was made; uvloop then never says that it is lost.
-        connection.abort()
-        self.forget(connection)
+        self._place_is_free()
+
+    def _place_is_free(self) -> None:
+        """A connection has ended or never was; if calls wait, its place goes to the next."""
+        self.n_open -= 1
+        self._room.n_free += 1
+        if self._waiting:
+            self._open_for_waiting()
 
     def _open_for_waiting(self) -> None:
         """A place came free without a connection: the next in line tries its own."""
@@ -166,6 +165,9 @@ class Pool:
     def release(self, connection: Upstream) -> None:
         """Take back a connection whose call is complete."""
         connection.is_reused = True
+        if connection.is_retired:
+            connection.abort()
+            return
         call = self._next_waiting() if self._waiting else None
         if call is not None:
             connection.start(call)
@@ -183,15 +185,13 @@ class Pool:
         self.keepalive_s = min(self.variant.keepalive_s, max(said_s - 1.0, said_s / 2))
 
     def forget(self, connection: Upstream) -> None:
-        """A connection has ended; if calls wait, its place goes to the next of them. Idempotent."""
+        """A connection has ended. Idempotent."""
         if connection.is_forgotten:
             return
         connection.is_forgotten = True
-        self.n_open -= 1
-        self._room.n_free += 1
         # An idle one is skipped when it comes to be used, or dropped below when it is the oldest.
-        if self._waiting:
-            self._open_for_waiting()
+        self._open_ones.discard(connection)
+        self._place_is_free()
 
     def close_idle(self, now_s: float) -> None:
         """Close what has been idle for longer than it may."""
@@ -202,8 +202,18 @@ class Pool:
             if not connection.is_closed:
                 connection.abort()
 
+    def _keep_only(self, addresses: frozenset[str]) -> None:
+        """Leave all other addresses: idle connections now, busy ones after their call."""
+        for connection in list(self._open_ones):
+            if connection.address in addresses:
+                continue
+            connection.is_retired = True
+            if connection.call is None:
+                connection.abort()
+
     def close(self) -> None:
         """Close what is idle now, and the rest when no call of an old table needs it any more."""
         self._is_closed = True
+        self._dial.close()
         while self._idle:
             self._idle.pop().abort()

@@ -15,7 +15,8 @@ from router.pool import Pool
 from router.table import Match, Route, RoutingTable, Split, Variant
 from router.wire import CopyFields
 
-MakePool = Callable[[Variant], Pool]
+MakePool = Callable[[str, Variant], Pool]
+"""From the route's name and its variant."""
 
 
 class LiveRoute:
@@ -153,15 +154,15 @@ def enliven(
     for route in table.routes:
         was = old.get(route.name)
         variants = (*route.variants, *((route.standby,) if route.standby is not None else ()))
-        pools = {variant.name: _pool(variant, was, make_pool) for variant in variants}
+        pools = {one.name: _pool(route.name, one, was, make_pool) for one in variants}
         ejection, health = _ejection(route, was), _health(route, was)
         routes.append(LiveRoute(route, table.version, pools, ejection, counters, health))
     return LiveTable(table, routes)
 
 
-def _pool(variant: Variant, was: LiveRoute | None, make_pool: MakePool) -> Pool:
+def _pool(route: str, variant: Variant, was: LiveRoute | None, make_pool: MakePool) -> Pool:
     pool = was.pools.get(variant.name) if was is not None else None
-    return pool if pool is not None and pool.variant == variant else make_pool(variant)
+    return pool if pool is not None and pool.variant == variant else make_pool(route, variant)
 
 
 def _ejection(route: Route, was: LiveRoute | None) -> Ejection:

@@ -8,21 +8,25 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 from router import frames
+from router.certificate import CertificateError, ServerTls
 from router.channel import Channel
 from router.counters import Counters
 from router.deadline import DeadlineBook, Deadlines
+from router.dial import Dial, Network
 from router.downstream import Downstream
 from router.entropy import Entropy
+from router.handshake import HANDSHAKE_S, Handshakes
 from router.message import RequestHead
 from router.mirror import Mirrors
 from router.overload import REFUSED_SHARE, Limits, Reading, Relief, relieve
 from router.pool import Pool, Room
 from router.pressure import Pressure
 from router.quiet import take_queue
+from router.resolver import Resolver
 from router.routes import LiveRoute, challenger_of, enliven, retired
 from router.stream import CHECKS
 from router.table import RoutingTable, Variant
@@ -49,6 +53,10 @@ GRACE_S = 2.0
 most half of the time that there is. Chosen: clients in steady use come back within it."""
 BACKLOG = 1024
 """Connections that the kernel keeps for us; the loop's own default of 100 would cut it down."""
+FIRST_ANSWER_S = 1.0
+"""How long the start waits for name servers and certificate files; then requests wait instead."""
+LAST_HANDSHAKE_S = 1.0
+"""For handshakes under way at the stop."""
 
 
 class Server:
@@ -61,7 +69,10 @@ class Server:
         worker: int,
         control_path: str,
         limits: Limits | None = None,
+        tls: ServerTls | None = None,
+        names: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
+        """``tls`` None serves plain HTTP; ``names`` are answers of name servers to begin with."""
         self.loop = loop
         self.now_s: Callable[[], float] = time.monotonic
         self.tick_s = time.monotonic()
@@ -100,6 +111,8 @@ class Server:
         self._none_left = asyncio.Event()
         self._listeners: list[tuple[asyncio.Server, socket.socket]] = []
         self._ticks: asyncio.Task[None] | None = None
+        self.network = Network(loop, self.counters, Resolver(self.counters, memory=names))
+        self._handshakes = self._expect_tls(tls) if tls is not None else None
         self._live = enliven(table, None, self._make_pool, self.counters)
         self.find = self._live.find
 
@@ -125,11 +138,20 @@ class Server:
             pool.close()
         log.info("table in force", extra={"version": table.version})
 
-    def _make_pool(self, variant: Variant) -> Pool:
+    def _make_pool(self, route: str, variant: Variant) -> Pool:
         deadlines = self._book.of(variant.response_timeout_s)
         silence = self._book.of(variant.idle_timeout_s / CHECKS)
         self._call_deadlines |= {deadlines, silence}
-        return Pool(variant, self.loop, deadlines, self.now_s, self._room, silence)
+        dial = Dial(route, variant, self.network)
+        return Pool(dial, deadlines, self.now_s, self._room, silence)
+
+    def _expect_tls(self, tls: ServerTls) -> Handshakes:
+        # A new certificate needs no listener: each handshake takes the context of its moment.
+        identity = self.network.rotation.watch("listener", tls, lambda: None)
+        deadlines = self._book.of(HANDSHAKE_S)
+        return Handshakes(
+            self.loop, identity, self.counters, deadlines, self.now_s, self._make_downstream
+        )
 
     def judge(self, live: LiveRoute, fault: str) -> None:
         """Note how a call to the challenger ended; eject it after a run of failures."""
@@ -193,14 +215,26 @@ class Server:
     # Life.
 
     async def start(self, *listeners: socket.socket) -> None:
-        """Accept connections on ``listeners``, which are bound and listening already."""
+        """Accept connections on ``listeners``, which are bound and listening already.
+
+        CertificateError if they are for TLS and there is no certificate that can be shown.
+        """
+        await self.network.ready(FIRST_ANSWER_S)
+        if self._handshakes is not None:
+            identity = self._handshakes.identity
+            await identity.looked.wait()
+            if identity.context is None:
+                raise CertificateError("cert", identity.files[0], identity.error)
         for listener in listeners:
-            accepting = await self.loop.create_server(
-                self._make_downstream, sock=listener, backlog=BACKLOG
-            )
+            accepting = await self.loop.create_server(self._accept, sock=listener, backlog=BACKLOG)
             self._listeners.append((accepting, listener))
         self.channel.start()
         self._ticks = spawn(self._tick(), name="ticks")
+
+    def _accept(self) -> asyncio.Protocol:
+        """Return the protocol of a connection that was just accepted."""
+        handshakes = self._handshakes
+        return self._make_downstream() if handshakes is None else handshakes.arrive()
 
     def _make_downstream(self) -> asyncio.Protocol:
         return cast(asyncio.Protocol, Downstream(self))  # one in all but ancestry
@@ -281,6 +315,9 @@ class Server:
         values["understudy_tunnels_open"] = len(self.tunnels)
         values["understudy_mirror_queue_depth"] = len(self.mirrors)
         values["understudy_observations_waiting"] = self.channel.n_waiting
+        for name, at_s in self.network.rotation.expiries():
+            expiry = "understudy_certificate_expiry_timestamp_seconds"
+            values[f"{expiry}|certificate={name}"] = at_s
         for live in self._live.routes:
             if live.standby is not None:
                 rests = float(live.health.is_ejected)
@@ -297,11 +334,14 @@ class Server:
         self._is_draining = self.ends_keep_alive = True
         self._idle_s, self._idle_from_s = min(GRACE_S, drain_s / 2), self.now_s()
         await self._stop_accepting()
+        if self._handshakes is not None:
+            await self._handshakes.done(min(drain_s, LAST_HANDSHAKE_S))
         await self._connections_ended(drain_s)
         self.mirrors.close()
         for live in self._live.routes:
             for pool in live.pools.values():
                 pool.close()
+        self.network.close()
         await self.channel.drained(1.0)
         if self._ticks is not None:
             self._ticks.cancel()
@@ -314,7 +354,7 @@ class Server:
             waiting = take_queue(listener)
             accepting.close()
             for client in waiting:
-                await self.loop.connect_accepted_socket(self._make_downstream, client)
+                await self.loop.connect_accepted_socket(self._accept, client)
         self._listeners.clear()
 
     async def _connections_ended(self, within_s: float) -> None:

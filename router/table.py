@@ -17,12 +17,31 @@ MAX_SALT_BYTES = 64
 Buckets = Annotated[int, Meta(ge=0, le=BUCKETS)]
 
 
+class Tls(Struct, frozen=True, kw_only=True):
+    """How connections to a variant are encrypted. It must always show a valid certificate.
+
+    Paths are absolute, of PEM files; every router process reads them itself.
+    """
+
+    ca: str = ""
+    """Who may have signed the variant's certificate; empty trusts whom the system trusts."""
+    cert: str = ""
+    """Our own certificate, for a variant that asks for one; with ``key``."""
+    key: str = ""
+    server_name: str = ""
+    """The name that the variant must show; empty for its host."""
+
+
 class Variant(Struct, frozen=True, kw_only=True):
     """One deployed model version, reachable at one address."""
 
     name: str
     host: str
     port: Annotated[int, Meta(ge=1, le=65535)]
+    socket: str = ""
+    """Absolute path of a Unix socket; host and port are not dialled then."""
+    tls: Tls | None = None
+    """None speaks plain HTTP."""
     connect_timeout_s: float = 1.0
     response_timeout_s: float = 30.0
     """From the request's last byte sent to the response's last byte received; to the head, where
@@ -35,6 +54,21 @@ class Variant(Struct, frozen=True, kw_only=True):
     """Requests that may wait for a connection; further ones are refused at once."""
     keepalive_s: float = 4.0
     """Idle connections are closed after this; below uvicorn's 5 s, so that we close first."""
+
+    @property
+    def authority(self) -> str:
+        """What stands in for a missing Host: HOST:PORT, or localhost for a Unix socket."""
+        if self.socket:
+            return "localhost"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
+    def where(self) -> str:
+        """Where it is, for people: 127.0.0.1:9001, https://models:8443, unix:///run/m.sock."""
+        if self.socket:
+            return f"unix://{self.socket}"
+        return f"https://{self.authority}" if self.tls is not None else self.authority
 
 
 class Match(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from router.body import Body, body_reader
+from router.dial import said_goodbye
 from router.errors import AnswerError
 from router.message import AnswerHead
 from router.parser import find_answer_head, parse_answer
@@ -27,8 +28,8 @@ class Upstream:
     """
 
     __slots__ = (
-        "_body", "_buffer", "_head", "_n_interim", "_seen", "call", "idle_since_s", "is_closed",
-        "is_forgotten", "is_reused", "pool", "transport",
+        "_body", "_buffer", "_has_ended", "_head", "_n_interim", "_seen", "address", "call",
+        "idle_since_s", "is_closed", "is_forgotten", "is_retired", "is_reused", "pool", "transport",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
@@ -39,6 +40,12 @@ class Upstream:
         self.is_forgotten = False
         """Whether the pool has stopped counting it."""
         self.is_reused = False
+        self.is_retired = False
+        """Whether the variant has moved away from where this leads: no new call."""
+        self.address = ""
+        """Which of the variant's addresses this leads to."""
+        self._has_ended = False
+        """Whether the variant has said that it sends no more: FIN, or TLS's own goodbye."""
         self.idle_since_s = 0.0
         self._start_reading()
 
@@ -163,6 +170,10 @@ class Upstream:
             call.on_payload(payload, True)
 
     def eof_received(self) -> bool:
+        self._has_ended = said_goodbye(self.transport)
+        if self.call is None:
+            # Under TLS the connection lives on for its goodbye; no call may go out on it.
+            self.is_closed = True
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -172,7 +183,8 @@ class Upstream:
         if call is None:
             return
         head = self._head
-        if head is not None and head.body_length == -2 and error is None:
+        # Under TLS an end without a goodbye may be anybody's who can cut the wire: not whole.
+        if head is not None and head.body_length == -2 and error is None and self._has_ended:
             call.on_payload(b"", True)
             return
         untouched = head is None and not self._buffer and not self._n_interim

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import resource
 import signal
@@ -13,11 +14,15 @@ from pathlib import Path
 
 import uvloop
 
+from router.certificate import CertificateError, ServerTls
 from router.log import configure
 from router.overload import Limits, share_out
+from router.resolver import NAMES, remembered
 from router.server import Server
 from router.table import RoutingTable, from_bytes
 from router.tasks import spawn
+
+log = logging.getLogger("router.worker")
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
@@ -37,6 +42,9 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--max-requests", type=int, default=defaults.requests)
     parser.add_argument("--memory-bytes", type=int, help="the budget; without it there is none")
     parser.add_argument("--lag-s", type=float, default=defaults.lag_s)
+    parser.add_argument("--tls-cert", default="", help="serve TLS with this certificate chain")
+    parser.add_argument("--tls-key", default="", help="its private key")
+    parser.add_argument("--tls-client-ca", default="", help="who signs clients' certificates")
     parser.add_argument("--log-level", default="info")
     return parser.parse_args(given)
 
@@ -50,16 +58,29 @@ async def serve(options: argparse.Namespace) -> None:
     loop.add_signal_handler(signal.SIGHUP, lambda: None)  # reloading is the controller's
     if options.alive_fd is not None:
         loop.add_reader(options.alive_fd, _on_alive, loop, options.alive_fd, stopping)
-    table = read_table(options.table)
-    server = Server(loop, table, options.worker, options.control, limits_of(options))
+    table, tls = read_table(options.table), tls_of(options)
+    names = remembered(options.table.with_name(NAMES))
+    limits = limits_of(options)
+    server = Server(loop, table, options.worker, options.control, limits, tls, names)
     listeners = [socket.socket(fileno=fd) for fd in options.listen_fd]
     for listener in listeners:
         listener.setblocking(False)
-    await server.start(*listeners)
+    try:
+        await server.start(*listeners)
+    except CertificateError as error:
+        log.error("cannot serve TLS; will be started again", extra={"reason": str(error)})
+        raise SystemExit(1) from error
     if options.ready_fd is not None:
         _say_ready(options.ready_fd)
     await spawn(_until(stopping), name="until-stopped")
     await server.stop(options.drain_s)
+
+
+def tls_of(options: argparse.Namespace) -> ServerTls | None:
+    """Return what the command line says of TLS; None serves plain HTTP."""
+    if not options.tls_cert:
+        return None
+    return ServerTls(options.tls_cert, options.tls_key, options.tls_client_ca)
 
 
 def limits_of(options: argparse.Namespace) -> Limits:

@@ -23,9 +23,12 @@ GAUGES = frozenset(
         "understudy_overload",
         "understudy_tunnels_open",
         "understudy_observations_waiting",
+        "understudy_certificate_expiry_timestamp_seconds",
     }
 )
 """Levels, not counts: a router that is away has none."""
+EARLIEST = frozenset({"understudy_certificate_expiry_timestamp_seconds"})
+"""Levels of which the least counts, not the sum: one router with an old certificate is enough."""
 WORST_OF_ALL = frozenset({"understudy_event_loop_lag_seconds"})
 """A sum of these would mean nothing."""
 
@@ -70,5 +73,8 @@ def base_of(name: str) -> str:
 
 def _add(total: dict[str, float], values: Mapping[str, float]) -> None:
     for name, n in values.items():
+        if base_of(name) in EARLIEST:
+            total[name] = min(total.get(name, n), n)
+            continue
         before = total.get(name, 0.0)
         total[name] = max(before, n) if name in WORST_OF_ALL else before + n

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.certificate import ServerTls
 from router.overload import Limits
 from sidecar.child import Command
 from sidecar.compiled import router_environment
@@ -33,6 +34,8 @@ class Launch:
     limits: Limits = LIMITS
     """Of each router; its memory budget too."""
     log_level: str = "info"
+    tls: ServerTls | None = None
+    """What clients are shown; None serves plain HTTP."""
 
     @property
     def table(self) -> Path:
@@ -70,10 +73,18 @@ def router_command(
         *("--max-connections", str(limits.connections), "--max-requests", str(limits.requests)),
         *(("--memory-bytes", str(limits.memory_bytes)) if limits.memory_bytes else ()),
         *("--lag-s", f"{limits.lag_s:g}", "--log-level", launch.log_level),
+        *_tls_arguments(launch.tls),
     )
     environment = router_environment(os.environ)
     fds = (*listen_fds, alive_fd, *ready)
     return Command(f"router {worker}", argv, fds, environment=environment)
+
+
+def _tls_arguments(tls: ServerTls | None) -> tuple[str, ...]:
+    if tls is None:
+        return ()
+    asked = ("--tls-client-ca", tls.client_ca) if tls.client_ca else ()
+    return ("--tls-cert", tls.cert, "--tls-key", tls.key, *asked)
 
 
 def controller_command(launch: Launch, alive_fd: int, admin_fds: Sequence[int]) -> Command:

@@ -65,6 +65,22 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Streams of events (text/event-stream), by how they ended.",
         ("route", "variant", "role", "end"),
     ),
+    "understudy_connect_failures_total": (
+        "Connections to a variant that could not be opened.",
+        ("route", "variant", "reason"),
+    ),
+    "understudy_dns_failures_total": (
+        "Lookups of a variant's host name that failed or took too long.",
+        ("host",),
+    ),
+    "understudy_tls_handshake_failures_total": (
+        "Clients' connections on which no request could come.",
+        ("reason",),
+    ),
+    "understudy_certificate_reloads_total": (
+        "Changes of certificate files, by whether they were taken or the last ones were kept.",
+        ("certificate", "result"),
+    ),
 }
 """What routers count, with the labels that they count by."""
 
@@ -81,6 +97,10 @@ LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
     "understudy_requests_in_flight": ("Requests of clients under way, nearly.", ()),
     "understudy_tunnels_open": ("Client connections that were upgraded.", ()),
     "understudy_mirror_queue_depth": ("Copies under way.", ()),
+    "understudy_certificate_expiry_timestamp_seconds": (
+        "When the certificate that we show expires, since the epoch: listener, or ROUTE/VARIANT.",
+        ("certificate",),
+    ),
     "understudy_router_resident_memory_bytes": ("Resident memory of all routers.", ()),
     "understudy_event_loop_lag_seconds": (
         "How late an event loop was, at worst, in the last second; the worst of all routers.",

@@ -117,7 +117,7 @@ class ControllerProcess:
             self._pump.eject,
             self._pump.fence,
         )
-        self._probe = Probe(lambda: self._hub.table)
+        self._probe = Probe(lambda: self._hub.table, state)
         self.reloader = Reloader(options.file, self._adopt)
         self._desk = Desk(
             self._engine,

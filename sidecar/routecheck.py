@@ -23,7 +23,7 @@ from sidecar.routemodel import (
     Shadow,
     VariantSection,
 )
-from sidecar.routetype import Address, InferencePath
+from sidecar.routetype import Address, InferencePath, Target
 from sidecar.yamltree import Tree
 
 M = TypeVar("M", bound=BaseModel)
@@ -117,6 +117,12 @@ def _is_same(one: tuple[str, int], other: tuple[str, int]) -> bool:
     return one[1] == other[1] and (len(hosts) == 1 or hosts <= _LOCAL)
 
 
+def _is_same_target(one: Target, other: Target) -> bool:
+    if one.socket or other.socket:
+        return one.socket == other.socket
+    return _is_same((one.host, one.port), (other.host, other.port))
+
+
 def _ports(tree: Tree) -> Iterator[Problem]:
     listen, admin = _own_ports(tree).values()
     if listen is not None and admin is not None and _is_same(listen, admin):
@@ -167,18 +173,36 @@ def _variants(tree: Tree, route: Path) -> Iterator[Problem]:
     others = [(*challengers, index) for index in _indices(tree, challengers)]
     for path in [*others, standby]:
         challenger = part(tree, path, VariantSection)
-        if champion and challenger and _is_same(champion.url, challenger.url):
+        if champion and challenger and _is_same_target(champion.url, challenger.url):
             yield tree.problem((*path, "url"), "another address than the champion's")
     for path in [(*route, "champion"), *others, standby]:
         yield from _loop(tree, path)
+        yield from _tls(tree, path)
 
 
 def _loop(tree: Tree, path: Path) -> Iterator[Problem]:
     variant = part(tree, path, VariantSection)
     for key, own in _own_ports(tree).items():
-        if variant is not None and own is not None and _is_same(variant.url, own):
+        if variant is None or own is None or variant.url.socket:
+            continue
+        if _is_same((variant.url.host, variant.url.port), own):
             yield tree.problem(
                 (*path, "url"), f"a model server's address, not this sidecar's own `{key}`"
+            )
+
+
+def _tls(tree: Tree, path: Path) -> Iterator[Problem]:
+    variant = part(tree, path, VariantSection)
+    if variant is None or variant.tls is None:
+        return
+    if not variant.url.is_tls:
+        yield tree.problem(
+            (*path, "tls"), "no `tls`, or a `url` that begins with https://", at_key=True
+        )
+    for one, other in (("cert", "key"), ("key", "cert")):
+        if getattr(variant.tls, one) is not None and getattr(variant.tls, other) is None:
+            yield tree.problem(
+                (*path, "tls", other), f"`{other}` beside `{one}`", found=f"no `{other}`"
             )
 
 

@@ -1,7 +1,8 @@
 """Loads the routing file: read once, check everything, then hand over an intent or every error.
 
-Loading changes nothing: it reads the file and the sample files that it names. It cannot tell
-whether a file without an end mark is cut short; a reload can, somewhat (sidecar/reload.py).
+Loading changes nothing: it reads the file, and the sample and certificate files that it names. It
+cannot tell whether a file without an end mark is cut short; a reload can, somewhat
+(sidecar/reload.py).
 """
 
 import hashlib
@@ -12,13 +13,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from controller.policy import Intent
+from router.certificate import ServerTls
 from sidecar import yamltree
 from sidecar.problem import ConfigError, Problem
 from sidecar.routecheck import check, samples_of
 from sidecar.routeerror import problems_of
-from sidecar.routeintent import intent_of
+from sidecar.routeintent import intent_of, listen_tls_of
 from sidecar.routemodel import RoutingFile
 from sidecar.sample import SampleError, read_samples
+from sidecar.tlsfile import check_files
 from sidecar.yamltree import Tree, YamlError
 
 
@@ -42,6 +45,8 @@ class Settings:
     max_lag_s: float
     log_level: str
     """debug, info, warning or error."""
+    tls: ServerTls | None = None
+    """What clients are shown; None serves plain HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +82,12 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems = list(tree.problems)
     file = _validate(tree, problems)
     problems += check(tree)
+    problems += check_files(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))
     digest = hashlib.sha256(raw).hexdigest()
-    intent = intent_of(file, samples, digest)
+    intent = intent_of(file, samples, digest, folder)
     return Loaded(intent, _settings(file, folder), digest, raw, tree.is_marked)
 
 
@@ -145,4 +151,5 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         memory_bytes=file.limits.memory,
         max_lag_s=file.limits.lag,
         log_level=file.log.level,
+        tls=listen_tls_of(file.tls, folder) if file.tls is not None else None,
     )

@@ -1,15 +1,19 @@
 """From the routing file's models to what the controller works with. Pure."""
 
+import os.path
 from collections.abc import Mapping
+from pathlib import Path
 
 from controller.policy import Intent, OnTimeout, RouteIntent, StageKind, StageSpec
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
-from router.table import Match, Variant
+from router.certificate import ServerTls
+from router.table import Match, Tls, Variant
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import (
     Canary,
     Functional,
+    ListenTls,
     MatchSection,
     MetricSection,
     Production,
@@ -18,19 +22,25 @@ from sidecar.routemodel import (
     Shadow,
     Stage,
     VariantSection,
+    VariantTls,
 )
 
 
-def intent_of(file: RoutingFile, samples: Mapping[int, tuple[bytes, ...]], digest: str) -> Intent:
+def intent_of(
+    file: RoutingFile, samples: Mapping[int, tuple[bytes, ...]], digest: str, folder: Path
+) -> Intent:
     """Return the intent of a file that passed every check.
 
-    ``samples`` maps the index of a route to the request bodies of its functional stage.
+    ``samples`` maps the index of a route to the request bodies of its functional stage; files are
+    relative to ``folder``.
     """
-    routes = tuple(_route(route, samples.get(index, ())) for index, route in enumerate(file.routes))
+    routes = tuple(
+        _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
+    )
     return Intent(routes=routes, digest=digest)
 
 
-def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
+def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> RouteIntent:
     by_protocol = defaults(route.protocol, route.match.path)
     labels, limits, rollout = route.labels, route.limits, route.rollout
     missing = labels.missing if labels is not None else "ignore"
@@ -38,9 +48,9 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
     return RouteIntent(
         name=route.name,
         match=_match(route.match),
-        champion=_variant(route.champion),
-        challengers=tuple(_variant(challenger) for challenger in route.challengers),
-        standby=_variant(route.standby) if route.standby is not None else None,
+        champion=_variant(route.champion, folder),
+        challengers=tuple(_variant(challenger, folder) for challenger in route.challengers),
+        standby=_variant(route.standby, folder) if route.standby is not None else None,
         metrics=tuple(_metric(name, metric, missing) for name, metric in route.metrics.items()),
         stages=tuple(_stage(stage, samples, by_protocol.ready_path) for stage in stages),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,
@@ -73,18 +83,49 @@ def _match(match: MatchSection) -> Match:
     )
 
 
-def _variant(variant: VariantSection) -> Variant:
-    host, port = variant.url
+def _variant(variant: VariantSection, folder: Path) -> Variant:
+    target = variant.url
     return Variant(
         name=variant.name,
-        host=host,
-        port=port,
+        host=target.host,
+        port=target.port,
+        socket=target.socket,
+        tls=tls_of(variant.tls, folder) if target.is_tls else None,
         connect_timeout_s=variant.timeouts.connect,
         response_timeout_s=variant.timeouts.response,
         idle_timeout_s=variant.timeouts.idle,
         max_connections=variant.max_connections,
         max_pending=variant.max_pending,
     )
+
+
+def tls_of(section: VariantTls | None, folder: Path) -> Tls:
+    """Return what a variant's ``tls`` says, with absolute paths."""
+    if section is None:
+        return Tls()
+    return Tls(
+        ca=absolute(folder, section.ca),
+        cert=absolute(folder, section.cert),
+        key=absolute(folder, section.key),
+        server_name=section.server_name or "",
+    )
+
+
+def listen_tls_of(section: ListenTls, folder: Path) -> ServerTls:
+    """Return what the listener's ``tls`` says, with absolute paths."""
+    return ServerTls(
+        cert=absolute(folder, section.cert),
+        key=absolute(folder, section.key),
+        client_ca=absolute(folder, section.client_ca),
+    )
+
+
+def absolute(folder: Path, file: str | None) -> str:
+    """Return the path of a file that is named relative to ``folder``; empty if none is.
+
+    Links are not followed: a mounted secret is a link that changes at each update.
+    """
+    return "" if file is None else os.path.normpath(folder / file)
 
 
 def _metric(name: str, metric: MetricSection, missing: str) -> MetricSpec:

@@ -127,7 +127,7 @@ class MatchSection(Section):
 class Timeouts(Section):
     """How long to wait for a variant."""
 
-    connect: PositiveDuration = default("1s", "Until a connection is open.")
+    connect: PositiveDuration = default("1s", "Until a connection is open, with its TLS handshake.")
     response: PositiveDuration = default(
         "30s",
         "From the request's last byte sent to the answer's last byte received; to its head, where "
@@ -136,11 +136,51 @@ class Timeouts(Section):
     idle: PositiveDuration = default("60s", "Within a stream of events: how long no byte may come.")
 
 
+class VariantTls(Section):
+    """What a variant with an https url must show, and what it is shown. Always verified."""
+
+    ca: FilePath | None = Field(
+        default=None,
+        description="PEM file of who may have signed its certificate; without it, whoever the "
+        "system trusts. Relative to the routing file, as all files here.",
+    )
+    cert: FilePath | None = Field(
+        default=None,
+        description="PEM file of our own certificate and its chain, if it asks for one.",
+    )
+    key: FilePath | None = Field(default=None, description="PEM file of the key of `cert`.")
+    server_name: HostName | None = Field(
+        default=None, description="The name that its certificate must be for; without it, its host."
+    )
+
+
+class ListenTls(Section):
+    """The certificate that clients are shown. Read again when the files change."""
+
+    cert: FilePath = Field(
+        description="PEM file of the certificate, then its chain. Relative to the routing file."
+    )
+    key: FilePath = Field(description="PEM file of its private key, without a password.")
+    client_ca: FilePath | None = Field(
+        default=None,
+        description="PEM file of who signs clients' certificates; with it, clients without one "
+        "are refused.",
+    )
+
+
 class VariantSection(Section):
     """One deployed model version, reachable at one address."""
 
     name: Name = Field(description="The version's name, such as fraud-7; unique in its route.")
-    url: Url = Field(description="Where it answers: http://HOST:PORT, nothing more.")
+    url: Url = Field(
+        description="Where it answers: http://HOST:PORT, https://HOST:PORT or unix:///PATH, "
+        "nothing more."
+    )
+    tls: VariantTls | None = Field(
+        default=None,
+        description="Only with https. Without it the system says whose certificates are trusted, "
+        "and the host is the name that the variant must show.",
+    )
     timeouts: Timeouts = Field(default=Timeouts(), description="How long to wait for it.")
     max_connections: Connections = default(
         "256", "Open connections to it from one router process; further requests wait."
@@ -409,6 +449,9 @@ class RoutingFile(Section):
     """The whole routing file. It is intent: shares in force are state, the file stays as it is."""
 
     listen: Address = default("127.0.0.1:8080", "HOST:PORT for the clients' requests.")
+    tls: ListenTls | None = Field(
+        default=None, description="Serve clients over TLS; without it, plain HTTP."
+    )
     admin: Admin = Field(default=Admin(), description="The admin port.")
     state: FilePath = Field(
         default="./understudy-state",

@@ -6,6 +6,7 @@ text means: ``no`` is a name where a name belongs and an error where a truth val
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 import jmespath
@@ -20,8 +21,13 @@ T = TypeVar("T")
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 TOKEN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"  # RFC 9110, 5.6.2
-URL = r"^http://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
+URL = (
+    r"^(https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}"
+    r"|unix:///[!-~]{1,106})$"
+)
+SOCKET_PATH = r"/[!-~]{1,106}"  # printable ASCII; sun_path holds 107 bytes and a NUL (unix(7))
 ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
+EXPECTED_URL = "http://HOST:PORT, https://HOST:PORT or unix:///PATH"
 MATCH_PATH = r"^/[!-)+->@-~]*\*?$"  # printable ASCII; * only at the end, no ? and no space
 
 
@@ -66,23 +72,46 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _url(text: str) -> tuple[str, int]:
-    """Return host and port of http://HOST:PORT; ValueError names the part that is not allowed."""
-    if text.startswith("https://"):
-        raise ValueError("http:// (TLS to variants is not built in this version)")
-    if not text.startswith("http://"):
-        raise ValueError("http://HOST:PORT")
-    rest = text.removeprefix("http://")
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a variant's ``url`` says: a host and a port, or the path of a Unix socket."""
+
+    host: str
+    port: int
+    is_tls: bool = False
+    socket: str = ""
+    """Absolute path; then host and port are only what a Host header falls back to."""
+
+
+def _url(text: str) -> Target:
+    """Read a variant's url; ValueError names the part that is not allowed."""
+    scheme, _, rest = text.partition("://")
+    if scheme == "unix" or text.startswith("unix:"):
+        return _socket(text)
+    if scheme not in ("http", "https") or not text.startswith(f"{scheme}://"):
+        raise ValueError(EXPECTED_URL)
+    shown = f"{scheme}://HOST:PORT"
     if "@" in rest:
-        raise ValueError("http://HOST:PORT without credentials")
+        raise ValueError(f"{shown} without credentials")
     if any(mark in rest for mark in "/?#"):
-        raise ValueError("http://HOST:PORT without a path (requests keep the client's path)")
+        raise ValueError(f"{shown} without a path (requests keep the client's path)")
     if re.fullmatch(r"(\[.*\]|[^:]*)", rest):
-        raise ValueError("http://HOST:PORT with its port, such as http://127.0.0.1:9001")
+        raise ValueError(f"{shown} with its port, such as {scheme}://127.0.0.1:9001")
     try:
-        return _address(rest)
+        host, port = _address(rest)
     except ValueError as exc:
-        raise ValueError("http://HOST:PORT with a host name or address and a port") from exc
+        raise ValueError(f"{shown} with a host name or address and a port") from exc
+    return Target(host, port, is_tls=scheme == "https")
+
+
+def _socket(text: str) -> Target:
+    path = text.removeprefix("unix://")
+    if re.fullmatch(SOCKET_PATH, path, re.ASCII) is None:
+        raise ValueError(
+            "unix:///PATH with the absolute path of a socket (107 characters at most, no spaces), "
+            "such as unix:///run/model.sock"
+        )
+    return Target("localhost", 80, socket=path)
 
 
 def _number(text: str) -> float:
@@ -184,7 +213,7 @@ Address = Annotated[
     _parsed(_address, "HOST:PORT, such as 127.0.0.1:8080 (port 1 to 65535)"),
     _text(ADDRESS),
 ]
-Url = Annotated[tuple[str, int], _parsed(_url, "http://HOST:PORT"), _text(URL)]
+Url = Annotated[Target, _parsed(_url, EXPECTED_URL), _text(URL)]
 Expression = Annotated[
     str, _parsed(_expression, "a JMESPath expression"), As({"type": "string", "maxLength": 256})
 ]

@@ -245,7 +245,13 @@ def _run(launch: Launch, ports: Ports, former: Former | None) -> None:
     ready, readied = os.pipe()
     try:
         port = ports.listeners[0].getsockname()[1]
-        log.info("listening", host=launch.host, port=port, workers=launch.workers)
+        log.info(
+            "listening",
+            host=launch.host,
+            port=port,
+            workers=launch.workers,
+            tls=launch.tls is not None,
+        )
         asyncio.run(_supervise(launch, ports, former, alive, (ready, readied)))
     finally:
         for fd in (held, alive, ready, readied):

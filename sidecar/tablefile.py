@@ -24,10 +24,15 @@ def _champion_route(route: RouteIntent) -> Route:
 
 def write(path: Path, routing: RoutingTable) -> None:
     """Replace the table at ``path``; OSError (a full disk) leaves the old one in place."""
+    replace(path, table.to_bytes(routing))
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file as a whole; OSError leaves the old one in place."""
     temporary = path.with_name(f".{path.name}.new")  # one name: a crash leaves one file at most
     try:
         with temporary.open("wb") as file:
-            file.write(table.to_bytes(routing))
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

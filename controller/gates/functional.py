@@ -4,6 +4,7 @@ Talks to the challenger only, directly; its answers are looked at and thrown awa
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ import aiohttp
 from yarl import URL
 
 from evaluator.extract import Extractor, parsed
+from router.certificate import CertificateError, client_context
 from router.observation import Outcome
 from router.table import Match, Variant
 
@@ -62,8 +64,14 @@ async def run(task: FunctionalTask) -> FunctionalReport:
         total=task.challenger.response_timeout_s, connect=task.challenger.connect_timeout_s
     )
     checks: list[FunctionalCheck] = []
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        for name, ask in _questions(task, session):
+    try:
+        context = await _context(task.challenger)
+    except CertificateError as exc:
+        because = f"certificate: {exc}"
+        return FunctionalReport(task.challenger.name, False, because)
+    connector = _connector(task.challenger, context)
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
+        for name, ask in _questions(task, session, context):
             fault = await _guarded(ask)
             checks.append(FunctionalCheck(name, not fault, fault or "answered as declared"))
             if fault:
@@ -73,14 +81,29 @@ async def run(task: FunctionalTask) -> FunctionalReport:
     return FunctionalReport(task.challenger.name, True, because, tuple(checks))
 
 
-def _questions(task: FunctionalTask, session: aiohttp.ClientSession) -> list[tuple[str, Asked]]:
+def _questions(
+    task: FunctionalTask, session: aiohttp.ClientSession, context: ssl.SSLContext | None
+) -> list[tuple[str, Asked]]:
     def sample(body: bytes) -> Asked:
         return lambda: _ask_sample(task, session, body)
 
     return [
-        ("ready", lambda: _ask_ready(task, session)),
+        ("ready", lambda: _ask_ready(task, session, context)),
         *((f"sample {n}", sample(body)) for n, body in enumerate(task.samples, start=1)),
     ]
+
+
+async def _context(challenger: Variant) -> ssl.SSLContext | None:
+    """Return how to speak TLS with the challenger, as the routers would; None without TLS."""
+    if challenger.tls is None:
+        return None
+    return await asyncio.to_thread(client_context, challenger.tls)
+
+
+def _connector(challenger: Variant, context: ssl.SSLContext | None) -> aiohttp.BaseConnector:
+    if challenger.socket:
+        return aiohttp.UnixConnector(challenger.socket)
+    return aiohttp.TCPConnector() if context is None else aiohttp.TCPConnector(ssl=context)
 
 
 async def _guarded(ask: Asked) -> str:
@@ -92,27 +115,48 @@ async def _guarded(ask: Asked) -> str:
         return f"no answer: {type(exc).__name__}: {exc}"
 
 
-async def _ask_ready(task: FunctionalTask, session: aiohttp.ClientSession) -> str:
+async def _ask_ready(
+    task: FunctionalTask, session: aiohttp.ClientSession, context: ssl.SSLContext | None
+) -> str:
     if task.ready_path is None:
-        await _connect(task.challenger)
+        await _connect(task.challenger, context)
         return ""
     url = _url(task.challenger, task.ready_path)
-    async with session.get(url, headers=_headers(task), allow_redirects=False) as response:
+    async with session.get(
+        url, headers=_headers(task), allow_redirects=False, server_hostname=_shown(task.challenger)
+    ) as response:
         return "" if response.status == 200 else f"status {response.status}, expected 200"
 
 
-async def _connect(challenger: Variant) -> None:
+async def _connect(challenger: Variant, context: ssl.SSLContext | None) -> None:
     async with asyncio.timeout(challenger.connect_timeout_s):
-        _, writer = await asyncio.open_connection(challenger.host, challenger.port)
+        if challenger.socket:
+            _, writer = await asyncio.open_unix_connection(challenger.socket)
+        else:
+            _, writer = await asyncio.open_connection(
+                challenger.host, challenger.port, ssl=context, server_hostname=_shown(challenger)
+            )
     writer.close()
     await writer.wait_closed()
+
+
+def _shown(challenger: Variant) -> str | None:
+    """Return the name that the challenger's certificate must be for; None without TLS."""
+    tls = challenger.tls
+    return None if tls is None else tls.server_name or challenger.host
 
 
 async def _ask_sample(task: FunctionalTask, session: aiohttp.ClientSession, body: bytes) -> str:
     # A prefix route has no path of its own: its samples go to the prefix itself.
     url = _url(task.challenger, task.match.path.removesuffix("*"))
     headers = _headers(task) | {"content-type": "application/json"}
-    async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+    async with session.post(
+        url,
+        data=body,
+        headers=headers,
+        allow_redirects=False,
+        server_hostname=_shown(task.challenger),
+    ) as response:
         if response.status != 200:
             return f"status {response.status}, expected 200"
         raw = bytearray()
@@ -149,5 +193,5 @@ def _headers(task: FunctionalTask) -> dict[str, str]:
 
 
 def _url(variant: Variant, path: str) -> URL:
-    host = f"[{variant.host}]" if ":" in variant.host else variant.host
-    return URL(f"http://{host}:{variant.port}{path}", encoded=True)
+    scheme = "https" if variant.tls is not None else "http"
+    return URL(f"{scheme}://{variant.authority}{path}", encoded=True)

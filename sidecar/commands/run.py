@@ -71,6 +71,7 @@ def launch_of(file: Path, settings: Settings) -> Launch:
             lag_s=settings.max_lag_s,
         ),
         log_level=settings.log_level,
+        tls=settings.tls,
     )
 
 

@@ -19,13 +19,14 @@ from typing import Any
 
 PATH = "/v1/models/digits:predict"
 ROUTING = """listen: 127.0.0.1:{listen}
+{top}
 admin: {{listen: "127.0.0.1:{admin}"}}
 state: ./state
 workers: {workers}
 routes:
   - name: digits
     match: {{path: "{path}"}}
-    champion: {{name: digits-1, url: "http://127.0.0.1:{champion}"}}
+    champion: {{name: digits-1, url: "http://{host}:{champion}"}}
     challengers: [{{name: digits-2, url: "http://127.0.0.1:{challenger}"}}]
     metrics:
       errors: {{kind: error, role: guardrail, margin: 1%}}
@@ -75,7 +76,16 @@ class Model(ThreadingHTTPServer):
 class Sidecar:
     """``understudy run`` in ``folder``, with its two models."""
 
-    def __init__(self, folder: Path, workers: int = 1, more: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        workers: int = 1,
+        more: str = "",
+        *,
+        host: str = "127.0.0.1",
+        top: str = "",
+    ) -> None:
+        """``host`` is the champion's, ``top`` a further line of the routing file."""
         self.folder = folder
         self.models = [Model("digits-1"), Model("digits-2")]
         self.port, self.admin = free_port(), free_port()
@@ -87,6 +97,8 @@ class Sidecar:
                 admin=self.admin,
                 workers=workers,
                 path=PATH,
+                host=host,
+                top=top,
                 champion=self.models[0].port,
                 challenger=self.models[1].port,
             )

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import struct
 import tempfile
 import time
@@ -16,6 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from router import frames
+from router.certificate import ServerTls
+from router.counters import Counters
+from router.dial import Dial, Network
 from router.observation import Batch, Exposure, MirroredPair, Observation
 from router.overload import Limits
 from router.server import Server
@@ -162,9 +166,15 @@ class Model:
         self._server: asyncio.Server | None = None
         self.port = 0
 
-    async def start(self, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port)
+    async def start(
+        self, port: int = 0, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._server = await asyncio.start_server(self._accept, host, port, ssl=tls)
         self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def start_unix(self, path: str) -> None:
+        """Listen on a Unix socket instead."""
+        self._server = await asyncio.start_unix_server(self._accept, path)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.n_connections += 1
@@ -197,6 +207,8 @@ class Model:
             pass  # the router closed the connection, as it may
         except RuntimeError:
             assert line.writer.is_closing()  # uvloop's way to say the same
+        except ssl.SSLError:
+            pass  # the router ended a TLS connection without a goodbye, as it may
         finally:
             line.writer.close()
 
@@ -425,8 +437,8 @@ class Rig:
     """What the loop's exception handler was told; empty unless something is wrong."""
     clients: list[Client] = field(default_factory=list)
 
-    async def client(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def client(self, tls: ssl.SSLContext | None = None) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, ssl=tls))
         self.clients.append(client)
         return client
 
@@ -476,6 +488,11 @@ def variant(name: str, port: int, **settings: Any) -> Variant:
     return Variant(name=name, host="127.0.0.1", port=port, **settings)
 
 
+def dial_of(one: Variant) -> Dial:
+    """Return a dial of its own for ``one``, in the running loop."""
+    return Dial("r", one, Network(asyncio.get_running_loop(), Counters()))
+
+
 def sharing(mode: str, buckets: int) -> dict[str, Any]:
     """Return what makes a route plain, a split or a mirror."""
     if mode == "plain":
@@ -500,6 +517,7 @@ async def rig(
     early: bool = False,
     deadlines: dict[str, float] | None = None,
     is_strict: bool = True,
+    tls: ServerTls | None = None,
     limits: Limits | None = None,
     **route: Any,
 ) -> AsyncIterator[Rig]:
@@ -531,7 +549,8 @@ async def rig(
         one |= sharing(mode, buckets)
         table = RoutingTable(version=1, routes=(Route(**(one | route)),))
         # Models and clients share this loop: it may be late for reasons that are not the router's.
-        server = Server(loop, table, 0, controller.path, limits or Limits(lag_s=30.0))
+        limits = limits or Limits(lag_s=30.0)
+        server = Server(loop, table, 0, controller.path, limits, tls)
         for name, seconds in (deadlines or {}).items():
             setattr(server, f"{name}_deadlines", server._book.of(seconds))
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -8,12 +8,14 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+from router.certificate import ServerTls
 from router.table import RoutingTable, to_bytes
 from sidecar.compiled import router_environment
 from tests.router.kit import Client, FakeController, until
@@ -25,7 +27,13 @@ class Worker:
     """One router process, and the ends of what the supervisor would hold."""
 
     def __init__(
-        self, folder: Path, table: RoutingTable, drain_s: float, more: Sequence[str], files: int
+        self,
+        folder: Path,
+        table: RoutingTable,
+        drain_s: float,
+        more: Sequence[str] = (),
+        files: int = 0,
+        tls: ServerTls | None = None,
     ) -> None:
         self.controller = FakeController(str(folder / "control.sock"))
         self.clients: list[Client] = []
@@ -40,6 +48,9 @@ class Worker:
             "--table", str(folder / "table.msgpack"), "--control", self.controller.path,
             "--alive-fd", str(fds[1]), "--drain-s", str(drain_s), "--lag-s", "30", *more,
         ]  # fmt: skip
+        if tls is not None:
+            command += ["--tls-cert", tls.cert, "--tls-key", tls.key]
+            command += ["--tls-client-ca", tls.client_ca]
         if files:
             command = ["prlimit", f"--nofile={files}:{files}", *command]
         self.log = folder / "log"
@@ -50,8 +61,8 @@ class Worker:
             )
         os.close(read_end)
 
-    async def client(self) -> Client:
-        client = Client(*await asyncio.open_connection("127.0.0.1", self.port))
+    async def client(self, tls: ssl.SSLContext | None = None) -> Client:
+        client = Client(*await asyncio.open_connection("127.0.0.1", self.port, ssl=tls))
         self.clients.append(client)
         return client
 
@@ -83,14 +94,18 @@ class Worker:
 
 @contextlib.asynccontextmanager
 async def worker(
-    table: RoutingTable, *more: str, drain_s: float = 5.0, files: int = 0
+    table: RoutingTable,
+    *more: str,
+    drain_s: float = 5.0,
+    files: int = 0,
+    tls: ServerTls | None = None,
 ) -> AsyncIterator[Worker]:
     """Run a worker; whatever it wrote to its log must not hold a traceback.
 
     ``more`` goes on its command line; ``files`` is its limit of open files, 0 leaves it alone.
     """
     with tempfile.TemporaryDirectory() as folder:
-        one = Worker(Path(folder), table, drain_s, more, files)
+        one = Worker(Path(folder), table, drain_s, more, files, tls)
         try:
             yield one
         finally:

@@ -1,7 +1,5 @@
 """One attempt with one variant: it ends once, and says what was measured."""
 
-import asyncio
-
 import pytest
 
 from router.call import Call
@@ -9,7 +7,7 @@ from router.deadline import Deadlines
 from router.message import AnswerHead
 from router.pool import Pool
 from router.stream import CHECKS
-from tests.router.kit import variant
+from tests.router.kit import dial_of, variant
 from tests.router.test_pool import Recorder
 
 
@@ -19,7 +17,7 @@ class Made:
     def __init__(self, capture_limit: int = 100, status: int = 200) -> None:
         self.now_s = 0.0
         self.deadlines = Deadlines(2.0)
-        pool = Pool(variant("m", 1), asyncio.get_running_loop(), self.deadlines, lambda: self.now_s)
+        pool = Pool(dial_of(variant("m", 1)), self.deadlines, lambda: self.now_s)
         self.caller = Recorder()
         self.call = Call(pool, b"GET", b"head", self.caller, capture_limit)
         self.head = AnswerHead(status, b"", [], 6, True, b"GZip")

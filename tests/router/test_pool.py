@@ -12,7 +12,7 @@ from router.call import Call
 from router.deadline import Deadlines
 from router.message import AnswerHead
 from router.pool import Pool, Room
-from tests.router.kit import Model, Script, echoes, hangs, until, variant, waits
+from tests.router.kit import Model, Script, dial_of, echoes, hangs, until, variant, waits
 
 REQUEST = b"GET /%d HTTP/1.1\r\nhost: a\r\n\r\n"
 
@@ -54,8 +54,7 @@ class Bench:
         self.room = Room(1000)
         settings = {"port": model.port} | settings
         self.pool = Pool(
-            variant("m", **settings),  # type: ignore[arg-type] # a port among them
-            asyncio.get_running_loop(),
+            dial_of(variant("m", **settings)),  # type: ignore[arg-type] # a port among them
             self.deadlines,
             lambda: self.now_s,
             self.room,
@@ -275,7 +274,11 @@ async def test_calls_without_a_descriptor_wait_or_fail_and_never_spin(
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(
-        bench.pool, "_loop", type("Loop", (), {"create_connection": staticmethod(no_descriptor)})()
+        bench.pool._dial,
+        "_loop",
+        type(
+            "Loop", (), {"create_connection": staticmethod(no_descriptor), "time": time.monotonic}
+        )(),
     )
     others = [bench.submit(n) for n in (1, 2, 3)]
     await bench.ended(first, *others)
@@ -299,6 +302,20 @@ async def test_closed_pool_finishes_what_it_was_given_and_keeps_nothing(model: M
     await bench.ended(*callers)
     assert [one.told for one in callers] == [[f"head /{n}  end"] for n in range(4)]
     await until(lambda: bench.says == "0 open, 0 idle, 0 waiting")
+
+
+async def test_connections_to_an_address_that_is_gone_are_left(model: Model) -> None:
+    """Idle ones at once, busy ones after their call; those that lead elsewhere stay."""
+    bench = await bench_of(model, waits(0.05, echoes))
+    await bench.ended(bench.submit(), bench.submit())
+    busy = bench.submit(7)
+    bench.pool._keep_only(frozenset({"127.0.0.1"}))
+    assert bench.says == "2 open, 1 idle, 0 waiting"
+    bench.pool._keep_only(frozenset({"127.0.0.2"}))
+    await until(lambda: bench.says.startswith("1 open"))
+    await bench.ended(busy)
+    assert busy.told == ["head /7  end"]
+    await until(lambda: bench.pool.n_open == 0)
 
 
 # Cancellation: dropped or cancelled at each point of a connection's life, nothing is left.

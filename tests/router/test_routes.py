@@ -1,30 +1,32 @@
 """A table made live keeps what its routes have learned, and nothing else."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import msgspec
 import pytest
 
 from router.counters import Counters
 from router.deadline import Deadlines
+from router.dial import Dial, Network
 from router.pool import Pool
-from router.routes import LiveTable, challenger_of, enliven, retired
+from router.routes import LiveTable, MakePool, challenger_of, enliven, retired
 from router.table import Match, Mirror, Route, RoutingTable, Split, Variant
 from tests.router.strategies import a_route, a_variant, head_of
 
 
 @pytest.fixture
-def make_pool() -> Iterator[Callable[[Variant], Pool]]:
+def make_pool() -> Iterator[MakePool]:
     loop = asyncio.new_event_loop()
-    yield lambda variant: Pool(variant, loop, Deadlines(1.0), loop.time)
+    network = Network(loop, Counters())
+    yield lambda route, variant: Pool(Dial(route, variant, network), Deadlines(1.0), loop.time)
     loop.close()
 
 
 class Living:
     """Makes one table after another live, as the server does."""
 
-    def __init__(self, make_pool: Callable[[Variant], Pool]) -> None:
+    def __init__(self, make_pool: MakePool) -> None:
         self.counters = Counters()
         self.made: list[str] = []
         self._make_pool = make_pool
@@ -35,13 +37,13 @@ class Living:
         self.live = enliven(table, self.live, self._make, self.counters)
         return self.live
 
-    def _make(self, variant: Variant) -> Pool:
+    def _make(self, route: str, variant: Variant) -> Pool:
         self.made.append(variant.name)
-        return self._make_pool(variant)
+        return self._make_pool(route, variant)
 
 
 @pytest.fixture
-def living(make_pool: Callable[[Variant], Pool]) -> Living:
+def living(make_pool: MakePool) -> Living:
     return Living(make_pool)
 
 

@@ -12,6 +12,8 @@ from router.table import (
     Route,
     RoutingTable,
     Split,
+    Tls,
+    Variant,
     from_bytes,
     to_bytes,
 )
@@ -104,3 +106,27 @@ def test_table_that_does_not_hold_together_is_refused_on_the_wire_too() -> None:
 def test_tables_are_frozen() -> None:
     with pytest.raises(AttributeError):
         table_of().version = 2  # type: ignore[misc]  # the point of the test
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "authority"),
+    [
+        ({"host": "a.test"}, "a.test:9", "a.test:9"),
+        ({"host": "::1"}, "[::1]:9", "[::1]:9"),
+        ({"host": "a.test", "tls": Tls()}, "https://a.test:9", "a.test:9"),
+        ({"host": "localhost", "socket": "/run/m.sock"}, "unix:///run/m.sock", "localhost"),
+    ],
+)
+def test_variant_says_where_it_is_and_which_host_stands_in(
+    settings: dict[str, object], where: str, authority: str
+) -> None:
+    one = Variant(name="m", port=9, **settings)  # type: ignore[arg-type] # by name
+    assert (one.where, one.authority) == (where, authority)
+
+
+def test_table_of_an_older_version_is_still_read() -> None:
+    """A table file outlives an upgrade: what it does not say has its default."""
+    old = {"name": "m", "host": "a", "port": 9}
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=Variant) == Variant(
+        name="m", host="a", port=9
+    )

@@ -1,6 +1,7 @@
 """The router process: what it needs to start, what stops it, what it costs to have."""
 
 import asyncio
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +13,8 @@ from router import frames
 from router.table import Match, Route, RoutingTable, Split
 from router.worker import arguments, limits_of, read_table
 from tests.router.kit import Model, echoes, get, hangs, until, variant, waits
-from tests.router.running import worker
+from tests.router.pki import Authority
+from tests.router.running import Worker, worker
 
 FORBIDDEN = ("numpy", "scipy", "pydantic", "sqlite3", "yaml", "aiohttp", "evaluator", "sidecar")
 MAX_IDLE_MB = 40.0
@@ -153,3 +155,28 @@ def test_broken_table_file_is_an_error_and_not_an_empty_table(tmp_path: Path) ->
     file.write_bytes(b"\x01")
     with pytest.raises(ValueError):
         read_table(file)
+
+
+async def test_worker_serves_tls_with_the_certificate_that_it_is_told(
+    model: Model, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    trusting = ssl.create_default_context(cafile=str(authority.pem))
+    async with worker(table_of(model), tls=authority.server()) as one:
+        client = await one.client(trusting)
+        assert (await client.ask(get())).body == b"/x "
+        one.terminate()
+        assert await one.ended() == 0
+        client.close()
+
+
+async def test_worker_without_a_certificate_to_show_ends_with_a_reason(
+    model: Model, tmp_path: Path
+) -> None:
+    shown = Authority(tmp_path).server()
+    Path(shown.key).unlink()
+    one = Worker(tmp_path, table_of(model), drain_s=1.0, tls=shown)
+    assert await one.ended() == 1
+    assert "cannot serve TLS" in one.log.read_text() and "Traceback" not in one.log.read_text()
+    one.let_go()
+    one.listener.close()

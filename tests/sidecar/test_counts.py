@@ -58,6 +58,16 @@ def test_leaving_without_having_counted_is_nothing() -> None:
     assert one.total() == {}
 
 
+def test_certificate_that_expires_first_is_the_one_that_counts() -> None:
+    expiry = "understudy_certificate_expiry_timestamp_seconds|certificate=listener"
+    both = Counts()
+    both.update("w0", {expiry: 2e9, REQUESTS: 1})
+    both.update("w1", {expiry: 1.9e9, REQUESTS: 1})
+    assert both.total() == {expiry: 1.9e9, REQUESTS: 2}
+    both.leave("w1")
+    assert both.total()[expiry] == 2e9
+
+
 def test_lateness_of_routers_is_the_worst_and_not_the_sum() -> None:
     lag = "understudy_event_loop_lag_seconds"
     both = Counts()

@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+from router.certificate import ServerTls
 from router.overload import Limits
 from sidecar.launch import Launch, controller_command, router_command
 
@@ -47,3 +48,10 @@ def test_controller_gets_what_a_reload_does_not_change(tmp_path: Path) -> None:
         *("--admin-host", "127.0.0.1", "--admin-port", "8081"),
         *("--admin-fd", "5", "--admin-fd", "6"),
     )
+
+
+def test_routers_are_told_which_certificate_to_show(tmp_path: Path) -> None:
+    argv = router_command(launch(tmp_path, tls=ServerTls("/c", "/k")), 0, [7], alive_fd=99).argv
+    assert argv[-4:] == ("--tls-cert", "/c", "--tls-key", "/k")
+    asking = launch(tmp_path, tls=ServerTls("/c", "/k", "/a"))
+    assert router_command(asking, 0, [7], alive_fd=99).argv[-2:] == ("--tls-client-ca", "/a")

@@ -34,7 +34,14 @@ def counted() -> dict[str, float]:
     counters.event("understudy_ejections_total", "route=digits", "variant=digits-2")
     counters.event("understudy_refused_requests_total", "code=400")
     counters.event("understudy_unrouted_requests_total")
+    counters.event("understudy_dns_failures_total", "host=models.example")
+    counters.event("understudy_tls_handshake_failures_total", "reason=not_tls")
+    counters.event("understudy_certificate_reloads_total", "certificate=listener", "result=refused")
+    counters.event(
+        "understudy_connect_failures_total", "route=digits", "variant=digits-2", "reason=tls"
+    )
     levels = {
+        "understudy_certificate_expiry_timestamp_seconds|certificate=digits/digits-1": 2e9,
         "understudy_downstream_connections": 3.0,
         "understudy_upstream_connections|route=digits|variant=digits-1|state=open": 2.0,
     }
@@ -160,3 +167,16 @@ def test_promtool_finds_nothing_to_say() -> None:
     text = metrics.render(Readout(counted(), STATUS))
     run = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True)
     assert (run.returncode, run.stdout, run.stderr) == (0, b"", b"")
+
+
+def test_ways_to_variants_and_certificates_are_shown() -> None:
+    found = samples()
+    dns = value(found, "understudy_dns_failures_total", host="models.example")
+    tls = value(found, "understudy_tls_handshake_failures_total", reason="not_tls")
+    assert dns == tls == 1
+    labels = {"route": "digits", "variant": "digits-2", "reason": "tls"}
+    assert value(found, "understudy_connect_failures_total", **labels) == 1
+    labels = {"certificate": "listener", "result": "refused"}
+    assert value(found, "understudy_certificate_reloads_total", **labels) == 1
+    name = "understudy_certificate_expiry_timestamp_seconds"
+    assert value(found, name, certificate="digits/digits-1") == 2e9

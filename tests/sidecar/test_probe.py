@@ -2,11 +2,16 @@
 
 import asyncio
 import socket
+from pathlib import Path
 
 import msgspec
 
-from router.table import Match, Mirror, Route, RoutingTable, Split, Variant
+from router.certificate import server_context
+from router.counters import Counters
+from router.resolver import Resolver, remembered
+from router.table import Match, Mirror, Route, RoutingTable, Split, Tls, Variant
 from sidecar.probe import Probe
+from tests.router.pki import Authority
 
 
 def closed_port() -> int:
@@ -88,3 +93,90 @@ async def test_without_a_table_nothing_is_known() -> None:
     probe = Probe(lambda: None)
     await probe.round()
     assert probe.faults is None
+
+
+def single(variant: Variant) -> RoutingTable:
+    one = Route(name="r", match=Match(path="/r"), variants=(variant,), split=Split(champion="m"))
+    return RoutingTable(version=1, routes=(one,))
+
+
+async def test_champions_on_a_unix_socket_and_behind_tls_are_reached(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = server_context(authority.server())
+
+    def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    path = str(tmp_path / "m.sock")
+    local = await asyncio.start_unix_server(hang_up, path)
+    secure = await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=context)
+    port = secure.sockets[0].getsockname()[1]
+    for settings, fault in (
+        ({"host": "localhost", "port": 80, "socket": path}, ""),
+        ({"host": "127.0.0.1", "port": port, "tls": authority.trust()}, ""),
+        ({"host": "127.0.0.1", "port": port, "tls": Tls()}, "TLS: unable to get"),
+        ({"host": "localhost", "port": 80, "socket": path + "x"}, "No such file"),
+    ):
+        table = single(Variant(name="m", **settings))
+        probe = Probe(lambda table=table: table)
+        await probe.round()
+        assert probe.faults is not None
+        assert fault in probe.faults.get("r", "") and bool(fault) == bool(probe.faults)
+        probe.close()
+    local.close()
+    secure.close()
+
+
+async def test_champion_stays_reachable_while_its_name_is_not_resolved() -> None:
+    """F12: readiness must not fall because a name server did."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    answers: list[tuple[str, ...]] = [("127.0.0.1",)]
+
+    def look_up(host: str) -> tuple[str, ...]:
+        if not answers:
+            raise OSError("no name server")
+        return answers[0]
+
+    table = single(Variant(name="m", host="model.test", port=port))
+    probe = Probe(lambda: table)
+    counters = probe.network.counters
+    probe.network.resolver = Resolver(counters, look_up, refresh_s=0.01)
+    await probe.round()
+    answers.clear()
+    failures = ("understudy_dns_failures_total", "host=model.test")
+    while counters.events[failures] < 3:
+        await asyncio.sleep(0.01)
+        await probe.round()
+        assert probe.faults == {}
+    probe.close()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_addresses_of_champions_are_written_down_and_survive_a_restart(
+    tmp_path: Path,
+) -> None:
+    table = single(Variant(name="m", host="localhost", port=closed_port()))
+    first = Probe(lambda: table, tmp_path)
+    await first.round()
+    first.close()
+    written = remembered(tmp_path / "names.json")
+    assert "127.0.0.1" in written["localhost"]
+
+    def fails(host: str) -> tuple[str, ...]:
+        raise OSError("no name server")
+
+    second = Probe(lambda: table, tmp_path)
+    second.network.resolver = Resolver(Counters(), fails, memory=written)
+    await second.round()
+    assert (
+        second.faults is not None and "Connection refused" in second.faults["r"]
+    )  # it was dialled
+    second.close()
+    assert remembered(tmp_path / "names.json") == written  # not forgotten for want of an answer
+    moved = single(Variant(name="m", host="127.0.0.1", port=closed_port()))
+    third = Probe(lambda: moved, tmp_path)
+    await third.round()
+    third.close()
+    assert remembered(tmp_path / "names.json") == {}

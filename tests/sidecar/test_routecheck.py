@@ -23,6 +23,14 @@ def test_whole_file_has_no_problem() -> None:
     assert problems_of_text(with_second_route()) == []
 
 
+def test_two_unix_sockets_are_two_addresses_and_one_is_one() -> None:
+    champion = with_part(CHAMPION_URL, 'fraud-6, url: "unix:///run/a.sock"')
+    assert problems_of_text(champion.replace("http://127.0.0.1:9002", "unix:///run/b.sock")) == []
+    assert problems_of_text(champion) == []
+    same = only_problem(champion.replace("http://127.0.0.1:9002", "unix:///run/a.sock"))
+    assert same.path == "routes[0].challengers[0].url"
+
+
 def test_stage_order_is_the_models() -> None:
     assert set(Stage.model_fields) == {*STAGE_ORDER, "performance", "security"}
 
@@ -92,6 +100,34 @@ def test_stage_order_is_the_models() -> None:
             "challengers[0].url",
             "own `admin.listen`",
             id="the challenger is the admin port",
+        ),
+        pytest.param(
+            CHALLENGER,
+            CHALLENGER.replace("http://127.0.0.1:9002", "https://localhost:9001"),
+            "challengers[0].url",
+            "another address than the champion's",
+            id="the challenger has the champion's address with TLS",
+        ),
+        pytest.param(
+            CHALLENGER,
+            CHALLENGER.replace('9002"', '9002", tls: {}'),
+            "challengers[0].tls",
+            "begins with https://",
+            id="tls for a plain url",
+        ),
+        pytest.param(
+            CHALLENGER,
+            CHALLENGER.replace('http://127.0.0.1:9002"', 'https://a:9002", tls: {cert: c.pem}'),
+            "challengers[0].tls.key",
+            "`key` beside `cert`",
+            id="a certificate without its key",
+        ),
+        pytest.param(
+            CHALLENGER,
+            CHALLENGER.replace('http://127.0.0.1:9002"', 'https://a:9002", tls: {key: k.pem}'),
+            "challengers[0].tls.cert",
+            "`cert` beside `key`",
+            id="a key without its certificate",
         ),
         pytest.param(
             'prediction: "predictions[0]"',

@@ -73,8 +73,8 @@ def test_cold_start_is_refused_by_name_together_with_the_missing_champion() -> N
 
 
 def test_file_that_is_no_mapping_says_which_keys_it_needs() -> None:
-    assert "listen, admin, state" in only_problem("[]\n...\n").expected
-    assert "listen, admin, state" in only_problem("hello\n...\n").expected
+    assert "listen, tls, admin, state" in only_problem("[]\n...\n").expected
+    assert "listen, tls, admin, state" in only_problem("hello\n...\n").expected
 
 
 def test_route_list_without_a_route_is_refused() -> None:

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 from controller.policy import OnTimeout, StageKind
 from evaluator.evidence import Role
-from router.table import Match, Variant
+from router.table import Match, Tls, Variant
+from tests.router.pki import Authority
 from tests.sidecar.routing_texts import load, only_problem, with_part
 
 WITH_EVERYTHING = (
@@ -39,6 +42,29 @@ def test_every_key_arrives_with_its_unit() -> None:
     assert (route.alpha, route.maturity_s, route.window_s) == (0.05, 259_200.0, 1_209_600.0)
     assert (route.body_limit_bytes, route.replay_bytes) == (2 << 20, 1024)
     assert (route.capture_bytes, route.eject_after, route.response_header) == (2048, 7, True)
+
+
+def test_urls_and_certificates_become_a_way_to_the_variant(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    cert, key = (Path(path).name for path in authority.issue("us"))
+    tls = f"{{ca: ./authority.pem, cert: {cert}, key: {key}, server_name: m.test}}"
+    text = with_part('"http://127.0.0.1:9001"', '"unix:///run/m.sock"').replace(
+        '"http://127.0.0.1:9002"', f'"https://m.example:8443", tls: {tls}'
+    )
+    [route] = load(text, tmp_path).intent.routes
+    assert route.champion == Variant(
+        name="fraud-6", host="localhost", port=80, socket="/run/m.sock"
+    )
+    assert (route.challengers[0].host, route.challengers[0].port) == ("m.example", 8443)
+    assert route.challengers[0].tls == Tls(
+        ca=str(authority.pem), cert=str(tmp_path / cert), key=str(tmp_path / key),
+        server_name="m.test",
+    )  # fmt: skip
+
+
+def test_https_without_more_trusts_whom_the_system_trusts() -> None:
+    [route] = load(with_part("http://127.0.0.1:9001", "https://127.0.0.1:9001")).intent.routes
+    assert route.champion.tls == Tls()
 
 
 def test_metrics_keep_their_order_and_only_labelled_ones_have_a_missing_rule() -> None:

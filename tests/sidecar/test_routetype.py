@@ -26,7 +26,8 @@ def expected(kind: Any, text: object) -> str:
 )
 def test_address_is_split_into_host_and_port(text: str, address: tuple[str, int]) -> None:
     assert read(types.Address, text) == address
-    assert read(types.Url, f"http://{text}") == address
+    assert read(types.Url, f"http://{text}") == types.Target(*address)
+    assert read(types.Url, f"https://{text}") == types.Target(*address, is_tls=True)
 
 
 @pytest.mark.parametrize("text", ["8080", ":8080", "a:0", "a:65536", "a:x", "::1:80", "a b:1"])
@@ -37,8 +38,11 @@ def test_what_is_no_host_and_port_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("https://a:1", "TLS"),
-        ("a:1", "http://HOST:PORT"),
+        ("a:1", "http://HOST:PORT, https://HOST:PORT or unix:///PATH"),
+        ("ftp://a:1", "http://HOST:PORT, https://HOST:PORT or unix:///PATH"),
+        ("https:a:1", "http://HOST:PORT, https://HOST:PORT or unix:///PATH"),
+        ("https://a", "https://HOST:PORT with its port"),
+        ("https://a:1/", "https://HOST:PORT without a path"),
         ("http://me:secret@a:1", "without credentials"),
         ("http://a:1/", "without a path"),
         ("http://a:1/v1/models", "without a path"),
@@ -52,6 +56,21 @@ def test_what_is_no_host_and_port_is_refused(text: str) -> None:
 )
 def test_url_with_more_or_less_than_host_and_port_says_which_part(text: str, why: str) -> None:
     assert why in expected(types.Url, text)
+
+
+def test_unix_url_is_an_absolute_path() -> None:
+    target = read(types.Url, "unix:///run/model.sock")
+    assert target == types.Target("localhost", 80, socket="/run/model.sock")
+    assert read(types.Url, "unix:///" + "x" * 106).socket == "/" + "x" * 106
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["unix:", "unix://", "unix:///", "unix:/run/a.sock", "unix://run/a.sock", "unix:///a b",
+     "unix:///" + "x" * 107, "unix:///a\n"],
+)  # fmt: skip
+def test_unix_url_that_is_no_path_of_a_socket_is_refused(text: str) -> None:
+    assert "unix:///PATH with the absolute path" in expected(types.Url, text)
 
 
 @pytest.mark.parametrize("text", ["fraud-7", "a", "v1.2_3", "7", "no"])

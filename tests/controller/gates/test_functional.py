@@ -1,14 +1,19 @@
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from controller.gates import functional
 from controller.gates.functional import FunctionalTask
-from router.table import Match, Variant
+from router.certificate import server_context
+from router.table import Match, Tls, Variant
+from tests.router.pki import Authority
 
 SAMPLE = b'{"x": [1, 2]}'
 
@@ -162,3 +167,56 @@ async def test_a_port_that_never_answers_fails_in_time():
         silent.listen(5)
         report = await functional.run(task(silent.getsockname()[1]))
     assert report.because == "ready: no answer in time"
+
+
+@contextlib.asynccontextmanager
+async def served(**where: Any) -> AsyncIterator[web.AppRunner]:
+    """Serve a ready model on a Unix socket (``path``) or over TLS (``ssl_context``)."""
+    application = web.Application()
+    server = Model()
+    application.router.add_get("/ready", server.ready)
+    application.router.add_post("/{path:.*}", server.predict)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    if "path" in where:
+        await web.UnixSite(runner, where["path"]).start()
+    else:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=where["ssl_context"]).start()
+    yield runner
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("ready", ["/ready", None])
+async def test_challenger_on_a_unix_socket_is_asked_there(
+    tmp_path: Path, ready: str | None
+) -> None:
+    path = str(tmp_path / "m.sock")
+    challenger = Variant(name="digits-2", host="localhost", port=80, socket=path)
+    async with served(path=path):
+        report = await functional.run(task(0, challenger=challenger, ready_path=ready))
+    assert report.passed, report.because
+    gone = await functional.run(task(0, challenger=challenger, ready_path=ready))
+    assert not gone.passed and gone.because.startswith("ready: no answer")
+
+
+@pytest.mark.parametrize("ready", ["/ready", None])
+async def test_challenger_behind_tls_must_show_a_certificate_that_is_trusted(
+    tmp_path: Path, ready: str | None
+) -> None:
+    authority = Authority(tmp_path)
+    context = server_context(authority.server())
+    async with served(ssl_context=context) as runner:
+        port = runner.addresses[0][1]
+
+        async def ask(tls: Tls) -> functional.FunctionalReport:
+            challenger = Variant(name="digits-2", host="127.0.0.1", port=port, tls=tls)
+            return await functional.run(task(port, challenger=challenger, ready_path=ready))
+
+        for tls in (authority.trust(), authority.trust(server_name="model.test")):
+            report = await ask(tls)
+            assert report.passed, report.because
+        for tls in (Tls(), authority.trust(server_name="wrong.test")):
+            report = await ask(tls)
+            assert not report.passed and "certificate" in report.because.lower()
+        report = await ask(Tls(ca=str(tmp_path / "no.pem")))
+        assert report.because == f"certificate: {tmp_path}/no.pem: No such file or directory"

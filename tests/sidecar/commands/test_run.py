@@ -8,6 +8,7 @@ import pytest
 from sidecar import cgroup, listener, lockfile
 from sidecar.commands import run as command
 from sidecar.routefile import load_routefile
+from tests.router.pki import Authority
 from tests.sidecar.admin_bench import ROUTES
 
 
@@ -75,7 +76,15 @@ def test_launch_is_what_the_file_declares(file: Path) -> None:
     assert (launch.host, launch.port, launch.workers) == ("127.0.0.1", 18999, 3)
     assert (launch.admin_host, launch.admin_port) == ("127.0.0.1", 8081)
     assert launch.state == file.parent / "state" and launch.log_level == "info"
+    assert launch.tls is None
     assert (launch.stop_delay_s, launch.drain_s) == (0.0, 10.0)
+
+
+def test_launch_shows_the_certificate_that_the_file_names(file: Path, tmp_path: Path) -> None:
+    shown = Authority(tmp_path).server()
+    tls = f"tls: {{cert: {shown.cert}, key: {shown.key}}}\n"
+    file.write_text(tls + file.read_text().replace("PORT", "18999"))
+    assert command.launch_of(file, load_routefile(file).settings).tls == shown
 
 
 def test_memory_budget_is_the_files_or_a_share_of_the_containers(
