@@ -22,7 +22,8 @@ class Pressure:
     def __init__(self, tick_s: float) -> None:
         self._tick_s = tick_s
         self._due_s: float | None = None
-        self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self._statm = -1
+        """Opened at the first tick: a server that never starts holds no descriptor."""
         self._next_memory_s = 0.0
         self._next_trim_s = 0.0
         self.lag_s = 0.0
@@ -40,7 +41,12 @@ class Pressure:
         self.worst_lag_s = max(self.worst_lag_s, late_s)
         if now_s >= self._next_memory_s:
             self._next_memory_s = now_s + MEMORY_EVERY_S
-            self.memory_bytes = int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE_BYTES
+            self.memory_bytes = self._resident_bytes()
+
+    def _resident_bytes(self) -> int:
+        if self._statm < 0:
+            self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE_BYTES
 
     def take_worst_lag_s(self) -> float:
         """Return the worst lateness since the last call."""

@@ -32,6 +32,7 @@ from tests.router.kit import (
     variant,
 )
 
+REFUSED = "understudy_connect_failures_total|route=r|variant=champion|reason=refused"
 GIVEN = "understudy_standby_requests_total|route=r|reason="
 STANDS_BY = answers(b"standby")
 GET, POST, CHUNKED = get(), post(b"body"), post_chunked(b"bo", b"dy")
@@ -62,7 +63,7 @@ async def test_standby_answers_when_the_champion_cannot_be_connected(asks: bytes
             answer = await client.ask(asks)
             assert (answer.status, answer.body) == (200, b"/x " + (b"" if asks == GET else b"body"))
         assert len(spare.requests) == 3
-        assert r.events == {f"{GIVEN}connect": 3}
+        assert r.events == {f"{GIVEN}connect": 3, REFUSED: 3}
         values = r.server.counter_values()
         labels = "understudy_requests_total|route=r|variant="
         assert values[f"{labels}standby|role=standby|code=2xx"] == 3
@@ -179,7 +180,7 @@ async def test_route_without_a_standby_says_502_at_once() -> None:
         r.champion.close_listener()
         for _ in range(10):
             assert (await (await r.client()).ask(POST)).status == 502
-        assert r.events == {}
+        assert r.events == {REFUSED: 10}
         assert "understudy_champion_resting|route=r" not in r.server.counter_values()
 
 
