@@ -4,7 +4,15 @@ import os.path
 from collections.abc import Mapping
 from pathlib import Path
 
-from controller.policy import Intent, OnFutility, OnTimeout, RouteIntent, StageKind, StageSpec
+from controller.policy import (
+    Intent,
+    OnFutility,
+    OnTimeout,
+    RouteIntent,
+    ScorerSpec,
+    StageKind,
+    StageSpec,
+)
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
@@ -19,6 +27,7 @@ from sidecar.routemodel import (
     Production,
     RouteSection,
     RoutingFile,
+    Scorer,
     Shadow,
     Stage,
     VariantSection,
@@ -59,6 +68,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         maturity_s=labels.maturity if labels is not None else 0.0,
         window_s=labels.window if labels is not None else 0.0,
         label_rate=labels.sampled if labels is not None else None,
+        scorer=_scorer(labels.scorer) if labels is not None and labels.scorer else None,
         on_futility=OnFutility(rollout.on_futility) if rollout is not None else OnFutility.HOLD,
         capture_bytes=limits.capture,
         body_limit_bytes=limits.body,
@@ -74,6 +84,10 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
 
 def _lower(names: list[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(name.lower() for name in names)
+
+
+def _scorer(scorer: Scorer) -> ScorerSpec:
+    return ScorerSpec(scorer.url, scorer.function, scorer.batch, scorer.deadline)
 
 
 def _match(match: MatchSection) -> Match:

@@ -234,6 +234,14 @@ Address = Annotated[
     _text(ADDRESS),
 ]
 Url = Annotated[Target, _parsed(_url, EXPECTED_URL), _text(URL)]
+SCORER_URL = r"^https?://[!-~]{1,500}$"
+FUNCTION = r"^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.]*)?$"
+ScorerUrl = Annotated[
+    str, _pattern(SCORER_URL, "http:// or https:// with host and path"), _text(SCORER_URL)
+]
+FunctionName = Annotated[
+    str, _pattern(FUNCTION, "package.module:function, or an entry point's name"), _text(FUNCTION)
+]
 Expression = Annotated[
     str, _parsed(_expression, "a JMESPath expression"), As({"type": "string", "maxLength": 256})
 ]
@@ -346,6 +354,7 @@ Kind = Literal[
     "f1",
     "auc",
 ]
+BatchSize = Annotated[int, *_whole(1, 1000)]
 FalseAlarm = Annotated[int, *_whole(1000, 1_000_000_000)]
 Horizon = Annotated[int, *_whole(100, 1_000_000_000)]
 RoleName = Literal["objective", "guardrail", "proxy"]
