@@ -110,3 +110,56 @@ def test_amounts_and_paths_arrive_as_they_were_written() -> None:
     metric = load(with_part("metrics:", f"metrics:\n      {entry}")).intent.routes[0].metrics[0]
     assert (metric.margin, metric.value, metric.direction) == (0.5, "usage.tokens", "lower")
     assert metric.range == (-2.5, 4000.0) and metric.source == "answer"
+
+
+SCORED = "extra: {kind: mean, role: guardrail, margin: 0.1, source: scorer, range: [0, 1]}"
+
+
+def with_scorer(scorer: str) -> str:
+    text = with_part("metrics:", f"metrics:\n      {SCORED}")
+    return text.replace("maturity: 3d", f"maturity: 3d{scorer}")
+
+
+def test_scorer_is_a_service_or_a_function_and_arrives_with_its_limits() -> None:
+    text = with_scorer(", scorer: {url: 'http://127.0.0.1:9100/score', deadline: 5s}")
+    route = load(text).intent.routes[0]
+    assert route.scorer is not None
+    assert (route.scorer.url, route.scorer.function) == ("http://127.0.0.1:9100/score", None)
+    assert (route.scorer.batch, route.scorer.deadline_s) == (32, 5.0)
+    named = load(with_scorer(", scorer: {function: 'judge:score', batch: 8}")).intent.routes[0]
+    assert named.scorer is not None and named.scorer.function == "judge:score"
+
+
+@pytest.mark.parametrize(
+    ("scorer", "path"),
+    [
+        ("", "routes[0].metrics.extra.source"),
+        (", scorer: {}", "routes[0].labels.scorer"),
+        (", scorer: {url: 'http://a/b', function: 'a:b'}", "routes[0].labels.scorer"),
+        (", scorer: {url: 'ftp://a/b'}", "routes[0].labels.scorer.url"),
+        (", scorer: {function: 'a b'}", "routes[0].labels.scorer.function"),
+    ],
+)
+def test_scorer_that_is_missing_or_ambiguous_is_refused(scorer: str, path: str) -> None:
+    (problem,) = problems_of_text(with_scorer(scorer))
+    assert problem.path == path
+
+
+def test_reward_in_the_label_needs_a_canary() -> None:
+    entry = "extra: {kind: mean, role: guardrail, margin: 0.1, source: label, value: reward}"
+    text = with_part("metrics:", f"metrics:\n      {entry}").replace(
+        "        - canary: {shares: [1%, 5%, 25%, 50%], at_most: 14d}\n", ""
+    )
+    (problem,) = problems_of_text(text)
+    assert problem.path.endswith("extra.source") and "canary" in str(problem)
+
+
+def test_futility_sampling_and_the_rate_of_false_alarms_arrive() -> None:
+    text = (
+        with_part("alpha: 5%", "alpha: 5%\n      on_futility: stop")
+        .replace("maturity: 3d", "maturity: 3d, sampled: 20%")
+        .replace("holdback: 1%", "holdback: 1%, false_alarm_every: 5000")
+    )
+    route = load(text).intent.routes[0]
+    assert (route.label_rate, route.on_futility.value) == (0.2, "stop")
+    assert route.stages[-1].alarm_every == 5000
