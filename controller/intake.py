@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from controller import store
 from controller.failpoint import pass_by
 from controller.policy import RouteIntent
-from controller.rollout import Rollout
+from controller.rollout import Phase, Rollout, stage_for
 from controller.traffic import nothing_more
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
 from evaluator.join import Judgable, Label, LabelOutcome, LabelResult
-from evaluator.journal import Journal
+from evaluator.journal import Due, Journal
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch
 
@@ -42,6 +42,8 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         alpha=policy.alpha,
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
+        label_rate=policy.label_rate,
+        alarm_every=stage_for(policy, Phase.WATCH).alarm_every,
     )
 
 
@@ -111,6 +113,18 @@ class Intake:
         trial = self._trials.get(route)
         if trial is not None:
             trial.evaluator.roll_epoch(why)
+            trial.is_changed = True
+
+    def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
+        """Return observations of ``route`` that wait for a label, behind sequence ``after``."""
+        with store.reading():
+            return self._journal.unscored(route, after=after, limit=limit)
+
+    def watch(self, route: str) -> None:
+        """Tell the evaluator that the challenger is champion now, beside a holdback."""
+        trial = self._trials.get(route)
+        if trial is not None:
+            trial.evaluator.watch()
             trial.is_changed = True
 
     def save(self, connection: sqlite3.Connection) -> None:
