@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluator.binary import BinaryState
 from evaluator.evaluator import COUNTS, Evaluator
 from evaluator.evidence import CheckState, Evidence, Reading, Role
 from evaluator.join import Mode
+from evaluator.latency import LatencyState
 from evaluator.metric import ExperimentPlan, MetricSpec
+from evaluator.rates import CorrectState
 from router.observation import Exposure, MirroredPair, Observation, Outcome
 from tests.evaluator.builders import ACCURACY, AGREES, ERRORS, answer, exposure, failure, pair, plan
 
@@ -360,10 +363,12 @@ def forget_history(evaluator: Evaluator) -> None:
     """Keep a shard's epochs and bets, which all share, but not the sums, which would add up."""
     for check in evaluator._checks.values():
         state = check.save()
-        binaries = [state.binary] if state.binary else []
-        if state.latency:
-            binaries += state.latency.checks
-            state.latency.champion.bins, state.latency.champion.n = {}, 0
+        binaries = [state] if isinstance(state, BinaryState) else []
+        if isinstance(state, CorrectState):
+            binaries, state.binary.foreseen.n = [state.binary], 0.0
+        if isinstance(state, LatencyState):
+            binaries = state.checks
+            state.champion.bins, state.champion.n = {}, 0
         for binary in binaries:
             binary.champion.n = binary.champion.hits = 0.0
     evaluator._integrity.state.read[:] = [0, 0, 0, 0]
