@@ -42,6 +42,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         alpha=policy.alpha,
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
+        label_rate=policy.label_rate,
     )
 
 

@@ -23,6 +23,13 @@ class OnTimeout(enum.Enum):
     ROLLBACK = "rollback"
 
 
+class OnFutility(enum.Enum):
+    """What happens when the improvement that was looked for is shown not to be there."""
+
+    HOLD = "hold"
+    STOP = "stop"
+
+
 @dataclass(frozen=True, slots=True)
 class StageSpec:
     """One entry under ``stages:``; fields that a kind does not use stay at their defaults."""
@@ -66,6 +73,9 @@ class RouteIntent:
     alpha: float = 0.05
     maturity_s: float = 0.0
     window_s: float = 0.0
+    label_rate: float | None = None
+    """Share of the requests whose label is drawn at random; None if that is not declared."""
+    on_futility: OnFutility = OnFutility.HOLD
     capture_bytes: int = 65_536
     body_limit_bytes: int = 64 * 1024 * 1024
     replay_bytes: int = 1024 * 1024

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from controller.policy import Intent, OnTimeout, RouteIntent, StageKind, StageSpec
+from controller.policy import Intent, OnFutility, OnTimeout, RouteIntent, StageKind, StageSpec
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
@@ -48,6 +48,8 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
         alpha=rollout.alpha if rollout is not None else 0.05,
         maturity_s=labels.maturity if labels is not None else 0.0,
         window_s=labels.window if labels is not None else 0.0,
+        label_rate=labels.sampled if labels is not None else None,
+        on_futility=OnFutility(rollout.on_futility) if rollout is not None else OnFutility.HOLD,
         capture_bytes=limits.capture,
         body_limit_bytes=limits.body,
         replay_bytes=limits.replay,
@@ -88,15 +90,22 @@ def _variant(variant: VariantSection) -> Variant:
 
 
 def _metric(name: str, metric: MetricSection, missing: str) -> MetricSpec:
+    quantity = ("detect", "margin", "margin_relative", "within", "at_least", "at_most", "quantile")
     return MetricSpec(
         name=name,
         kind=metric.kind,
         role=Role(metric.role),
-        detect=metric.detect,
-        margin=metric.margin,
-        at_least=metric.at_least,
-        quantile=metric.quantile,
         missing=missing if metric.kind == "correct" else "ignore",
+        value=metric.value if metric.of is None else metric.of,
+        source=metric.source or "answer",
+        direction=metric.direction or "higher",
+        range=(metric.range[0], metric.range[1]) if metric.range is not None else None,
+        measure=metric.loss if metric.kind == "loss" else metric.distance,
+        positive=metric.positive,
+        covariate=metric.covariate,
+        proxy=metric.proxy,
+        horizon=metric.horizon,
+        **{key: getattr(metric, key) for key in quantity},
     )
 
 
