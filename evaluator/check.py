@@ -12,7 +12,9 @@ from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.latency import SlowCheck
 from evaluator.mean import MeanCheck
 from evaluator.metric import MetricSpec
+from evaluator.ranking import RankingCheck
 from evaluator.rates import CorrectCheck, ErrorCheck, correct_question, error_question
+from evaluator.ratio import RatioCheck, RecallCheck
 
 __all__ = ["Assigned", "Check", "How", "Paired", "correct_question", "error_question", "make"]
 
@@ -24,6 +26,10 @@ _FAMILIES: dict[str, Callable[[MetricSpec, How, Any], Check]] = {
     "mean": MeanCheck,
     "loss": MeanCheck,
     "divergence": DivergenceCheck,
+    "precision": RatioCheck,
+    "f1": RatioCheck,
+    "recall": RecallCheck,
+    "auc": RankingCheck,
 }
 
 

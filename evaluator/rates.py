@@ -150,7 +150,8 @@ class CorrectCheck(Check):
             shares = [
                 percent(k / n) + f" of {n}" if n else "none yet" for k, n in ((b, n_b), (a, n_a))
             ]
-            told = f"correct: challenger {shares[0]}, champion {shares[1]}"
+            name = "correct" if self.spec.kind == "correct" else f"recall of {self.spec.positive}"
+            told = f"{name}: challenger {shares[0]}, champion {shares[1]}"
             found = _found(self._check, self.how.alpha, told)
         return found if without is None else _with_unlabelled(found, without)
 
@@ -209,7 +210,7 @@ def correct_question(spec: MetricSpec) -> Question:
 
 def _agreement_spec(spec: MetricSpec) -> MetricSpec | None:
     """Return the agreement that shows non-inferiority without labels, None where it cannot."""
-    if spec.role is Role.OBJECTIVE or not spec.margin:
+    if spec.kind != "correct" or spec.role is Role.OBJECTIVE or not spec.margin:
         return None
     return MetricSpec(spec.name, "agreement", spec.role, at_least=1.0 - spec.margin)
 

@@ -44,3 +44,21 @@ def restarted_effect_log_e(
         weight = 1.0 / (before + 2.0) - 1.0 / (number + 2.0)
         terms.append(math.log(weight) + effect_log_e(s, v, is_vague=is_vague))
     return log_sum_exp(terms)
+
+
+def estimate_log_e(
+    estimate: float, variance: float, effect: float, *, sign: float = 1.0, shift: float = 0.0
+) -> float:
+    """Return log evidence that sign * (true effect + shift) is positive, from an estimator.
+
+    Input:   an estimate of an effect with its variance, both of everything seen so far, and the
+             effect that is looked for.
+    Process: effect_log_e with S = effect * estimate / variance and V = effect^2 / variance: an
+             asymptotically normal estimator with independent increments on the scale of
+             information 1 / variance behaves as the sum that effect_log_e is about.
+    Promise: asymptotic only; nothing in small samples. 0 where the variance is not positive.
+    Source:  statistics of group-sequential designs: Jennison & Turnbull (2000), chapter 11.
+    """
+    if not 0.0 < variance < math.inf:
+        return 0.0
+    return effect_log_e(sign * effect * (estimate + shift) / variance, effect * effect / variance)
