@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.policy import OnTimeout, RouteIntent
+from controller.policy import OnFutility, OnTimeout, RouteIntent
 from controller.ramp import least_exposures
 from controller.rollout import (
     TRANSITIONS,
@@ -88,6 +88,20 @@ def required(
         asked += _objectives(policy, evidence)
     names = {reading.check for reading in asked}
     return (*asked, *(reading for reading in _bad_news(evidence) if reading.check not in names))
+
+
+def futile(policy: RouteIntent, rollout: Rollout, evidence: Evidence | None) -> str | None:
+    """Return why the rollout should stop because it will hardly succeed; None if it should not.
+
+    Only when the file says so, and never once the challenger is promoted or somebody holds it.
+    Stopping for futility is not binding: whoever goes on keeps every promise about false passes.
+    """
+    if policy.on_futility is not OnFutility.STOP or evidence is None:
+        return None
+    if Event.FUTILE not in TRANSITIONS[rollout.phase] or rollout.held_by is not None:
+        return None
+    reading = evidence.futile()
+    return None if reading is None else f"{reading.check}: {reading.because}"
 
 
 def overdue(policy: RouteIntent, rollout: Rollout) -> OnTimeout | None:

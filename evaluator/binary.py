@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from evaluator.confseq import Interval, normal_interval
 from evaluator.eprocess.clustered import ClusteredEProcess
+from evaluator.eprocess.horizon import horizon_log_e, settled_epoch
 from evaluator.eprocess.mixture import MixtureEProcess, clip_bets, grid_bets, log_weights
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS as RATIO_LOG_WEIGHTS
 from evaluator.eprocess.relative_risk import harm_bets, pair_bets
@@ -51,6 +52,10 @@ class Question:
     """Futility is evidence that the effect is below this; None looks for none."""
     within: float | None = None
     """The second half of "no worse and no better than by this"; None asks for the first alone."""
+    horizon: int | None = None
+    """Pairs, or lots at a share of a half, after which the claim is given up."""
+    alpha: float = 0.05
+    """Of a claim with a horizon: its boundary is made for it."""
 
     def effect_at(self, good: float) -> float:
         """Return the difference to bet on when the champion's rate of good answers is ``good``."""
@@ -193,6 +198,8 @@ class BinaryCheck:
 
     def claim_log_e(self) -> float:
         """Return log evidence that the effect is above -margin."""
+        if self._question.horizon is not None and self.state.clustered is None:
+            return self._horizon_log_e(self._question.horizon)
         return self._log_e("claim")
 
     def futile_log_e(self) -> float:
@@ -311,6 +318,29 @@ class BinaryCheck:
                 process.log_products[k] += product
             process.n += sum(table.counts)
         return process.log_e
+
+    def _horizon_log_e(self, horizon: int) -> float:
+        """Return the claim's evidence if it is to be decided within ``horizon`` observations.
+
+        Both ends, S and V, are on the scale of effects: of bets that are right at the declared one.
+        """
+        counts: dict[int, int] = {}
+        s = v = 0.0
+        for table in self.state.tables:
+            baseline, is_pair = self.state.baselines[table.epoch], table.propensity == PAIRED
+            bet = baseline.effect / (baseline.discordance if is_pair else baseline.variance)
+            values = self._values(table.propensity, baseline.good, self._question.margin)
+            for h, count in zip(values, table.counts, strict=True):
+                s += count * bet * h
+                v += count * (bet * h) ** 2
+            counts[table.epoch] = counts.get(table.epoch, 0) + sum(table.counts)
+        epoch = settled_epoch(counts, horizon)
+        if epoch is None:
+            return 0.0
+        baseline = self.state.baselines[epoch]
+        is_pair = any(table.propensity == PAIRED for table in self.state.tables)
+        worth = 1.0 / baseline.discordance if is_pair else 0.25 / baseline.variance
+        return horizon_log_e(s, v, horizon * worth * baseline.effect**2, self._question.alpha)
 
     def _side(self, side: str) -> tuple[float, float]:
         """Return sign and shift: the side is evidence that sign * (effect + shift) > 0."""

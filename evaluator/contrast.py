@@ -12,6 +12,7 @@ from msgspec import Struct
 from evaluator.confseq import Interval, normal_interval
 from evaluator.eprocess.clustered import ClusteredEProcess
 from evaluator.eprocess.effect import effect_log_e, restarted_effect_log_e
+from evaluator.eprocess.horizon import horizon_log_e, settled_epoch
 from evaluator.eprocess.mixture import GRID, grid_bets, log_weights, mix
 from evaluator.eprocess.normal import MIN_OBSERVATIONS
 from evaluator.eprocess.restart import RestartedEProcess
@@ -53,6 +54,10 @@ class Asked:
     """Futility is evidence that the effect is below this; None looks for none."""
     within: float | None = None
     """The second half of "no worse and no better than by this"; None asks for the first alone."""
+    horizon: int | None = None
+    """Pairs, or lots at a share of a half, after which the claim is given up."""
+    alpha: float = 0.05
+    """Of a claim with a horizon: its boundary is made for it."""
 
     @property
     def is_vague(self) -> bool:
@@ -268,6 +273,8 @@ class Contrast:
             return 0.0
         if self.state.clustered is not None:
             return self._clustered_log_e(asked)
+        if side == "claim" and self._asked.horizon is not None:
+            return self._horizon_log_e(asked, self._asked.horizon)
         if self._asked.is_bounded:
             return self._bounded_log_e(list(self._sides).index(side), asked)
         return self._normal_log_e(asked)
@@ -489,6 +496,36 @@ class Contrast:
     def _normal_log_e(self, side: Side) -> float:
         if self.balanced() < MIN_OBSERVATIONS:
             return 0.0
+        epochs = self._information(side)
+        if side.is_restarted:
+            parts = [(number, *epochs[number]) for number in sorted(epochs)]
+            return restarted_effect_log_e(parts, is_vague=self._asked.is_vague)
+        s = math.fsum(part[0] for part in epochs.values())
+        v = math.fsum(part[1] for part in epochs.values())
+        return effect_log_e(s, v, is_vague=self._asked.is_vague)
+
+    def _horizon_log_e(self, side: Side, horizon: int) -> float:
+        if self.balanced() < MIN_OBSERVATIONS:
+            return 0.0
+        epochs = self._information(side)
+        counts: dict[int, int] = {}
+        for sums in self.state.sums:
+            counts[sums.epoch] = counts.get(sums.epoch, 0) + sums.n
+        epoch = settled_epoch(counts, horizon)
+        if epoch is None:
+            return 0.0
+        base = self.state.bases[epoch]
+        is_pair = any(sums.propensity == PAIRED for sums in self.state.sums)
+        variance, a = (base.pair_square, 1.0) if is_pair else (base.variance, 0.25)
+        return horizon_log_e(
+            math.fsum(part[0] for part in epochs.values()),
+            math.fsum(part[1] for part in epochs.values()),
+            horizon * a * base.effect**2 / variance,
+            self._asked.alpha,
+        )
+
+    def _information(self, side: Side) -> dict[int, tuple[float, float]]:
+        """Return S and V of every epoch, on the scale of effects."""
         epochs: dict[int, tuple[float, float]] = {}
         for sums in self.state.sums:
             base = self.state.bases[sums.epoch]
@@ -498,12 +535,7 @@ class Contrast:
             v = bet * bet * (sums.v + 2.0 * offset * sums.s + sums.n * offset * offset)
             before = epochs.get(sums.epoch, (0.0, 0.0))
             epochs[sums.epoch] = before[0] + s, before[1] + max(0.0, v)
-        if side.is_restarted:
-            parts = [(number, *epochs[number]) for number in sorted(epochs)]
-            return restarted_effect_log_e(parts, is_vague=self._asked.is_vague)
-        s = math.fsum(part[0] for part in epochs.values())
-        v = math.fsum(part[1] for part in epochs.values())
-        return effect_log_e(s, v, is_vague=self._asked.is_vague)
+        return epochs
 
     def _clustered_log_e(self, side: Side) -> float:
         clustered = self.state.clustered

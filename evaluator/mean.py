@@ -165,6 +165,8 @@ class MeanCheck(Check):
             is_bounded=spec.range is not None and not self._is_proxied,
             detect=None if spec.detect is None else spec.detect / unit,
             within=None if spec.within is None else spec.within / unit,
+            horizon=spec.horizon,
+            alpha=self.how.alpha,
         )
 
     def _x_of(self, answer: Answer | None, label: str | None) -> float | None:

@@ -26,7 +26,7 @@ class ErrorCheck(Check):
 
     def __init__(self, spec: MetricSpec, how: How, state: BinaryState | None):
         super().__init__(spec, how)
-        question = error_question(spec)
+        question = error_question(spec, how.alpha)
         self._check = (
             BinaryCheck.fresh(question, is_clustered=how.is_clustered)
             if state is None
@@ -91,7 +91,7 @@ class CorrectCheck(Check):
 
     def __init__(self, spec: MetricSpec, how: How, state: CorrectState | None):
         super().__init__(spec, how)
-        question = correct_question(spec)
+        question = correct_question(spec, how.alpha)
         without = _agreement_spec(spec)
         if state is None:
             self._check = BinaryCheck.fresh(question, is_clustered=how.is_clustered)
@@ -168,7 +168,7 @@ class CorrectCheck(Check):
             self._without.merge(other._without)
 
 
-def error_question(spec: MetricSpec) -> Question:
+def error_question(spec: MetricSpec, alpha: float = 0.05) -> Question:
     """Return what is asked about errors. An objective asks for fewer, a guardrail for few more."""
     margin = DEFAULT_ERROR_MARGIN if spec.margin is None else spec.margin
     if spec.within is not None:
@@ -187,10 +187,12 @@ def error_question(spec: MetricSpec) -> Question:
         scale=1.0 + (spec.margin_relative or 0.0),
         detect=spec.detect,
         within=spec.within,
+        horizon=spec.horizon,
+        alpha=alpha,
     )
 
 
-def correct_question(spec: MetricSpec) -> Question:
+def correct_question(spec: MetricSpec, alpha: float = 0.05) -> Question:
     """Return what is asked about correct answers."""
     margin = spec.within or (0.0 if spec.role is Role.OBJECTIVE else (spec.margin or 0.0))
     effect = spec.detect or margin
@@ -205,6 +207,8 @@ def correct_question(spec: MetricSpec) -> Question:
         scale=1.0 - (spec.margin_relative or 0.0),
         detect=spec.detect,
         within=spec.within,
+        horizon=spec.horizon,
+        alpha=alpha,
     )
 
 
