@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from controller import store
 from controller.failpoint import pass_by
 from controller.policy import RouteIntent
-from controller.rollout import Rollout
+from controller.rollout import Phase, Rollout, stage_for
 from controller.traffic import nothing_more
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
@@ -43,6 +43,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
         label_rate=policy.label_rate,
+        alarm_every=stage_for(policy, Phase.WATCH).alarm_every,
     )
 
 
@@ -112,6 +113,13 @@ class Intake:
         trial = self._trials.get(route)
         if trial is not None:
             trial.evaluator.roll_epoch(why)
+            trial.is_changed = True
+
+    def watch(self, route: str) -> None:
+        """Tell the evaluator that the challenger is champion now, beside a holdback."""
+        trial = self._trials.get(route)
+        if trial is not None:
+            trial.evaluator.watch()
             trial.is_changed = True
 
     def save(self, connection: sqlite3.Connection) -> None:

@@ -27,7 +27,7 @@ from evaluator.evidence import CheckState, Evidence, Reading, Role
 STALE_AFTER_S = 300.0
 """Evidence without a new observation for this long moves nothing; chosen, untested."""
 
-BUILT_IN = ("srm", "readable", "harm")
+BUILT_IN = ("srm", "readable", "harm", "delivery")
 """Checks of the evidence itself; one that does not report counts as UNKNOWN."""
 
 

@@ -49,6 +49,8 @@ class StageSpec:
     """production: how long the old champion stays warm beside the new one."""
     holdback_buckets: int = 0
     """production: the units that stay with the old champion meanwhile."""
+    alarm_every: int = 1_000_000
+    """production: answers between false alarms of the watch, on average at least."""
     samples: tuple[bytes, ...] = ()
     """functional: request bodies (JSON) that the challenger must answer with 200."""
     ready_path: str | None = None

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from evaluator.check import make, saved
+from evaluator.delivery import Delivery, DeliveryState
 from evaluator.evidence import Evidence
 from evaluator.extract import ENCODINGS, Extracted, Extractor, Fields
 from evaluator.integrity import Integrity, IntegrityState
@@ -22,6 +23,7 @@ from evaluator.metric import (
     needs_label,
     reads_prediction,
 )
+from evaluator.monitor import Monitor, MonitorState
 from evaluator.reading import harm_reading, harm_weights, metric_reading
 from router.observation import Exposure, MirroredPair, Observation, Outcome
 
@@ -46,6 +48,11 @@ COUNTS = (
 )
 """Always there. ``foreign``: of another experiment, or judged after its epoch was forgotten."""
 
+OUTSIDE = ("body_too_large", "incomplete", "ejected", "shutdown")
+"""Copies lost for these reasons were not to be made: the request is outside of the experiment (or
+never came whole), the
+challenger rests (and is judged for that elsewhere), or the router stops."""
+
 _NOTHING = Extracted(None, "not asked")
 
 
@@ -64,6 +71,8 @@ class State(Struct):
     checks: dict[str, bytes]
     """Each check's own state, encoded: its kind says how."""
     integrity: IntegrityState
+    delivery: DeliveryState
+    monitor: MonitorState
 
 
 class Evaluator:
@@ -95,6 +104,8 @@ class Evaluator:
         )
         self._reads = any(reads_prediction(spec, plan.prediction) for spec in plan.metrics)
         self._integrity = Integrity(plan, self._state.integrity)
+        self._delivery = Delivery(plan, self._state.delivery)
+        self._monitor = Monitor(plan.alarm_every, self._state.monitor)
 
     # Observations in.
 
@@ -123,6 +134,9 @@ class Evaluator:
             return
         if label is None:
             self._count("unlabelled")
+        elif judgable.mode is Mode.SPLIT:
+            self._delivery.labelled(judgable.propensity, judgable.is_challenger, judgable.unit)
+            self._watch_label(judgable, label)
         for check in self._checks.values():
             check.judge(judgable, label, self._state.epoch)
 
@@ -133,9 +147,18 @@ class Evaluator:
         """
         for check in self._checks.values():
             check.roll()
+        self._monitor.roll()
         self._state.epoch += 1
         self._state.n_at_epoch = self._state.n
         self._count("epochs")
+
+    def watch(self) -> None:
+        """Begin to look for a late turn for the worse: the challenger is champion now.
+
+        Not where units send many requests: what a detector promises needs a lot for each request.
+        """
+        if not self.plan.clustered:
+            self._monitor.begin(self.plan.metrics)
 
     # Evidence out.
 
@@ -149,6 +172,10 @@ class Evaluator:
         readings.append(harm_reading(findings, self._weights, self.plan))
         readings.append(self._integrity.srm_reading())
         readings.append(self._integrity.readable_reading(is_needed=self._reads))
+        readings.append(self._delivery.reading())
+        watched = self._monitor.reading()
+        if watched is not None:
+            readings.append(watched)
         seen = self._state.last_at_ns
         return Evidence(
             experiment=self.plan.experiment,
@@ -194,6 +221,8 @@ class Evaluator:
         for name, check in self._checks.items():
             check.merge(other._checks[name])
         self._integrity.merge(other._integrity)
+        self._delivery.merge(other._delivery)
+        self._monitor.merge(other._monitor)
         epochs = self._state.counts["epochs"]
         self._state.counts = dict(Counter(self._state.counts) + Counter(other._state.counts))
         self._state.counts = {name: self._state.counts.get(name, 0) for name in COUNTS}
@@ -205,7 +234,10 @@ class Evaluator:
 
     def _pair(self, pair: MirroredPair) -> Judgable | None:
         champion, challenger = pair.champion, pair.challenger
-        if pair.loss or challenger is None:
+        is_lost = bool(pair.loss) or challenger is None
+        if pair.loss not in OUTSIDE:
+            self._delivery.copied(is_lost)
+        if is_lost or challenger is None:
             self._count("lost")
             return self._alone(pair, champion)
         if is_aborted(champion) or is_aborted(challenger):
@@ -260,6 +292,9 @@ class Evaluator:
         else:
             answer = self._answer(outcome, self._read(outcome, is_challenger))
             fields = self._fields.read(outcome)
+        self._delivery.answered(exposure.propensity, is_challenger, exposure.unit)
+        is_good = not (is_resting or is_failed(outcome))
+        self._monitor.observe("error", exposure.propensity, is_challenger, is_good)
         seen = Assigned(
             self._state.epoch,
             exposure.propensity,
@@ -331,6 +366,12 @@ class Evaluator:
             fields=self._late_fields.read(outcome),
         )
 
+    def _watch_label(self, judgable: Judgable, label: str) -> None:
+        one = judgable.challenger if judgable.is_challenger else judgable.champion
+        if one is not None and not one.is_cut:
+            is_good = not one.is_failed and one.prediction == label
+            self._monitor.observe("correct", judgable.propensity, judgable.is_challenger, is_good)
+
     def _count_errors(self, champion: Outcome, challenger: Outcome) -> None:
         if is_failed(champion):
             self._count("errors_champion")
@@ -356,6 +397,8 @@ def _empty(plan: ExperimentPlan) -> State:
         counts=dict.fromkeys(COUNTS, 0),
         checks={},
         integrity=IntegrityState.empty(is_clustered=plan.clustered),
+        delivery=DeliveryState.empty(is_clustered=plan.clustered),
+        monitor=MonitorState([]),
     )
 
 

@@ -158,4 +158,5 @@ def _production(stage: Production) -> StageSpec:
         kind=StageKind.PRODUCTION,
         watch_s=stage.watch,
         holdback_buckets=stage.holdback,
+        alarm_every=stage.false_alarm_every,
     )

@@ -20,6 +20,7 @@ from sidecar.routetype import (
     Duration,
     Expression,
     Failures,
+    FalseAlarm,
     FilePath,
     Finite,
     Flag,
@@ -374,6 +375,11 @@ class Production(Section):
     holdback: HoldbackBuckets = Field(
         description="The share of the units that stays with the old champion meanwhile, such as "
         "1%; without it nothing is left to compare with."
+    )
+    false_alarm_every: FalseAlarm = default(
+        "1000000",
+        "Answers that pass, on average at least, before the watch calls the new champion worse "
+        "than the holdback although it is not. Fewer: real harm is seen sooner.",
     )
 
 

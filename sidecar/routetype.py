@@ -317,6 +317,7 @@ Kind = Literal[
     "f1",
     "auc",
 ]
+FalseAlarm = Annotated[int, *_whole(1000, 1_000_000_000)]
 Horizon = Annotated[int, *_whole(100, 1_000_000_000)]
 RoleName = Literal["objective", "guardrail", "proxy"]
 Timeout = Literal["hold", "rollback"]

@@ -276,7 +276,16 @@ def test_client_errors_do_not_count_as_unreadable() -> None:
 def test_evidence_names_every_check_and_count_from_the_start() -> None:
     evidence = Evaluator(plan()).evidence(12.0)
     names = [reading.check for reading in evidence.readings]
-    assert names == ["accuracy", "errors", "latency", "agrees", "harm", "srm", "readable"]
+    assert names == [
+        "accuracy",
+        "errors",
+        "latency",
+        "agrees",
+        "harm",
+        "srm",
+        "readable",
+        "delivery",
+    ]
     assert set(evidence.counts) == set(COUNTS)
     assert (evidence.at_s, evidence.last_observation_s) == (12.0, None)
     assert not any(reading.state is CheckState.PASSED for reading in evidence.readings)
