@@ -5,7 +5,6 @@ in which unit people see them, is decided in evaluator/mean.py.
 """
 
 import math
-from dataclasses import dataclass
 
 from msgspec import Struct
 
@@ -16,89 +15,10 @@ from evaluator.eprocess.horizon import horizon_log_e, settled_epoch
 from evaluator.eprocess.mixture import GRID, grid_bets, log_weights, mix
 from evaluator.eprocess.normal import MIN_OBSERVATIONS
 from evaluator.eprocess.restart import RestartedEProcess
-from evaluator.running import Moments, SignedHistogram
+from evaluator.ground import Asked, Base, Ground, Side
 
 PAIRED = -1.0
 """Stands in the place of the propensity among the sums of pairs."""
-TAIL = 0.001
-"""Numbers beyond the champion's earlier quantiles TAIL and 1 - TAIL are held back to them."""
-VAGUE_SD = 0.25
-"""Without a declared effect, a quarter of a standard deviation is looked for."""
-STRENGTH = 20.0
-"""Observations that the priors count for."""
-_LEAST = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One hypothesis: evidence that ``sign`` * (effect + ``shift``) is positive."""
-
-    sign: float
-    shift: float
-    is_restarted: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked about the number, once for an experiment."""
-
-    margin: float
-    """The claim is "effect > -margin", harm is "effect < -margin"; 0 or more."""
-    effect: float | None
-    """The difference to bet on, above -margin. None: relative to the champion's mean, or vague."""
-    effect_relative: float | None = None
-    """The same as a share of the champion's mean; for relative margins."""
-    is_bounded: bool = False
-    """Numbers lie in [0, 1]: exact bets. Otherwise they are winsorised: normal form."""
-    detect: float | None = None
-    """Futility is evidence that the effect is below this; None looks for none."""
-    within: float | None = None
-    """The second half of "no worse and no better than by this"; None asks for the first alone."""
-    horizon: int | None = None
-    """Pairs, or lots at a share of a half, after which the claim is given up."""
-    alpha: float = 0.05
-    """Of a claim with a horizon: its boundary is made for it."""
-
-    @property
-    def is_vague(self) -> bool:
-        """Whether nobody declared an effect."""
-        return self.effect is None and self.effect_relative is None
-
-    def sides(self) -> dict[str, Side]:
-        """Return the hypotheses by name."""
-        sides = {"claim": Side(1.0, self.margin), "harm": Side(-1.0, self.margin, True)}
-        if self.detect is not None:
-            sides["futile"] = Side(-1.0, -self.detect)
-        if self.within is not None:
-            sides["upper"] = Side(-1.0, -self.within)
-        return sides
-
-
-class Base(Struct, frozen=True, array_like=True):
-    """What an epoch's bets are made from: known before the epoch begins."""
-
-    is_ready: bool
-    """Whether enough of the champion was seen to bet at all."""
-    mean: float
-    variance: float
-    """Of one answer around what is expected of it."""
-    pair_square: float
-    """Mean of the squared difference within a pair."""
-    effect: float
-    low: float
-    high: float
-    """Numbers are held back to these; a missing one counts as ``low``."""
-    slope: float = 0.0
-    """Of the number on its covariate."""
-    x_mean: float = 0.0
-    proxy_slope: float = 0.0
-    """How much of a proxy's difference the number's own difference follows."""
-
-    def expected(self, x: float | None) -> float:
-        """Return the baseline m for a request with the covariate ``x``, within the limits."""
-        if x is None or not self.slope:
-            return self.mean
-        return min(self.high, max(self.low, self.mean + self.slope * (x - self.x_mean)))
 
 
 class Sums(Struct):
@@ -124,12 +44,7 @@ class ContrastState(Struct):
 
     bases: list[Base]
     sums: list[Sums]
-    champion: Moments
-    pairs: Moments
-    proxies: Moments
-    """Labelled differences (y) and their proxies (x), split or paired."""
-    history: SignedHistogram
-    """The champion's numbers of all time, for the limits; empty when bounded."""
+    ground: Ground
     clustered: ClusteredEProcess | None
 
 
@@ -167,18 +82,10 @@ class Contrast:
     @classmethod
     def fresh(cls, asked: Asked, *, is_clustered: bool) -> "Contrast":
         """Return one that has seen nothing; unbounded ones bet from the second epoch on."""
-        state = ContrastState(
-            [],
-            [],
-            Moments(),
-            Moments(),
-            Moments(),
-            SignedHistogram({}),
-            ClusteredEProcess.empty() if is_clustered else None,
-        )
-        one = cls(asked, state)
-        state.bases.append(one._base())
-        return one
+        clustered = ClusteredEProcess.empty() if is_clustered else None
+        state = ContrastState([], [], Ground.empty(), clustered)
+        state.bases.append(state.ground.base(asked, None))
+        return cls(asked, state)
 
     # Observations in.
 
@@ -186,10 +93,7 @@ class Contrast:
         """Take in a champion's number that proves nothing but tells where numbers lie."""
         if y is None:
             return
-        base = self.state.bases[-1]
-        self.state.champion.update(_held(y, base), 0.0 if x is None else x)
-        if not self._asked.is_bounded:
-            self.state.history.update(y)
+        self.state.ground.learn(y, x, self.state.bases[-1], self._asked)
 
     def observe_split(
         self,
@@ -219,7 +123,7 @@ class Contrast:
         self._show(sums, False, a)
         self._show(sums, True, b)
         self._take(sums, base, b - a, unit)
-        self.state.pairs.update(b - a)
+        self.state.ground.pairs.update(b - a)
         self.learn(champion)
 
     def observe_proxied(
@@ -244,25 +148,19 @@ class Contrast:
         if truth is not None:
             h = self._difference(base, propensity, truth)
             g += (h - base.proxy_slope * f) / rate
-            self.state.proxies.update(h, f)
+            self.state.ground.proxies.update(h, f)
             for is_challenger, y in zip((False, True), truth, strict=True):
                 if y is not None:
-                    self._show(sums, is_challenger, _held(y, base))
+                    self._show(sums, is_challenger, base.held(y))
             if propensity == PAIRED:
-                self.state.pairs.update(h)
+                self.state.ground.pairs.update(h)
             self.learn(truth[0])
         self._take(sums, base, g, unit)
 
     def roll(self) -> None:
         """Begin the next epoch, with bets from what was seen so far."""
-        state = self.state
-        was_ready = state.bases[-1].is_ready
-        # Bins know nothing of covariates, so with one the moments stay as they are.
-        if not was_ready and state.history.n >= MIN_OBSERVATIONS and not state.champion.xx:
-            state.champion = self._winsorised()
-        state.bases.append(self._base())
-        for moments in (state.champion, state.pairs, state.proxies):
-            moments.decay()
+        self.state.bases.append(self.state.ground.base(self._asked, self.state.bases[-1]))
+        self.state.ground.decay()
 
     # Evidence out.
 
@@ -289,7 +187,7 @@ class Contrast:
         s = v = total = 0.0
         for sums in self.state.sums:
             base = self.state.bases[sums.epoch]
-            variance, a = self._variance(base, sums.propensity), _weight(sums.propensity)
+            variance, a = _variance(base, sums.propensity), _weight(sums.propensity)
             s += sums.s / variance
             v += sums.v / variance**2
             total += sums.n * a / variance
@@ -311,9 +209,7 @@ class Contrast:
             return 0.0
         sums = max(self.state.sums, key=lambda t: t.epoch)
         base = self.state.bases[sums.epoch]
-        return (
-            0.5 * base.effect**2 * _weight(sums.propensity) / self._variance(base, sums.propensity)
-        )
+        return 0.5 * base.effect**2 * _weight(sums.propensity) / _variance(base, sums.propensity)
 
     def is_ready(self) -> bool:
         """Whether bets are placed in the present epoch."""
@@ -330,78 +226,15 @@ class Contrast:
                 kept[:] = [a + b for a, b in zip(kept, more, strict=True)]
             for name in ("n", "s", "v", "n_a", "y_a", "n_b", "y_b"):
                 setattr(sums, name, getattr(sums, name) + getattr(added, name))
-        mine.champion.merge(theirs.champion)
-        mine.pairs.merge(theirs.pairs)
-        mine.proxies.merge(theirs.proxies)
-        mine.history.merge(theirs.history)
+        mine.ground.merge(theirs.ground)
         if mine.clustered is not None and theirs.clustered is not None:
             mine.clustered.merge(theirs.clustered)
 
-    # What an epoch bets on.
-
-    def _base(self) -> Base:
-        state, asked = self.state, self._asked
-        low, high = self._limits()
-        prior_mean, prior = (0.5, 1.0 / 12.0) if asked.is_bounded else (0.0, _LEAST)
-        strength = STRENGTH if asked.is_bounded else 0.0
-        if not asked.is_bounded and state.champion.n < MIN_OBSERVATIONS / 2:
-            return Base(False, 0.0, 1.0, 1.0, self._effect(0.0, 1.0), -math.inf, math.inf)
-        mean = state.champion.mean(prior_mean, strength)
-        variance = max(_LEAST, state.champion.variance(prior, strength))
-        # Two independent answers differ with twice the variance; answers to one request by less.
-        square = state.pairs.square(variance, STRENGTH)
-        slope, x_mean = state.champion.slope(), 0.0
-        if slope and state.champion.n:
-            x_mean = state.champion.x / state.champion.n
-            variance *= max(0.01, state.champion.unexplained())
-        return Base(
-            is_ready=True,
-            mean=min(high, max(low, mean)),
-            variance=variance,
-            pair_square=max(_LEAST, min(square, 4.0 * variance)),
-            effect=self._effect(mean, variance),
-            low=low,
-            high=high,
-            slope=slope,
-            x_mean=x_mean,
-            proxy_slope=state.proxies.slope() if state.proxies.n >= STRENGTH else 0.0,
-        )
-
-    def _effect(self, mean: float, variance: float) -> float:
-        asked = self._asked
-        if asked.effect is not None:
-            return asked.effect
-        if asked.effect_relative is not None:
-            return max(asked.effect_relative * abs(mean), 0.01 * math.sqrt(variance))
-        return VAGUE_SD * math.sqrt(variance)
-
-    def _limits(self) -> tuple[float, float]:
-        if self._asked.is_bounded:
-            return 0.0, 1.0
-        history = self.state.history
-        if history.n < MIN_OBSERVATIONS:
-            last = self.state.bases[-1:]
-            return (last[0].low, last[0].high) if last else (-math.inf, math.inf)
-        return history.quantile(TAIL), history.quantile(1.0 - TAIL)
-
-    def _winsorised(self) -> Moments:
-        """Return the champion's moments within the first limits, from the histogram's bins."""
-        low, high = self._limits()
-        out, one = Moments(), SignedHistogram({})
-        for index, count in self.state.history.bins.items():
-            one.bins, one.n = {index: 1}, 1
-            y = min(high, max(low, one.quantile(1.0)))
-            out.merge(Moments(float(count), count * y, count * y * y))
-        return out
-
-    def _variance(self, base: Base, propensity: float) -> float:
-        return base.pair_square if propensity == PAIRED else base.variance
+    # One observation.
 
     def _first_base(self) -> Base:
         """Return the first base that was bet on, whose effect no later data moves."""
         return next((b for b in self.state.bases if b.is_ready), self.state.bases[-1])
-
-    # One observation.
 
     def _value(self, epoch: int, y: float | None) -> float:
         base = self.state.bases[epoch]
@@ -411,12 +244,12 @@ class Contrast:
             raise ValueError(f"number must be in [0, 1], got {y!r}")
         if not math.isfinite(y):
             raise ValueError(f"number must be finite, got {y!r}")
-        return _held(y, base)
+        return base.held(y)
 
     def _difference(
         self, base: Base, propensity: float, sides: tuple[float | None, float | None]
     ) -> float:
-        a, b = (None if y is None else _held(y, base) for y in sides)
+        a, b = (None if y is None else base.held(y) for y in sides)
         if propensity == PAIRED:
             return (base.low if b is None else b) - (base.low if a is None else a)
         if b is not None:
@@ -437,7 +270,7 @@ class Contrast:
         sums.v += h * h
         a = _weight(sums.propensity)
         if self.state.clustered is not None:
-            variance = self._variance(base, sums.propensity)
+            variance = _variance(base, sums.propensity)
             self.state.clustered.update(unit, h / variance, a / variance)
         elif self._asked.is_bounded:
             for products, (sign, offset, bets) in zip(
@@ -453,7 +286,7 @@ class Contrast:
         if card is None:
             base, a = self.state.bases[epoch], _weight(propensity)
             low, high = _h_range(base, propensity)
-            variance = self._variance(base, propensity)
+            variance = _variance(base, propensity)
             card = []
             for side in self._sides.values():
                 lowest = min(
@@ -529,7 +362,7 @@ class Contrast:
         epochs: dict[int, tuple[float, float]] = {}
         for sums in self.state.sums:
             base = self.state.bases[sums.epoch]
-            a, bet = _weight(sums.propensity), base.effect / self._variance(base, sums.propensity)
+            a, bet = _weight(sums.propensity), base.effect / _variance(base, sums.propensity)
             offset = a * side.shift
             s = side.sign * bet * (sums.s + sums.n * offset)
             v = bet * bet * (sums.v + 2.0 * offset * sums.s + sums.n * offset * offset)
@@ -553,8 +386,8 @@ class Contrast:
         )
 
 
-def _held(y: float, base: Base) -> float:
-    return min(base.high, max(base.low, y))
+def _variance(base: Base, propensity: float) -> float:
+    return base.pair_square if propensity == PAIRED else base.variance
 
 
 def _weight(propensity: float) -> float:

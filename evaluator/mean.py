@@ -5,10 +5,11 @@ from typing import Any
 from msgspec import Struct
 
 from evaluator.confseq import Interval
-from evaluator.contrast import PAIRED, Asked, Contrast, ContrastState
+from evaluator.contrast import PAIRED, Contrast, ContrastState
 from evaluator.eprocess.normal import MIN_OBSERVATIONS
 from evaluator.evidence import Role
 from evaluator.finding import Finding, both
+from evaluator.ground import Asked
 from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.metric import MetricSpec, is_failed
@@ -124,7 +125,7 @@ class MeanCheck(Check):
         if not contrast.n():
             if contrast.is_ready():
                 return Finding(0.0, 0.0, "no number to compare yet", 0, is_blind=True)
-            seen = contrast.state.history.n
+            seen = contrast.state.ground.history.n
             told = (
                 f"{seen} of {MIN_OBSERVATIONS} numbers of the champion seen; "
                 "they set the limits for the next epoch"

@@ -1,4 +1,4 @@
-"""Which keys a metric of the routing file needs, by its kind and role. Pure.
+"""Which keys a metric of the routing file needs, by its kind and role.
 
 Every check of one metric by itself is here; what it needs from the rest of the file is in
 sidecar/routecheck.py.

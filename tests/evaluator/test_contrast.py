@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluator.contrast import PAIRED, Asked, Contrast, ContrastState
+from evaluator.contrast import PAIRED, Contrast, ContrastState
 from evaluator.eprocess.effect import effect_log_e
 from evaluator.eprocess.mixture import GRID, log_weights
+from evaluator.ground import Asked
 from evaluator.running import Moments
 
 BOUNDED = Asked(margin=0.0, effect=0.05, is_bounded=True, detect=0.05, within=0.1)
@@ -105,7 +106,7 @@ def test_sixty_four_shards_in_any_order_equal_one_stream() -> None:
     rng.shuffle(shards)
     first = shards[0]
     for shard in shards[1:]:
-        for moments in (shard.state.champion, shard.state.history):
+        for moments in (shard.state.ground.champion, shard.state.ground.history):
             assert moments.n > 0
         first.merge(shard)
     assert reading(first) == pytest.approx(reading(whole), abs=1e-9)
@@ -296,4 +297,4 @@ def test_winsorised_start_forgets_what_lies_beyond_the_limits() -> None:
         contrast.learn(y)
     contrast.roll()
     assert contrast.state.bases[1].variance < 0.3
-    assert isinstance(contrast.state.champion, Moments)
+    assert isinstance(contrast.state.ground.champion, Moments)
