@@ -17,7 +17,7 @@ from controller.traffic import nothing_more
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
 from evaluator.join import Judgable, Label, LabelOutcome, LabelResult
-from evaluator.journal import Journal
+from evaluator.journal import Due, Journal
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch
 
@@ -114,6 +114,11 @@ class Intake:
         if trial is not None:
             trial.evaluator.roll_epoch(why)
             trial.is_changed = True
+
+    def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
+        """Return observations of ``route`` that wait for a label, behind sequence ``after``."""
+        with store.reading():
+            return self._journal.unscored(route, after=after, limit=limit)
 
     def watch(self, route: str) -> None:
         """Tell the evaluator that the challenger is champion now, beside a holdback."""

@@ -58,6 +58,20 @@ class StageSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ScorerSpec:
+    """Who makes the labels of a route: a service or a Python function that judges answers."""
+
+    url: str | None
+    """POST here; None calls ``function``."""
+    function: str | None
+    """package.module:function, or the name of an entry point in group understudy.scorers."""
+    batch: int
+    """Answers (or pairs of them) in one call, at most."""
+    deadline_s: float
+    """For one call; what is not there then is missing."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteIntent:
     """One route of the file: what the people who wrote it want. State never changes it."""
 
@@ -78,6 +92,8 @@ class RouteIntent:
     label_rate: float | None = None
     """Share of the requests whose label is drawn at random; None if that is not declared."""
     on_futility: OnFutility = OnFutility.HOLD
+    scorer: ScorerSpec | None = None
+    """Makes labels; None: they come from elsewhere."""
     capture_bytes: int = 65_536
     body_limit_bytes: int = 64 * 1024 * 1024
     replay_bytes: int = 1024 * 1024

@@ -56,7 +56,8 @@ class MetricSpec:
     value: str | None = None
     """JMESPath to the number, score or vector; None is the route's prediction."""
     source: str = "answer"
-    """mean: whether ``value`` is in the answer or in the label."""
+    """mean: whether ``value`` is in the "answer", in the "label", or in what a "scorer" said of the
+    variant's answer (a label of the form {"champion": ..., "challenger": ...})."""
     direction: str = "higher"
     """mean: whether "higher" or "lower" is better. Losses: lower."""
     range: tuple[float, float] | None = None
@@ -77,7 +78,7 @@ class MetricSpec:
     @property
     def needs_label(self) -> bool:
         """Whether nothing can be said before labels come."""
-        return self.kind in LABELLED or (self.kind == "mean" and self.source == "label")
+        return self.kind in LABELLED or (self.kind == "mean" and self.source != "answer")
 
     def paths_at_once(self, prediction: str | None) -> tuple[str, ...]:
         """Return the JMESPaths that are read from an answer as soon as it is there."""
@@ -138,6 +139,8 @@ def reads_prediction(spec: MetricSpec, prediction: str | None) -> bool:
     """Whether this metric compares predictions, so that an unreadable one is worth counting."""
     if spec.kind in ("agreement", "divergence"):
         return spec.value is None
+    if spec.kind == "mean" and spec.source == "scorer":
+        return prediction is not None
     if spec.kind in LABELLED:
         return prediction is not None and (spec.value is None or spec.kind != "loss")
     return False

@@ -1,5 +1,6 @@
 """From answers and labels to a metric's number, so that higher is better. Pure."""
 
+import json
 from typing import Any
 
 from evaluator.extract import Fields
@@ -28,7 +29,7 @@ class Reader:
         relative = spec.margin_relative or 0.0
         self.scale = 1.0 - relative if self._sign > 0.0 else 1.0 + relative
         """What the challenger's number is divided by, for a relative margin."""
-        of_label = spec.kind == "mean" and spec.source == "label" and spec.value is not None
+        of_label = spec.kind == "mean" and spec.source != "answer" and spec.value is not None
         self._label = Fields([spec.value] if of_label and spec.value is not None else [])
         self._covariate = Fields([spec.covariate] if spec.covariate is not None else [])
 
@@ -67,7 +68,7 @@ class Reader:
         """Return y of an answer with its label, likewise."""
         if answer.is_failed:
             return None
-        y = self.y_of(self._raw(answer, label), is_challenger)
+        y = self.y_of(self._raw(answer, label, is_challenger), is_challenger)
         if y is None:
             self.refused[is_challenger] += 1
         return y
@@ -82,10 +83,12 @@ class Reader:
             x = as_number(self._covariate.read_text(label).get(path))
         return x
 
-    def _raw(self, answer: Answer, label: str) -> Any:
+    def _raw(self, answer: Answer, label: str, is_challenger: bool) -> Any:
         """Return the number as the file declares it, or None."""
         spec = self._spec
         if spec.kind == "mean":
+            if spec.source == "scorer":
+                label = _side(label, is_challenger)
             if spec.value is None:
                 return parsed_text(label)
             return self._label.read_text(label).get(spec.value)
@@ -95,3 +98,10 @@ class Reader:
             prediction = answer.fields.get(spec.value)
         measure = spec.measure or "absolute"
         return loss_of(measure, prediction, parsed_text(label), spec.quantile or 0.5)
+
+
+def _side(label: str, is_challenger: bool) -> str:
+    """Return what a scorer said of one variant, as JSON text; null if it said nothing."""
+    scores = parsed_text(label)
+    side = "challenger" if is_challenger else "champion"
+    return json.dumps(scores.get(side) if isinstance(scores, dict) else None)

@@ -278,6 +278,10 @@ def _times(tree: Tree, route: Path) -> Iterator[Problem]:
     labels = part(tree, (*route, "labels"), Labels)
     if labels is None:
         return
+    if labels.scorer is not None and (labels.scorer.url is None) is (
+        labels.scorer.function is None
+    ):
+        yield tree.problem((*route, "labels", "scorer"), "either `url` or `function`")
     if labels.maturity > labels.window:
         yield tree.problem(
             (*route, "labels", "maturity"),
@@ -327,6 +331,11 @@ def _metric_needs(tree: Tree, route: Path) -> Iterator[Problem]:
                 "`labels: {window: 14d, maturity: 3d}` on the route",
                 found="a metric that needs labels, and no `labels`",
             )
+        if metric.source == "scorer" and labels is not None and labels.scorer is None:
+            yield tree.problem(
+                (*path[:-1], "source"),
+                '`labels: {scorer: {url: "http://..."}}` on the route, which makes the scores',
+            )
         if metric.proxy is not None and not _needs_label(metric):
             yield tree.problem(
                 (*path[:-1], "proxy"), "`source: label`: only a label may be missing"
@@ -352,7 +361,7 @@ _DO = {"agreement": "agree", "divergence": "diverge"}
 
 
 def _needs_label(metric: MetricSection) -> bool:
-    return metric.kind in LABELLED or metric.source == "label"
+    return metric.kind in LABELLED or metric.source in ("label", "scorer")
 
 
 def _reads_prediction(metric: MetricSection) -> bool:
@@ -360,7 +369,7 @@ def _reads_prediction(metric: MetricSection) -> bool:
     if metric.kind in ("correct", "precision", "recall", "f1"):
         return True
     if metric.kind == "mean":
-        return metric.value is None and metric.source != "label"
+        return metric.source == "scorer" or (metric.value is None and metric.source != "label")
     return metric.kind in ("loss", "divergence", "auc") and metric.of is None
 
 

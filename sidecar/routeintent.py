@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping
 
-from controller.policy import Intent, OnFutility, OnTimeout, RouteIntent, StageKind, StageSpec
+from controller.policy import (
+    Intent,
+    OnFutility,
+    OnTimeout,
+    RouteIntent,
+    ScorerSpec,
+    StageKind,
+    StageSpec,
+)
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
@@ -15,6 +23,7 @@ from sidecar.routemodel import (
     Production,
     RouteSection,
     RoutingFile,
+    Scorer,
     Shadow,
     Stage,
     VariantSection,
@@ -49,6 +58,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
         maturity_s=labels.maturity if labels is not None else 0.0,
         window_s=labels.window if labels is not None else 0.0,
         label_rate=labels.sampled if labels is not None else None,
+        scorer=_scorer(labels.scorer) if labels is not None and labels.scorer else None,
         on_futility=OnFutility(rollout.on_futility) if rollout is not None else OnFutility.HOLD,
         capture_bytes=limits.capture,
         body_limit_bytes=limits.body,
@@ -64,6 +74,10 @@ def _route(route: RouteSection, samples: tuple[bytes, ...]) -> RouteIntent:
 
 def _lower(names: list[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(name.lower() for name in names)
+
+
+def _scorer(scorer: Scorer) -> ScorerSpec:
+    return ScorerSpec(scorer.url, scorer.function, scorer.batch, scorer.deadline)
 
 
 def _match(match: MatchSection) -> Match:

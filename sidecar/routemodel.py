@@ -13,6 +13,7 @@ from sidecar.routetype import (
     Address,
     Amount,
     AtLeast,
+    BatchSize,
     Bound,
     Buckets,
     Class,
@@ -24,6 +25,7 @@ from sidecar.routetype import (
     FilePath,
     Finite,
     Flag,
+    FunctionName,
     HalfBuckets,
     HeaderName,
     HeaderValue,
@@ -42,6 +44,7 @@ from sidecar.routetype import (
     Quantile,
     ReadyPath,
     RoleName,
+    ScorerUrl,
     Share,
     Size,
     Timeout,
@@ -219,8 +222,10 @@ class MetricSection(Section):
         description="mean: JMESPath to the number. Without it the route's prediction, or the "
         "whole label.",
     )
-    source: Literal["answer", "label"] | None = Field(
-        default=None, description="mean: where the number is; answer if it is not said."
+    source: Literal["answer", "label", "scorer"] | None = Field(
+        default=None,
+        description="mean: where the number is; answer if it is not said. scorer: in what "
+        "labels.scorer says of the variant's answer.",
     )
     direction: Literal["higher", "lower"] | None = Field(
         default=None, description="mean: which is better; higher if it is not said."
@@ -268,6 +273,25 @@ class MetricSection(Section):
     )
 
 
+class Scorer(Section):
+    """A service, or a Python function, that judges answers and so makes their labels."""
+
+    url: ScorerUrl | None = Field(
+        default=None,
+        description='POST {"items": [{"request_id", "champion", "challenger"}]} with predictions '
+        '(null where there is none); the answer is {"scores": [{"champion", "challenger"}]}.',
+    )
+    function: FunctionName | None = Field(
+        default=None,
+        description="In place of url: package.module:function, or the name of an entry point in "
+        "the group understudy.scorers. It takes the list of items and returns the list of scores.",
+    )
+    batch: BatchSize = default("32", "Items in one call, at most.")
+    deadline: PositiveDuration = default(
+        "10s", "For one call. What is not scored then has no label."
+    )
+
+
 class Labels(Section):
     """When the truth arrives."""
 
@@ -286,6 +310,11 @@ class Labels(Section):
         default=None,
         description="The share of the requests, drawn at random by whoever labels, that get one. "
         "Only then may a `proxy` stand in for the others.",
+    )
+    scorer: Scorer | None = Field(
+        default=None,
+        description="Who makes the labels, for `mean` with `source: scorer`; without it they come "
+        "to the admin port.",
     )
 
 

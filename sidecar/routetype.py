@@ -204,6 +204,14 @@ Address = Annotated[
     _parsed(_address, "HOST:PORT, such as 127.0.0.1:8080 (port 1 to 65535)"),
     _text(ADDRESS),
 ]
+SCORER_URL = r"^https?://[!-~]{1,500}$"
+FUNCTION = r"^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.]*)?$"
+ScorerUrl = Annotated[
+    str, _pattern(SCORER_URL, "http:// or https:// with host and path"), _text(SCORER_URL)
+]
+FunctionName = Annotated[
+    str, _pattern(FUNCTION, "package.module:function, or an entry point's name"), _text(FUNCTION)
+]
 Url = Annotated[tuple[str, int], _parsed(_url, "http://HOST:PORT"), _text(URL)]
 Expression = Annotated[
     str, _parsed(_expression, "a JMESPath expression"), As({"type": "string", "maxLength": 256})
@@ -317,6 +325,7 @@ Kind = Literal[
     "f1",
     "auc",
 ]
+BatchSize = Annotated[int, *_whole(1, 1000)]
 FalseAlarm = Annotated[int, *_whole(1000, 1_000_000_000)]
 Horizon = Annotated[int, *_whole(100, 1_000_000_000)]
 RoleName = Literal["objective", "guardrail", "proxy"]

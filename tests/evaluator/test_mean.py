@@ -206,3 +206,18 @@ def test_evaluator_keeps_what_a_loss_reads_until_the_label_comes() -> None:
 def test_nothing_waits_for_a_label_that_no_metric_needs() -> None:
     evaluator = Evaluator(plan(SCORE, prediction=None))
     assert evaluator.observe(pair(1, champion=body(score=4), challenger=body(score=6))) is None
+
+
+def test_what_a_scorer_says_of_texts_is_compared_in_pairs() -> None:
+    spec = MetricSpec(
+        "quality", "mean", Role.OBJECTIVE, detect=0.1, source="scorer", range=(0.0, 1.0)
+    )
+    evaluator = Evaluator(plan(spec))
+    for i in range(400):
+        waiting = evaluator.observe(pair(i, champion=answer("so so"), challenger=answer("good")))
+        assert waiting is not None and waiting.champion is not None
+        assert waiting.champion.prediction == '"so so"'
+        evaluator.judge(waiting, json.dumps({"champion": 0.5, "challenger": 0.6 + 0.1 * (i % 2)}))
+    reading = evaluator.evidence(1.0).reading("quality")
+    assert reading is not None and reading.state is CheckState.PASSED
+    assert reading.effect == pytest.approx(0.15, abs=0.01)

@@ -60,3 +60,13 @@ def test_covariate_is_looked_for_in_the_answer_and_then_in_the_label() -> None:
     assert reader(spec).covariate({}, '{"past":4}') == 4.0
     assert reader(spec).covariate({}, None) is None
     assert reader().covariate({"past": 3}, None) is None
+
+
+def test_scorer_says_a_number_of_each_variants_answer() -> None:
+    spec = MetricSpec("quality", "mean", Role.OBJECTIVE, source="scorer", range=(0.0, 1.0))
+    one, label = reader(spec), '{"challenger":0.75,"champion":0.5}'
+    assert one.judged(Answer('"yes"'), label, False) == 0.5
+    assert one.judged(Answer('"no"'), label, True) == 0.75
+    assert one.judged(Answer('"no"'), '{"champion":0.5}', True) is None
+    assert one.judged(Answer('"no"'), "0.5", True) is None
+    assert one.refused == [0, 2]
