@@ -103,7 +103,9 @@ class BinaryState(Struct):
     discordant: Rate
     clustered: ClusteredEProcess | None
     foreseen: Rate = field(default_factory=Rate)
-    """Pairs whose answers differ, labelled or not: discordance cannot be far from it."""
+    """Pairs whose answers differ, labelled or not: no more than that can be discordant."""
+    decided: Rate = field(default_factory=Rate)
+    """Labelled pairs whose answers differ: on how many of them is one right and the other wrong?"""
 
 
 class BinaryCheck:
@@ -165,9 +167,17 @@ class BinaryCheck:
             self.state.clustered.update(unit, h / v, propensity * (1.0 - propensity) / v)
 
     def observe_pair(
-        self, epoch: int, champion_good: bool, challenger_good: bool, unit: int
+        self,
+        epoch: int,
+        champion_good: bool,
+        challenger_good: bool,
+        unit: int,
+        *,
+        differs: bool = False,
     ) -> None:
-        """Take in both answers to one request."""
+        """Take in both answers to one request, and whether they were foreseen to differ."""
+        if differs:
+            self.state.decided.update(champion_good != challenger_good)
         cell = 2 * champion_good + challenger_good
         self._table(epoch, PAIRED).counts[cell] += 1
         self.state.champion.update(champion_good)
@@ -181,9 +191,11 @@ class BinaryCheck:
         """Return the champion's rate of good answers and the discordance to bet with next."""
         q = self._question
         good = self.state.champion.estimate(q.prior_good, q.prior_strength)
-        # What differs is known before the labels are, so it takes the prior's place as it grows.
-        expected = self.state.foreseen.estimate(q.prior_discordance, q.pair_strength)
-        return good, self.state.discordant.estimate(expected, q.pair_strength)
+        if self.state.foreseen.n < self.state.discordant.n or not self.state.foreseen.n:
+            return good, self.state.discordant.estimate(q.prior_discordance, q.pair_strength)
+        # How many differ is known before the labels are, and of many more pairs.
+        differing = self.state.foreseen.estimate(q.prior_discordance, q.pair_strength)
+        return good, max(_LEAST_VARIANCE, differing * self.state.decided.estimate(1.0, 10.0))
 
     def roll(self, baseline: Baseline | None = None) -> None:
         """Begin the next epoch, with bets from what was seen so far or from ``baseline``."""
@@ -274,6 +286,7 @@ class BinaryCheck:
         mine.champion.merge(theirs.champion)
         mine.discordant.merge(theirs.discordant)
         mine.foreseen.merge(theirs.foreseen)
+        mine.decided.merge(theirs.decided)
         if mine.clustered is not None and theirs.clustered is not None:
             mine.clustered.merge(theirs.clustered)
 

@@ -125,7 +125,8 @@ class CorrectCheck(Check):
         if judgable.mode is Mode.HISTORY:
             self._check.learn(a_good)
         elif judgable.mode is Mode.PAIR:
-            self._check.observe_pair(epoch, a_good, b_good, judgable.unit)
+            differs = _differ(champion, challenger)
+            self._check.observe_pair(epoch, a_good, b_good, judgable.unit, differs=differs)
         else:
             is_good = b_good if judgable.is_challenger else a_good
             self._check.observe_split(
@@ -232,6 +233,13 @@ def _with_unlabelled(found: Finding, without: Finding) -> Finding:
         growth=growth,
         log_e_futile=found.log_e_futile,
     )
+
+
+def _differ(champion: Answer | None, challenger: Answer | None) -> bool:
+    """Return whether two answers were counted as differing when they came."""
+    if champion is None or challenger is None or champion.prediction is None:
+        return False
+    return champion.prediction != challenger.prediction
 
 
 def _is_correct(answer: Answer, label: str | None) -> bool:

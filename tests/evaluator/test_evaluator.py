@@ -375,6 +375,7 @@ def forget_history(evaluator: Evaluator) -> None:
         binaries = [state] if isinstance(state, BinaryState) else []
         if isinstance(state, CorrectState):
             binaries, state.binary.foreseen.n = [state.binary], 0.0
+            state.binary.decided.n = state.binary.decided.hits = 0.0
         if isinstance(state, LatencyState):
             binaries = state.checks
             state.champion.bins, state.champion.n = {}, 0

@@ -165,6 +165,19 @@ def test_disagreement_is_known_before_labels_and_sets_the_bets() -> None:
     assert state.binary.baselines[1].discordance == pytest.approx(0.02, abs=0.003)
 
 
+def test_answers_that_differ_and_are_both_wrong_are_not_discordant() -> None:
+    """Of many classes: half of what differs is decided, which labels teach."""
+    check = fresh(ACCURACY)
+    agreeing(check, 4000, 10)
+    for i in range(400):
+        label = "7" if i % 2 else "9"
+        judge(check, judgable(Answer("7"), Answer("8")), label)
+    check.roll()
+    state = check.save()
+    assert isinstance(state, CorrectState)
+    assert state.binary.baselines[1].discordance == pytest.approx(0.05, abs=0.005)
+
+
 def test_useless_challenger_is_found_futile() -> None:
     check, rng = fresh(dataclasses.replace(ACCURACY, detect=0.05)), random.Random(4)
     for i in range(4000):
