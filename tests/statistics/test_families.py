@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from evaluator.contrast import Contrast
+from evaluator.ground import Asked
 from tests.statistics import families
 from tests.statistics.families import Stream
 
@@ -36,3 +38,24 @@ def test_number_checks_need_little_more_than_the_test_that_knows_the_effect(
     ]
     known = [stop if stop is not None else 8 * expected for stop in stops]
     assert 0.90 <= np.mean(known) / expected <= 1.25
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_clustered", [True, False])
+def test_numbers_of_sticky_users_must_be_summed_first(is_clustered: bool) -> None:
+    """200 users, 20 requests each, ICC .3; 100 runs, a look every 100: only sums keep alpha."""
+    rng, rejected = np.random.default_rng(SEED), 0
+    for _ in range(100):
+        contrast = Contrast.fresh(Asked(0.0, 0.2), is_clustered=is_clustered)
+        for y in rng.normal(0, 1, 200):
+            contrast.learn(float(y))
+        contrast.roll()
+        units = rng.integers(0, 2**63, 200)
+        lots, levels = rng.random(200) < 0.5, rng.normal(0, 0.3**0.5, 200)
+        for i, user in enumerate(rng.integers(0, 200, 4000)):
+            y = float(levels[user] + rng.normal(0, 0.7**0.5))
+            contrast.observe_split(1, 0.5, bool(lots[user]), y, int(units[user]))
+            if i % 100 == 99 and contrast.log_e("claim") >= families.BAR:
+                rejected += 1
+                break
+    assert (rejected / 100 <= 0.05 + 3 * 0.022) is is_clustered
