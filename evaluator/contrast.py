@@ -155,6 +155,7 @@ class Contrast:
             if propensity == PAIRED:
                 self.state.ground.pairs.update(h)
             self.learn(truth[0])
+        self.state.ground.powered.update(g / math.sqrt(_weight(propensity)))
         self._take(sums, base, g, unit)
 
     def roll(self) -> None:

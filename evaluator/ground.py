@@ -46,6 +46,8 @@ class Asked:
     """Pairs, or lots at a share of a half, after which the claim is given up."""
     alpha: float = 0.05
     """Of a claim with a horizon: its boundary is made for it."""
+    label_rate: float | None = None
+    """Labels are drawn with this probability and a proxy stands in for the others; None: no."""
 
     @property
     def is_vague(self) -> bool:
@@ -101,13 +103,15 @@ class Ground(Struct):
     """Differences within pairs."""
     proxies: Moments
     """Labelled differences (y) and their proxies (x), split or paired."""
+    powered: Moments
+    """Prediction-powered differences, on the scale of one answer."""
     history: SignedHistogram
     """The champion's numbers of all time, for the limits; empty when bounded."""
 
     @classmethod
     def empty(cls) -> "Ground":
         """Return one that has seen nothing."""
-        return cls(Moments(), Moments(), Moments(), SignedHistogram({}))
+        return cls(Moments(), Moments(), Moments(), Moments(), SignedHistogram({}))
 
     def learn(self, y: float, x: float | None, base: Base, asked: Asked) -> None:
         """Take in a number of the champion, seen under the limits of ``base``."""
@@ -135,12 +139,16 @@ class Ground(Struct):
         if slope and self.champion.n:
             x_mean = self.champion.x / self.champion.n
             variance *= max(0.01, self.champion.unexplained())
+        effect = _effect(asked, mean, variance)
+        if asked.label_rate is not None:
+            # What is bet on is neither the number nor its proxy, but what is made of both.
+            variance = square = self.powered.square(variance / asked.label_rate, STRENGTH)
         return Base(
             is_ready=True,
             mean=min(high, max(low, mean)),
             variance=variance,
             pair_square=max(_LEAST, min(square, 4.0 * variance)),
-            effect=_effect(asked, mean, variance),
+            effect=effect,
             low=low,
             high=high,
             slope=slope,
@@ -150,7 +158,7 @@ class Ground(Struct):
 
     def decay(self) -> None:
         """Let the moments so far count half."""
-        for moments in (self.champion, self.pairs, self.proxies):
+        for moments in (self.champion, self.pairs, self.proxies, self.powered):
             moments.decay()
 
     def merge(self, other: "Ground") -> None:
@@ -158,6 +166,7 @@ class Ground(Struct):
         self.champion.merge(other.champion)
         self.pairs.merge(other.pairs)
         self.proxies.merge(other.proxies)
+        self.powered.merge(other.powered)
         self.history.merge(other.history)
 
     def _limits(self, asked: Asked, before: Base | None) -> tuple[float, float]:

@@ -168,6 +168,7 @@ class MeanCheck(Check):
             within=None if spec.within is None else spec.within / unit,
             horizon=spec.horizon,
             alpha=self.how.alpha,
+            label_rate=self.how.label_rate if self._is_proxied else None,
         )
 
     def _x_of(self, answer: Answer | None, label: str | None) -> float | None:

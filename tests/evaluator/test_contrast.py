@@ -220,7 +220,8 @@ def test_covariate_that_explains_the_number_saves_observations() -> None:
 
 
 def test_proxy_stands_in_for_labels_that_were_not_drawn() -> None:
-    with_proxy, without, rng = ready(), ready(), random.Random(8)
+    asked = Asked(margin=0.1, effect=0.2, detect=0.2, label_rate=0.2)
+    with_proxy, without, rng = ready(asked), ready(asked), random.Random(8)
     for epoch in range(1, 4):
         for i in range(3000):
             f = rng.gauss(0.15, 1)
@@ -237,6 +238,8 @@ def test_proxy_stands_in_for_labels_that_were_not_drawn() -> None:
     assert one is not None and other is not None
     assert one.high - one.low < 0.75 * (other.high - other.low)
     assert one.low < 0.9 * 0.15 < one.high
+    assert with_proxy.state.bases[4].variance < 0.5 * without.state.bases[4].variance
+    assert with_proxy.log_e("claim") > 1.5 * without.log_e("claim") > 0.0
 
 
 def test_effect_relative_to_the_champions_mean_follows_it() -> None:
