@@ -83,7 +83,7 @@ def required(
     is_promotion = way_forward(policy, rollout) is Event.PROVEN
     if is_promotion or rollout.phase is Phase.SHADOW:
         asked.append(evidence.reading("readable") or _silent("readable", Role.INTEGRITY))
-        asked += _declared(policy, evidence, Role.GUARDRAIL)
+        asked += _declared(policy, evidence, Role.GUARDRAIL, is_shadow=not is_promotion)
     if is_promotion:
         asked += _objectives(policy, evidence)
     names = {reading.check for reading in asked}
@@ -198,8 +198,15 @@ def _silent(check: str, role: Role) -> Reading:
     return Reading(check, check, role, CheckState.UNKNOWN, "has not reported")
 
 
-def _declared(policy: RouteIntent, evidence: Evidence, role: Role) -> list[Reading]:
-    names = [metric.name for metric in policy.metrics if metric.role is role]
+def _declared(
+    policy: RouteIntent, evidence: Evidence, role: Role, *, is_shadow: bool = False
+) -> list[Reading]:
+    """Return the readings of a role; copies cannot answer for metrics that need a split."""
+    names = [
+        metric.name
+        for metric in policy.metrics
+        if metric.role is role and not (is_shadow and metric.is_split_only)
+    ]
     return [evidence.reading(name) or _silent(name, role) for name in names]
 
 

@@ -66,6 +66,8 @@ class AloneCheck(Check):
         answer = judgable.challenger
         if not self.spec.needs_label or judgable.mode is Mode.HISTORY or answer is None:
             return False
+        if self.spec.is_split_only and judgable.mode is Mode.PAIR:
+            return False
         if answer.is_cut or (label is None and self.spec.missing == "ignore"):
             return False
         self._observe(self._judged(answer, label), judgable.unit)

@@ -123,7 +123,8 @@ class Contrast:
         self._show(sums, False, a)
         self._show(sums, True, b)
         self._take(sums, base, b - a, unit)
-        self.state.ground.pairs.update(b - a)
+        if base.is_ready:  # before, nothing holds a huge number back
+            self.state.ground.pairs.update(b - a)
         self.learn(champion)
 
     def observe_proxied(
@@ -141,8 +142,12 @@ class Contrast:
         A lot that was not drawn is None on that side of ``proxy`` and ``truth``; pairs have both
         and the propensity PAIRED. ``truth`` is None when no label was drawn.
         """
-        base = self.state.bases[epoch]
         sums = self._sums(epoch, propensity)
+        base = self.state.bases[epoch]
+        if not base.is_ready:
+            if truth is not None:
+                self.learn(truth[0])
+            return
         f = self._difference(base, propensity, proxy)
         g = base.proxy_slope * f
         if truth is not None:

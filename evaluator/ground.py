@@ -15,6 +15,8 @@ VAGUE_SD = 0.25
 STRENGTH = 20.0
 """Observations that the priors count for."""
 _LEAST = 1e-9
+_MOST = 1e18
+"""As far as the histogram goes: squares of larger numbers would overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Ground(Struct):
 
     def learn(self, y: float, x: float | None, base: Base, asked: Asked) -> None:
         """Take in a number of the champion, seen under the limits of ``base``."""
-        self.champion.update(base.held(y), 0.0 if x is None else x)
+        self.champion.update(max(-_MOST, min(_MOST, base.held(y))), 0.0 if x is None else x)
         if not asked.is_bounded:
             self.history.update(y)
 
@@ -126,11 +128,15 @@ class Ground(Struct):
         is_first = before is not None and not before.is_ready and high < math.inf
         if is_first and not self.champion.xx:
             self.champion = self._winsorised(low, high)
-        prior_mean, prior, strength = (0.5, 1.0 / 12.0, STRENGTH)
+        if not asked.is_bounded and self.history.n < MIN_OBSERVATIONS:
+            return Base(False, 0.0, 1.0, 1.0, _effect(asked, 0.0, 1.0), -math.inf, math.inf)
+        prior_mean, prior, strength = 0.5, 1.0 / 12.0, STRENGTH
         if not asked.is_bounded:
-            prior_mean, prior, strength = 0.0, _LEAST, 0.0
-            if self.champion.n < MIN_OBSERVATIONS / 2:
-                return Base(False, 0.0, 1.0, 1.0, _effect(asked, 0.0, 1.0), -math.inf, math.inf)
+            # Of the past half is forgotten at each epoch; what it said last stands in for it.
+            is_known = before is not None and before.is_ready
+            prior_mean = before.mean if before is not None and is_known else 0.0
+            prior = before.variance if before is not None and is_known else _LEAST
+            strength = STRENGTH if is_known else 0.0
         mean = self.champion.mean(prior_mean, strength)
         variance = max(_LEAST, self.champion.variance(prior, strength))
         # Two independent answers differ with twice the variance; answers to one request by less.

@@ -56,7 +56,7 @@ class MeanCheck(Check):
     def learn(self, champion: Outcome, fields: dict[str, Any]) -> None:
         """Measure a champion's answer."""
         if not self.spec.needs_label and not is_failed(champion):
-            y = self._reader.at_once(fields, champion, False)
+            y = self._reader.y_of(fields.get(self._reader.path), False)
             self._contrast.learn(y, self._reader.covariate(fields, None))
 
     def split(self, seen: Assigned) -> None:
@@ -97,11 +97,12 @@ class MeanCheck(Check):
             else self._reader.judged(answer, label, is_challenger)
             for answer, is_challenger in zip(answers, (False, True), strict=True)
         )
-        if judgable.mode is Mode.HISTORY:
+        is_pair = judgable.mode is Mode.PAIR
+        if judgable.mode is Mode.HISTORY or (self.spec.is_split_only and is_pair):
             self._contrast.learn(a, self._x_of(judgable.champion, label))
         elif self._is_proxied:
             self._proxied(judgable, epoch, None if label is None else (a, b))
-        elif judgable.mode is Mode.PAIR:
+        elif is_pair:
             self._contrast.observe_pair(epoch, a, b, judgable.unit)
         else:
             is_challenger = judgable.is_challenger
@@ -203,7 +204,8 @@ class MeanCheck(Check):
         self, judgable: Judgable, truth: tuple[float | None, float | None]
     ) -> tuple[float | None, float | None]:
         """Return the truth of the variant that was drawn, with a failed one's at its worst."""
-        low = self._contrast.state.bases[judgable.epoch].low
+        base = self._contrast.state.bases[judgable.epoch]
+        low = base.low if base.is_ready else None  # nothing is bet then, and nothing is learned
         a, b = truth
         if judgable.is_challenger:
             return None, low if b is None else b

@@ -80,6 +80,11 @@ class MetricSpec:
         """Whether nothing can be said before labels come."""
         return self.kind in LABELLED or (self.kind == "mean" and self.source != "answer")
 
+    @property
+    def is_split_only(self) -> bool:
+        """Whether a copy says nothing: what was earned, the answer that was *sent* earned."""
+        return self.kind == "mean" and self.source == "label"
+
     def paths_at_once(self, prediction: str | None) -> tuple[str, ...]:
         """Return the JMESPaths that are read from an answer as soon as it is there."""
         if self.needs_label or self.kind not in ("mean", "divergence"):

@@ -20,7 +20,8 @@ class Reader:
 
     def __init__(self, spec: MetricSpec, how: How, refused: list[int]) -> None:
         self._spec = spec
-        self._path = spec.value if spec.value is not None else how.prediction
+        self.path = (spec.value if spec.value is not None else how.prediction) or ""
+        """Where the number is among the fields of an answer."""
         self._sign = 1.0 if spec.direction == "higher" and spec.kind == "mean" else -1.0
         self._low, self._high = spec.range or (0.0, 1.0)
         self.refused = refused
@@ -59,7 +60,7 @@ class Reader:
         """Return y of an answer that needs no label; None if it failed or has no number."""
         if is_failed(outcome):
             return None
-        y = self.y_of(fields.get(self._path or ""), is_challenger)
+        y = self.y_of(fields.get(self.path), is_challenger)
         if y is None:
             self.refused[is_challenger] += 1
         return y

@@ -100,10 +100,10 @@ class Moments(Struct):
 
 
 class SignedHistogram(Struct):
-    """Numbers of either sign in logarithmic bins of their size; at most 4,657 of them.
+    """Numbers of either sign in logarithmic bins of their size; at most 6,513 of them.
 
     Bin 0 holds what is smaller than 1e-10 in size, bin i sizes up to 1e-10 * 1.02^i, bin -i the
-    same below zero. What is larger than 1e10 is held as that large.
+    same below zero. What is larger than 1e18 is held as that large.
     """
 
     bins: dict[int, int] = {}
@@ -135,7 +135,7 @@ class SignedHistogram(Struct):
         self.n += other.n
 
 
-_LEAST, _MOST = 1e-10, 1e10
+_LEAST, _MOST = 1e-10, 1e18
 
 
 def signed_bin_of(value: float) -> int:

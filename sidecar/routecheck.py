@@ -331,6 +331,11 @@ def _metric_needs(tree: Tree, route: Path) -> Iterator[Problem]:
                 "`labels: {window: 14d, maturity: 3d}` on the route",
                 found="a metric that needs labels, and no `labels`",
             )
+        if metric.source == "label" and stages and "canary" not in stages:
+            yield tree.problem(
+                (*path[:-1], "source"),
+                "a canary stage: what a label says was earned by the answer that was sent",
+            )
         if metric.source == "scorer" and labels is not None and labels.scorer is None:
             yield tree.problem(
                 (*path[:-1], "source"),

@@ -17,6 +17,7 @@ from controller.judge import (
 from controller.policy import OnFutility, OnTimeout, RouteIntent
 from controller.rollout import Phase, Rollout, hold
 from evaluator.evidence import CheckState, Evidence, Role
+from evaluator.metric import MetricSpec
 from tests.controller.builders import (
     FUNCTIONAL,
     METRICS,
@@ -264,3 +265,12 @@ def test_futile_names_the_objective_and_its_odds() -> None:
     assert why is not None and why.startswith("accuracy: ")
     assert futile(route_intent(), standing, evidence(waiting)) is None
     assert futile(policy, standing, None) is None
+
+
+def test_shadow_does_not_wait_for_what_only_a_sent_answer_can_earn() -> None:
+    reward = MetricSpec("reward", "mean", Role.GUARDRAIL, margin=0.1, source="label", value="r")
+    policy = route_intent(metrics=(*METRICS, reward))
+    seen = evidence(ACCURACY, ERRORS, reading("reward", UNDECIDED), counts=PLENTY)
+    in_shadow = {r.check for r in required(policy, rollout(Phase.SHADOW), seen, now_s=NOW_S)}
+    at_the_end = {r.check for r in required(policy, rollout(Phase.CANARY, 2), seen, now_s=NOW_S)}
+    assert "reward" not in in_shadow and "reward" in at_the_end

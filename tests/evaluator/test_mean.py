@@ -221,3 +221,47 @@ def test_what_a_scorer_says_of_texts_is_compared_in_pairs() -> None:
     reading = evaluator.evidence(1.0).reading("quality")
     assert reading is not None and reading.state is CheckState.PASSED
     assert reading.effect == pytest.approx(0.15, abs=0.01)
+
+
+def test_reward_says_nothing_about_a_copy_whose_answer_was_not_sent() -> None:
+    check = fresh(REWARD)
+    for i in range(300):
+        judged(check, i, json.dumps({"reward": 1.0 + i % 2}), Answer("7"), Answer("8"), epoch=0)
+    check.roll()
+    judged(check, 300, '{"reward":1}', Answer("7"), Answer("8"), epoch=1)
+    assert check.finding().n == 0 and check._contrast.is_ready()
+
+
+def test_huge_numbers_before_the_limits_are_known_poison_nothing() -> None:
+    check = fresh(dataclasses.replace(COST, covariate="past"))
+    for i in range(300):
+        fields = [{"cost": 1e300 if i % 50 == 0 else 1.0 + i % 3, "past": 1.0 * i}] * 2
+        check.pair(Paired(0, i, answer(), answer(), None, *fields))
+    check.roll()
+    for i in range(300):
+        check.split(Assigned(1, 0.5, i, bool(i % 2), answer(), fields={"cost": 2.0 + i % 2}))
+    assert math.isfinite(check.finding().log_e) and math.isfinite(check.finding().log_e_harm)
+
+
+def test_failed_answers_with_a_proxy_poison_nothing_before_the_limits_are_known() -> None:
+    check = fresh(dataclasses.replace(REWARD, proxy="guess"), label_rate=0.5)
+    for epoch in range(3):
+        for i in range(300):
+            one = Answer(None, is_failed=True) if i % 9 == 0 else Answer("7", fields={"guess": 1.0})
+            label = json.dumps({"reward": 1.0 + i % 2}) if i % 2 else None
+            judged(check, i, label, *((None, one) if i % 4 < 2 else (one, None)), epoch=epoch)
+        check.roll()
+    assert math.isfinite(check.finding().log_e) and check.finding().n > 0
+
+
+def test_little_traffic_keeps_its_bets() -> None:
+    """Half of the past is forgotten every day, also where a day has ten answers."""
+    check = fresh(COST)
+    for i in range(200):
+        check.learn(answer(), {"cost": 1.0 + i % 3})
+    for day in range(1, 12):
+        check.roll()
+        for i in range(10):
+            fields = {"cost": 1.0 + i % 3}
+            check.split(Assigned(day, 0.5, i, bool(i % 2), answer(), fields=fields))
+    assert check.finding().n == 110
