@@ -48,7 +48,7 @@ COUNTS = (
 )
 """Always there. ``foreign``: of another experiment, or judged after its epoch was forgotten."""
 
-OUTSIDE = ("body_too_large", "incomplete", "ejected", "shutdown")
+OUTSIDE = ("body_too_large", "incomplete", "circuit_open", "shutdown")
 """Copies lost for these reasons were not to be made: the request is outside of the experiment (or
 never came whole), the
 challenger rests (and is judged for that elsewhere), or the router stops."""

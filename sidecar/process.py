@@ -130,7 +130,7 @@ class ControllerProcess:
             self._database,
             lambda: self._scorers.counts,
         )
-        self._scorers = Scorers(self._engine, desk.label)
+        self._scorers = Scorers(self._engine, self._desk.label)
         self._runner = web.AppRunner(
             application(self._desk, access), access_log=None, shutdown_timeout=API_STOP_S
         )

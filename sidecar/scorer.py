@@ -20,7 +20,7 @@ import structlog
 from controller.controller import Controller, ScoreTask
 from controller.policy import ScorerSpec
 from controller.store import StoreError
-from evaluator.join import Judgable, Label, LabelResult
+from evaluator.join import Answer, Judgable, Label, LabelResult
 from sidecar.desk import Busy
 from sidecar.engine import Engine, NotRunning
 
@@ -146,13 +146,15 @@ def load(name: str) -> Function:
 
 def item_of(judgable: Judgable) -> Item:
     """Return what a scorer is shown of an observation: predictions, null where there is none."""
-    sides = {
-        name: json.loads(answer.prediction)
-        if answer is not None and answer.prediction is not None and not answer.is_failed
-        else None
-        for name, answer in zip(SIDES, (judgable.champion, judgable.challenger), strict=True)
-    }
-    return {"request_id": judgable.request_id, **sides}
+    answers = zip(SIDES, (judgable.champion, judgable.challenger), strict=True)
+    return {"request_id": judgable.request_id, **{name: _shown(one) for name, one in answers}}
+
+
+def _shown(answer: Answer | None) -> Any:
+    """Return a prediction; null also for one so long that only its digest was kept."""
+    if answer is None or answer.is_failed or answer.prediction is None:
+        return None
+    return None if answer.prediction.startswith('"sha256:') else json.loads(answer.prediction)
 
 
 def checked(scores: Any, count: int) -> list[dict[str, float | None]]:

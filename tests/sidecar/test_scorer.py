@@ -187,6 +187,8 @@ def test_item_holds_predictions_and_null_where_there_is_none() -> None:
     assert item_of(PAIR) == {"request_id": "q1", "champion": "yes", "challenger": "no"}
     lot = Judgable("q2", 1, Mode.SPLIT, 0.5, 1, 0, None, Answer(None, is_failed=True))
     assert item_of(lot) == {"request_id": "q2", "champion": None, "challenger": None}
+    long = Judgable("q3", 1, Mode.SPLIT, 0.5, 1, 0, Answer(f'"sha256:{"0" * 64}"'), None)
+    assert item_of(long)["champion"] is None
 
 
 @pytest.mark.parametrize(
