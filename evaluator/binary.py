@@ -212,11 +212,14 @@ class BinaryCheck:
         baseline = self.state.baselines[table.epoch]
         if table.propensity == PAIRED:
             weight, variance = 1.0, baseline.discordance
+            spread = variance
         else:
             weight, variance = table.propensity * (1.0 - table.propensity), baseline.variance
+            better = min(max(baseline.good + baseline.effect - self._question.margin, 0.0), 1.0)
+            spread = 0.5 * (variance + better * (1.0 - better))  # of answers, if it is as declared
         lowest = min(_values(table.propensity, baseline, self._question.margin))
         bet = clip_bets([baseline.effect / variance], lowest)[0]
-        return bet * weight * (baseline.effect - 0.5 * bet * variance)
+        return bet * weight * (baseline.effect - 0.5 * bet * spread)
 
     def merge(self, other: "BinaryCheck") -> None:
         """Add another check's counts; ValueError if its epochs were bet on differently."""
