@@ -158,6 +158,29 @@ def plan(
 
 
 @app.command()
+def replay(
+    recordings: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Files of a recording, oldest first, or its folder."
+        ),
+    ],
+    routing: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Judge by the policy of this routing file instead."),
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this route; all if not said.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a recording again, offline: the same evidence as live, or another policy's."""
+    raise typer.Exit(
+        _module("replay").replay(recordings, routing=routing, route=route, as_json=as_json)
+    )
+
+
+@app.command()
 def demo(
     scenario: Annotated[
         Scenario, typer.Option(help="What the challenger is like.")

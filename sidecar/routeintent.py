@@ -4,7 +4,7 @@ import os.path
 from collections.abc import Mapping
 from pathlib import Path
 
-from controller.policy import Intent, OnTimeout, RouteIntent, StageKind, StageSpec
+from controller.policy import Intent, OnTimeout, RecordSpec, RouteIntent, StageKind, StageSpec
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
@@ -37,7 +37,13 @@ def intent_of(
     routes = tuple(
         _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
     )
-    return Intent(routes=routes, digest=digest)
+    return Intent(routes=routes, digest=digest, record=_record(file, folder))
+
+
+def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:
+    if file.record is None:
+        return None
+    return RecordSpec(os.path.abspath(folder / file.record.folder), file.record.size)
 
 
 def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> RouteIntent:
