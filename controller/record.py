@@ -82,14 +82,6 @@ class LabelLine(Struct, tag_field="kind", tag="label", kw_only=True, omit_defaul
     route: str | None = None
 
 
-class AnswerLine(Struct, kw_only=True, omit_defaults=True):
-    """``evaluator.join.Answer``."""
-
-    prediction: str | None = None
-    is_failed: bool = False
-    is_cut: bool = False
-
-
 class JudgedLine(Struct, tag_field="kind", tag="judged", kw_only=True, omit_defaults=True):
     """An observation that was old enough, with the label that it had by then."""
 
@@ -101,8 +93,9 @@ class JudgedLine(Struct, tag_field="kind", tag="judged", kw_only=True, omit_defa
     propensity: float
     unit: int
     epoch: int
-    champion: AnswerLine | None = None
-    challenger: AnswerLine | None = None
+    champion: dict[str, Any] | None = None
+    """``evaluator.join.Answer``, without what has its default."""
+    challenger: dict[str, Any] | None = None
     label: Raw = _NULL
     """null: it had none; no label is null."""
 
@@ -251,12 +244,18 @@ def _outcome(line: OutcomeLine) -> Outcome:
     return Outcome(**_fields(line))
 
 
-def _answer_line(answer: Answer | None) -> AnswerLine | None:
-    return None if answer is None else AnswerLine(**_fields(answer))
+def _answer_line(answer: Answer | None) -> dict[str, Any] | None:
+    if answer is None:
+        return None
+    usual = _fields(Answer(None))
+    return {name: value for name, value in _fields(answer).items() if value != usual[name]}
 
 
-def _answer(line: AnswerLine | None) -> Answer | None:
-    return None if line is None else Answer(**_fields(line))
+def _answer(line: dict[str, Any] | None) -> Answer | None:
+    if line is None:
+        return None
+    fields = _fields(Answer(None)) | line
+    return msgspec.convert([fields.pop(name) for name in Answer.__struct_fields__], Answer)
 
 
 def _fields(struct: Struct) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from controller.intake import experiment_plan
 from controller.policy import RouteIntent
 from controller.record import (
     Begun,
@@ -24,9 +25,11 @@ from controller.record import (
     label_of,
     observation_of,
 )
+from controller.rollout import Rollout
 from evaluator.evaluator import Evaluator
+from evaluator.evidence import Role
 from evaluator.join import Judgable
-from evaluator.metric import ExperimentPlan
+from evaluator.metric import ExperimentPlan, MetricSpec
 
 MAX_LABELS = 2_000_000
 """Labels kept in case another maturity needs them; as many observations may wait live. Chosen."""
@@ -46,15 +49,8 @@ def with_policy(policy: RouteIntent, route: str) -> Replan:
     def replan(plan: ExperimentPlan) -> ExperimentPlan | None:
         if plan.route != route:
             return None
-        return replace(
-            plan,
-            metrics=policy.metrics,
-            prediction=policy.prediction,
-            clustered=policy.unit_header is not None,
-            alpha=policy.alpha,
-            maturity_s=policy.maturity_s,
-            window_s=policy.window_s,
-        )
+        rollout = Rollout(plan.challenger, plan.champion, plan.experiment)
+        return replace(experiment_plan(policy, rollout), route=route)
 
     return replan
 
@@ -185,7 +181,21 @@ class Replay:
 
 
 def _is_judged_alike(plan: ExperimentPlan, recorded: ExperimentPlan) -> bool:
-    """Whether what was judged live, and when, also serves ``plan``."""
-    asked, known = ({spec.kind for spec in p.metrics} for p in (plan, recorded))
+    """Whether what was judged live, and when, also serves ``plan``: it reads what was read."""
+    asked, known = ({_what_it_reads(spec) for spec in p.metrics} for p in (plan, recorded))
     is_read_alike = (plan.prediction is None) == (recorded.prediction is None)
     return plan.maturity_s == recorded.maturity_s and is_read_alike and asked <= known
+
+
+def _what_it_reads(spec: MetricSpec) -> MetricSpec:
+    """Return a metric without what is only about its judgement."""
+    return replace(
+        spec,
+        name="",
+        role=Role.PROXY,
+        detect=None,
+        margin=None,
+        at_least=None,
+        quantile=None,
+        missing="ignore",
+    )

@@ -17,7 +17,7 @@ ALPHA = 0.05
 
 DAYS, LOOKS_A_DAY, REQUESTS_A_DAY = 30, 4, 5_000
 RATE = 0.10
-SOON_DAYS, LATE_DAYS, SPREAD = 2.0, 4.0, 0.3
+SOON_DAYS, LATE_DAYS, SPREAD = 2.0, 4.0, 0.35
 """Median time to conversion, log-normal: the challenger's and the champion's."""
 MATURITIES_DAYS = (0, 1, 7, 14)
 DELAY_RUNS = 1_000
