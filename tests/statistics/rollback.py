@@ -38,6 +38,14 @@ class Failing:
         """Failures in a request."""
         return self.rate * (1 - self.share + self.share * self.ratio)
 
+    @property
+    def events(self) -> int:
+        """Failures within which practically every run has stopped: twenty times the mean."""
+        share = self.share
+        seen = share * self.ratio * self.rate / self.overall
+        divergence = seen * math.log(seen / share) + (1 - seen) * math.log((1 - seen) / (1 - share))
+        return 200 + math.ceil(20 * math.log(1 / ALPHA) / divergence)
+
 
 CASES = (
     Failing(0.01, 2),
@@ -120,9 +128,8 @@ def measure(scale: float) -> dict[str, Any]:
 def waits(case: Failing, runs: int) -> tuple[float, float]:
     """Return mean requests until harm is shown: ours and the oracle's."""
     rng, ours, oracle = np.random.default_rng(SEED), [], []
-    events = 10_000 if case.ratio <= 2 else 2_000
     for _ in range(0, runs, 50):
-        request, is_b = drawn(rng, case, 50, events)
+        request, is_b = drawn(rng, case, 50, case.events)
         ours.append(_first(request, harm_path(case.share, request, is_b)))
         oracle.append(_first(request, oracle_path(rng, case, request, is_b)))
     return float(np.concatenate(ours).mean()), float(np.concatenate(oracle).mean())
