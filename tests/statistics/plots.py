@@ -21,6 +21,7 @@ BLUE, SKY, GREEN, ORANGE, RED, PINK = (
     "#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00", "#CC79A7"
 )  # fmt: skip
 DARK, GREY, LIGHT = "#222222", "#6b6b6b", "#dddddd"
+CREATOR = f"Matplotlib {matplotlib.__version__}"
 SIZE_IN = (7.4, 3.9)
 STYLE = {
     "svg.hashsalt": "understudy",
@@ -65,7 +66,7 @@ def _saved(path: Path) -> Iterator[Figure]:
         figure = Figure(figsize=SIZE_IN, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # type: ignore[union-attr]
         yield figure
-        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": None})
+        figure.savefig(path, format="svg", metadata={"Date": None, "Creator": CREATOR})
 
 
 def error_over_time(m: Measured, figure: Figure) -> None:

@@ -51,10 +51,11 @@ class _Detecting:
     def look(self, block: Block, is_open: Bools) -> Ints:
         cells = np.stack([c - b[:, None] for c, b in zip(block.cells, self._counts.T, strict=True)])
         logs = np.moveaxis(cells, 0, -1) @ self._table
-        growth = np.exp(logs)
         # M_t = exp(L_t) (M_0 + sum over s < t of exp(-L_s)), with L_0 = 0.
-        earlier = np.exp(-logs).cumsum(axis=1) - np.exp(-logs) + 1.0
-        copies = growth * (self._copies[:, None, :] + earlier)
+        shrunk = np.exp(-logs)
+        copies = shrunk.cumsum(axis=1) - shrunk
+        copies += self._copies[:, None, :] + 1.0
+        copies /= shrunk
         self._copies = copies[:, -1].copy()
         self._counts = self._counts + cells[:, :, -1].T
         alarm = copies @ self._weights >= self._how.target
