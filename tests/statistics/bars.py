@@ -153,7 +153,7 @@ def _pairing(m: Measured) -> Iterator[Bar]:
 def _rollback(m: Measured) -> Iterator[Bar]:
     cases = m["rollback"]["cases"]
     usual = [
-        case["ratio"] for name, case in cases.items() if "2 times" in name or "5 times" in name
+        case["ratio"] for name, case in cases.items() if ", 2 times" in name or ", 5 times" in name
     ]
     yield _at_most("B9", "2 to 5 times the errors: requests over the oracle's", 1.25, max(usual))
     catastrophe = cases["1%, 50 times 0.2 %"]["ours"]

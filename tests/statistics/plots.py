@@ -132,7 +132,7 @@ def ramp(m: Measured, figure: Figure) -> None:
     axes = _axes(figure, "No better, while the share is raised and requests get easier")
     for name, label, colour, at, side in (
         ("usual test, every 100", "usual test", RED, 0.55, -1),
-        ("GrowthBook, tuned", "GrowthBook", GREEN, 0.72, 1),
+        ("GrowthBook, tuned", "GrowthBook", GREEN, 0.6, -1),
         ("Statsig, one-sided", "Statsig", ORANGE, 0.4, 1),
         ("ours, learning", "Understudy", BLUE, None, 1),
     ):
