@@ -23,9 +23,9 @@ BEGIN, END = "<!-- calibration:begin -->", "<!-- calibration:end -->"
 
 
 def load(path: Path = MEASURED) -> dict[str, Any]:
-    """Return what was measured so far, by part; nothing if there is no file."""
+    """Return what was measured so far, in the order of the parts; nothing if there is no file."""
     found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    return {name: found[name] for name in (*measure.PARTS, *found) if name in found}
 
 
 def save(measured: dict[str, Any], path: Path = MEASURED) -> None:
@@ -65,7 +65,7 @@ def main(words: Sequence[str] | None = None) -> None:
             measured[name] = measure.PARTS[name](asked.reps)
             save(measured)
             print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
-    render(measured)
+    render(load())
 
 
 if __name__ == "__main__":
