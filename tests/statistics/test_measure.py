@@ -11,6 +11,7 @@ import pytest
 from tests.statistics import measure
 from tests.statistics.bars import bars, parts
 
+pytestmark = pytest.mark.timeout(400)  # twenty seconds of CPU, on a machine that may be busy
 GAINS = 0.1
 """400 runs."""
 NULLS = 0.05
