@@ -10,6 +10,7 @@ an observation: evidence does not depend on a recording.
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
+from io import FileIO
 from pathlib import Path
 
 import msgspec
@@ -71,7 +72,8 @@ class Recorder:
         try:
             self._wanted = self._append()
         except OSError as error:
-            log.error("recording failed; evidence is not affected", error=str(error))
+            if self._gap is None:  # once per trouble, not at each batch
+                log.error("recording failed; evidence is not affected", error=str(error))
             self._lose(len(self._lines), f"the disk refused it: {error.strerror or error}")
             return
         store.put(connection, _KEY, msgspec.json.encode(self._wanted))
@@ -107,10 +109,14 @@ class Recorder:
             raw = self._head() + raw
             self._make_room(len(raw))
         fd = os.open(self._path(at.segment), os.O_RDWR | os.O_CREAT, 0o600)
-        with os.fdopen(fd, "r+b") as file:
+        with os.fdopen(fd, "r+b", buffering=0) as file:
             file.truncate(at.length)
             file.seek(at.length)
-            file.write(raw)
+            try:
+                _write_all(file, raw)
+            except OSError:
+                file.truncate(at.length)  # half a batch would be told twice, or torn
+                raise
         self._is_told = self._gap is not None
         return Position(at.folder, at.segment, at.length + len(raw))
 
@@ -156,6 +162,13 @@ class Recorder:
             log.error("the recording cannot be taken up", error=str(error))
         self._gap = Gap(lost=0, why="its file was cut or is gone")
         return Position(folder, max(known.segment, last), 0)
+
+
+def _write_all(file: FileIO, raw: bytes) -> None:
+    """Write ``raw`` to the end: a disk that is nearly full takes a part without complaint."""
+    rest = memoryview(raw)
+    while rest:
+        rest = rest[file.write(rest) :]
 
 
 def segments(folder: Path) -> list[Path]:

@@ -67,6 +67,8 @@ class Replayed:
     """Whether labels are joined again, because what was judged live does not fit the plan."""
     is_whole: bool
     """Whether it was followed from its beginning."""
+    is_behind: bool = False
+    """Whether lines are missing since the last state that is known."""
     waiting: dict[str, Judgable] = field(default_factory=dict)
     """By request id."""
     due: list[tuple[int, int, str]] = field(default_factory=list)
@@ -105,7 +107,8 @@ class Replay:
                     self._epoch(line)
                 case Gap():
                     self.has_gap, self.n_lost = True, self.n_lost + line.lost
-                    self._running.clear()
+                    for replayed in self._running.values():
+                        replayed.is_behind = True
 
     def finish(self) -> None:
         """Judge what is old enough by the clock of the last line."""
@@ -115,6 +118,9 @@ class Replay:
     def _begin(self, line: Begun) -> None:
         known = self._running.get(line.plan.route)
         if line.snapshot and known and known.plan.experiment == line.plan.experiment:
+            if known.is_behind and known.is_as_recorded:
+                known.evaluator = Evaluator.restore(known.plan, line.snapshot)
+            known.is_behind = False  # by another policy: go on without what is missing
             return  # the next file of one recording: we are there already
         plan = self._replan(line.plan)
         if plan is None:

@@ -1,5 +1,7 @@
+import errno
 import sqlite3
 from collections.abc import Iterator
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -124,6 +126,23 @@ def test_a_folder_that_cannot_be_written_costs_lines_and_nothing_else(spec, conn
     assert rest == [HEAD, epoch("3")]
     commit(one, connection, epoch("4"))
     assert told(spec)[-2:] == [epoch("3"), epoch("4")]
+
+
+def test_a_write_that_fails_half_way_leaves_no_half(spec, connection, monkeypatch) -> None:
+    one = recorder(spec, connection)
+    commit(one, connection, epoch("1"))
+
+    def half(file: FileIO, raw: bytes) -> None:
+        file.write(raw[: len(raw) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("controller.recorder._write_all", half)
+        commit(one, connection, epoch("2"), epoch("3"))
+    commit(one, connection, epoch("4"))
+    assert one.n_dropped == 2
+    assert [type(line) for line in told(spec)] == [Begun, EpochLine, Gap, Begun, EpochLine]
+    assert told(spec)[-1] == epoch("4")
 
 
 def test_a_file_that_lost_its_end_is_followed_by_a_gap(spec, connection) -> None:

@@ -205,6 +205,15 @@ def test_after_a_gap_evidence_starts_from_the_snapshot_that_follows() -> None:
     assert one.evaluator.evidence(0.0).counts["pairs"] == 31
 
 
+def test_by_another_policy_evidence_goes_on_over_a_gap() -> None:
+    begun = record.Begun(plan=plan())
+    again = record.Begun(plan=plan(), snapshot=b"of no use to another policy")
+    lines = [begun, pair(1, 0.0), record.Gap(lost=5, why="x"), again, pair(2, 0.0)]
+    other = replace(route_intent(), alpha=0.01)
+    one = only(replayed(lines, replan=with_policy(other, "digits")))
+    assert one.evaluator.evidence(0.0).counts["pairs"] == 2
+
+
 def test_the_first_label_of_a_request_counts_when_labels_are_joined_anew() -> None:
     def label(value: bytes) -> record.Line:
         return record.LabelLine(
