@@ -39,6 +39,9 @@ class OutcomeLine(Struct, kw_only=True, omit_defaults=True, forbid_unknown_field
     body: bytes = b""
     body_bytes: int = 0
     encoding: str = ""
+    form: str = ""
+    first_byte_s: float = 0.0
+    n_pieces: int = 0
 
 
 class ExposureLine(Struct, tag_field="kind", tag="exposure", kw_only=True, omit_defaults=True):

@@ -20,6 +20,9 @@ OUTCOMES = st.builds(
     body=st.binary(max_size=40),
     body_bytes=st.integers(0, 2**40),
     encoding=st.sampled_from(["", "gzip"]),
+    form=st.sampled_from(["", "sse", "json:12"]),
+    first_byte_s=st.floats(0, 100),
+    n_pieces=st.integers(0, 2**31),
 )
 COMMON = {
     "route": st.text(max_size=9),
@@ -28,7 +31,7 @@ COMMON = {
     "unit": st.integers(0, 2**64 - 1),
     "table_version": st.integers(0, 2**31),
     "at_ns": st.integers(0, 2**62),
-    "loss": st.sampled_from(["", "ejected"]),
+    "loss": st.sampled_from(["", "circuit_open"]),
 }
 EXPOSURES = st.builds(
     Exposure,
@@ -39,6 +42,12 @@ EXPOSURES = st.builds(
     fallback=st.none() | OUTCOMES,
 )
 PAIRS = st.builds(MirroredPair, **COMMON, champion=OUTCOMES, challenger=st.none() | OUTCOMES)
+
+
+def test_lines_have_every_field_of_what_they_tell() -> None:
+    assert set(record.OutcomeLine.__struct_fields__) == set(Outcome.__struct_fields__)
+    assert set(record.ExposureLine.__struct_fields__) == set(Exposure.__struct_fields__)
+    assert set(record.PairLine.__struct_fields__) == set(MirroredPair.__struct_fields__)
 
 
 def again(line: record.Line) -> record.Line:
