@@ -61,6 +61,7 @@ def reading_json(reading: Reading) -> dict[str, Any]:
         "because": reading.because,
         "log_e": finite(reading.log_e),
         "log_e_harm": finite(reading.log_e_harm),
+        "log_e_futile": finite(reading.log_e_futile),
         "odds": odds_of(reading.log_e),
         "odds_harm": odds_of(reading.log_e_harm),
         "progress": progress(reading),

@@ -7,7 +7,7 @@ things happen; what may happen is in ``judge`` and ``adoption``, how it is done 
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -24,17 +24,18 @@ from controller.gates.schedule import Schedule
 from controller.intake import Intake
 from controller.mover import Mover
 from controller.plan import variant_of
-from controller.policy import Intent, RouteIntent
+from controller.policy import Intent, RouteIntent, ScorerSpec
 from controller.reviewer import CONTROLLER, Reviewer
 from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, elapse, stage_for
 from controller.status import RouteView, render_route
 from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
 from evaluator.join import Label, LabelResult
+from evaluator.journal import Due
 from router.observation import Batch
 from router.table import Route, RoutingTable
 
-__all__ = ["Act", "ActRefused", "Controller", "IntentRefused", "UnknownRoute"]
+__all__ = ["Act", "ActRefused", "Controller", "IntentRefused", "ScoreTask", "UnknownRoute"]
 
 VERSION = version("understudy")
 SAVE_EVERY_S = 10.0
@@ -43,6 +44,15 @@ TIDY_EVERY_S = 60.0
 DAY_NS = 86_400 * 10**9
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTask:
+    """Answers that a route's scorer is to judge."""
+
+    route: str
+    scorer: ScorerSpec
+    due: tuple[Due, ...]
 
 
 class Controller:
@@ -175,6 +185,18 @@ class Controller:
         except StoreError:
             self._look_back()
             raise
+
+    def to_score(self, after: Mapping[str, int]) -> list[ScoreTask]:
+        """Return what each route's scorer is to judge next, behind the sequences in ``after``."""
+        tasks = []
+        for route in self._mover.serving().values():
+            if route.scorer is not None and self._intake.has(route.name):
+                due = self._intake.unscored(
+                    route.name, after=after.get(route.name, 0), limit=route.scorer.batch
+                )
+                if due:
+                    tasks.append(ScoreTask(route.name, route.scorer, tuple(due)))
+        return tasks
 
     def act(
         self, route: str, act: Act, who: str, reason: str, *, break_glass: bool = False

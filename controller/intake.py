@@ -16,7 +16,7 @@ from controller.failpoint import pass_by
 from controller.policy import RecordSpec, RouteIntent
 from controller.record import Begun, EpochLine, LabelLine, Line
 from controller.recorder import Recorder
-from controller.rollout import Rollout
+from controller.rollout import Phase, Rollout, stage_for
 from controller.traffic import nothing_more
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
@@ -48,6 +48,8 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         alpha=policy.alpha,
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
+        label_rate=policy.label_rate,
+        alarm_every=stage_for(policy, Phase.WATCH).alarm_every,
     )
 
 
@@ -144,6 +146,18 @@ class Intake:
             trial.evaluator.roll_epoch(why)
             trial.is_changed = True
             self._record(EpochLine(route=route, why=why))
+
+    def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
+        """Return observations of ``route`` that wait for a label, behind sequence ``after``."""
+        with store.reading():
+            return self._journal.unscored(route, after=after, limit=limit)
+
+    def watch(self, route: str) -> None:
+        """Tell the evaluator that the challenger is champion now, beside a holdback."""
+        trial = self._trials.get(route)
+        if trial is not None:
+            trial.evaluator.watch()
+            trial.is_changed = True
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Write every changed evaluator, within the caller's transaction; see ``settled``."""

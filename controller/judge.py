@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.policy import OnTimeout, RouteIntent
+from controller.policy import OnFutility, OnTimeout, RouteIntent
 from controller.ramp import least_exposures
 from controller.rollout import (
     TRANSITIONS,
@@ -27,7 +27,7 @@ from evaluator.evidence import CheckState, Evidence, Reading, Role
 STALE_AFTER_S = 300.0
 """Evidence without a new observation for this long moves nothing; chosen, untested."""
 
-BUILT_IN = ("srm", "readable", "harm")
+BUILT_IN = ("srm", "readable", "harm", "delivery")
 """Checks of the evidence itself; one that does not report counts as UNKNOWN."""
 
 
@@ -83,11 +83,25 @@ def required(
     is_promotion = way_forward(policy, rollout) is Event.PROVEN
     if is_promotion or rollout.phase is Phase.SHADOW:
         asked.append(evidence.reading("readable") or _silent("readable", Role.INTEGRITY))
-        asked += _declared(policy, evidence, Role.GUARDRAIL)
+        asked += _declared(policy, evidence, Role.GUARDRAIL, is_shadow=not is_promotion)
     if is_promotion:
         asked += _objectives(policy, evidence)
     names = {reading.check for reading in asked}
     return (*asked, *(reading for reading in _bad_news(evidence) if reading.check not in names))
+
+
+def futile(policy: RouteIntent, rollout: Rollout, evidence: Evidence | None) -> str | None:
+    """Return why the rollout should stop because it will hardly succeed; None if it should not.
+
+    Only when the file says so, and never once the challenger is promoted or somebody holds it.
+    Stopping for futility is not binding: whoever goes on keeps every promise about false passes.
+    """
+    if policy.on_futility is not OnFutility.STOP or evidence is None:
+        return None
+    if Event.FUTILE not in TRANSITIONS[rollout.phase] or rollout.held_by is not None:
+        return None
+    reading = evidence.futile()
+    return None if reading is None else f"{reading.check}: {reading.because}"
 
 
 def overdue(policy: RouteIntent, rollout: Rollout) -> OnTimeout | None:
@@ -184,8 +198,15 @@ def _silent(check: str, role: Role) -> Reading:
     return Reading(check, check, role, CheckState.UNKNOWN, "has not reported")
 
 
-def _declared(policy: RouteIntent, evidence: Evidence, role: Role) -> list[Reading]:
-    names = [metric.name for metric in policy.metrics if metric.role is role]
+def _declared(
+    policy: RouteIntent, evidence: Evidence, role: Role, *, is_shadow: bool = False
+) -> list[Reading]:
+    """Return the readings of a role; copies cannot answer for metrics that need a split."""
+    names = [
+        metric.name
+        for metric in policy.metrics
+        if metric.role is role and not (is_shadow and metric.is_split_only)
+    ]
     return [evidence.reading(name) or _silent(name, role) for name in names]
 
 

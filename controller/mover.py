@@ -241,6 +241,8 @@ class Mover:
             self._intake.begin(experiment_plan(_policy_of(now), now.rollout))
         else:
             self._intake.roll_epoch(now.name, why)
+        if now.rollout.phase is Phase.WATCH:
+            self._intake.watch(now.name)
         try:
             self._traffic.advance(change, action=action, also=self._intake.save)
         except StoreError:

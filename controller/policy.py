@@ -23,6 +23,13 @@ class OnTimeout(enum.Enum):
     ROLLBACK = "rollback"
 
 
+class OnFutility(enum.Enum):
+    """What happens when the improvement that was looked for is shown not to be there."""
+
+    HOLD = "hold"
+    STOP = "stop"
+
+
 @dataclass(frozen=True, slots=True)
 class StageSpec:
     """One entry under ``stages:``; fields that a kind does not use stay at their defaults."""
@@ -42,10 +49,26 @@ class StageSpec:
     """production: how long the old champion stays warm beside the new one."""
     holdback_buckets: int = 0
     """production: the units that stay with the old champion meanwhile."""
+    alarm_every: int = 1_000_000
+    """production: answers between false alarms of the watch, on average at least."""
     samples: tuple[bytes, ...] = ()
     """functional: request bodies (JSON) that the challenger must answer with 200."""
     ready_path: str | None = None
     """functional: GET must answer 200; None asks only that the port accepts connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerSpec:
+    """Who makes the labels of a route: a service or a Python function that judges answers."""
+
+    url: str | None
+    """POST here; None calls ``function``."""
+    function: str | None
+    """package.module:function, or the name of an entry point in group understudy.scorers."""
+    batch: int
+    """Answers (or pairs of them) in one call, at most."""
+    deadline_s: float
+    """For one call; what is not there then is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +89,11 @@ class RouteIntent:
     alpha: float = 0.05
     maturity_s: float = 0.0
     window_s: float = 0.0
+    label_rate: float | None = None
+    """Share of the requests whose label is drawn at random; None if that is not declared."""
+    on_futility: OnFutility = OnFutility.HOLD
+    scorer: ScorerSpec | None = None
+    """Makes labels; None: they come from elsewhere."""
     capture_bytes: int = 65_536
     body_limit_bytes: int = 64 * 1024 * 1024
     replay_bytes: int = 1024 * 1024

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from controller.clock import Clock
 from controller.intake import Intake
-from controller.judge import Action, judge, overdue, required
+from controller.judge import Action, futile, judge, overdue, required
 from controller.mover import Mover
 from controller.policy import OnTimeout
 from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, hold, way_forward
@@ -83,6 +83,8 @@ class Reviewer:
             self._roll_back(state, Event.HARMED, verdict.because, evidence)
         elif verdict.action is Action.PROMOTE and rollout.held_by is None:
             self.go_forward(state, rollout, verdict.because, evidence)
+        elif state.policy is not None and (why := futile(state.policy, rollout, evidence)):
+            self._roll_back(state, Event.FUTILE, why, evidence)
         else:
             self._check_time(state, rollout, evidence)
 

@@ -36,6 +36,7 @@ class Event(enum.Enum):
     WATCH_PASSED = "watch_passed"
     HARMED = "harmed"  # a guardrail or the harm check tripped
     EJECTED = "ejected"  # a router gave up on the challenger
+    FUTILE = "futile"  # what was looked for is not there, and the file says to stop then
     TIMED_OUT = "timed_out"  # the stage lasted longer than the file allows
     WITHDRAWN = "withdrawn"  # the file no longer declares the challenger, or the route
     ORDERED = "ordered"  # a person asked for the champion back
@@ -63,6 +64,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.FORCED: Phase.WATCH,
         Event.HARMED: Phase.ROLLED_BACK,
         Event.EJECTED: Phase.ROLLED_BACK,
+        Event.FUTILE: Phase.ROLLED_BACK,
         Event.TIMED_OUT: Phase.ROLLED_BACK,
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,
@@ -74,6 +76,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.FORCED: Phase.WATCH,
         Event.HARMED: Phase.ROLLED_BACK,
         Event.EJECTED: Phase.ROLLED_BACK,
+        Event.FUTILE: Phase.ROLLED_BACK,
         Event.TIMED_OUT: Phase.ROLLED_BACK,
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,

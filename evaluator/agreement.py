@@ -8,6 +8,7 @@ from evaluator.confseq import Interval, invert
 from evaluator.eprocess.bounded import BoundedEProcess, Side
 from evaluator.eprocess.clustered import ClusteredEProcess
 from evaluator.finding import Finding, percent
+from evaluator.kind import Check, How, Paired
 from evaluator.metric import MetricSpec
 
 DEFAULT_TARGET = 0.9
@@ -104,3 +105,35 @@ class AgreementCheck:
         up = math.log(q / self._target)
         down = math.log((1.0 - q) / allowed)
         return q * up + (1.0 - q) * down
+
+
+class AgreesCheck(Check):
+    """kind agreement: both answers of a pair are equal."""
+
+    STATE = AgreementState
+
+    def __init__(self, spec: MetricSpec, how: How, state: AgreementState | None):
+        super().__init__(spec, how)
+        self._check = (
+            AgreementCheck.fresh(spec, how.alpha, is_clustered=how.is_clustered)
+            if state is None
+            else AgreementCheck(spec, how.alpha, state)
+        )
+
+    def pair(self, seen: Paired) -> None:
+        """Compare both answers, where that can be done."""
+        if seen.is_agreed is not None:
+            self._check.observe(seen.is_agreed, seen.unit)
+
+    def finding(self) -> Finding:
+        """Return the evidence now."""
+        return self._check.finding()
+
+    def save(self) -> AgreementState:
+        """Return the state."""
+        return self._check.state
+
+    def merge(self, other: Check) -> None:
+        """Add another one's counts."""
+        assert isinstance(other, AgreesCheck)
+        self._check.merge(other._check)

@@ -6,10 +6,11 @@ else follows from them, so states add up and the order of arrival does not matte
 
 from dataclasses import dataclass
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from evaluator.confseq import Interval, normal_interval
 from evaluator.eprocess.clustered import ClusteredEProcess
+from evaluator.eprocess.horizon import horizon_log_e, settled_epoch
 from evaluator.eprocess.mixture import MixtureEProcess, clip_bets, grid_bets, log_weights
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS as RATIO_LOG_WEIGHTS
 from evaluator.eprocess.relative_risk import harm_bets, pair_bets
@@ -20,6 +21,7 @@ PAIRED = -1.0
 """Stands in the place of the propensity in a table of pairs."""
 
 _LEAST_VARIANCE = 1e-6
+_LEAST_EFFECT = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,27 @@ class Question:
     prior_discordance: float
     """Share of pairs that differ, likewise."""
     prior_strength: float
-    """Answers that the two priors count for."""
+    """Answers that the first prior counts for."""
+    pair_strength: float = 60.0
+    """Pairs that the second one counts for. Measured with pairs of 5 to 17 % discordance: too few
+    pairs know it too badly, and a bet on half the true discordance costs more than one on twice."""
+    scale: float = 1.0
+    """For a margin relative to the champion's rate: what counts of the challenger is divided by it
+    (1 + margin for a rate of bad answers, 1 - margin for one of good ones)."""
+    detect: float | None = None
+    """Futility is evidence that the effect is below this; None looks for none."""
+    within: float | None = None
+    """The second half of "no worse and no better than by this"; None asks for the first alone."""
+    horizon: int | None = None
+    """Pairs, or lots at a share of a half, after which the claim is given up."""
+    alpha: float = 0.05
+    """Of a claim with a horizon: its boundary is made for it."""
+
+    def effect_at(self, good: float) -> float:
+        """Return the difference to bet on when the champion's rate of good answers is ``good``."""
+        if self.scale == 1.0:
+            return self.effect
+        return max(_LEAST_EFFECT, abs(self.scale - 1.0) * (1.0 - good if self.is_rare else good))
 
 
 class Baseline(Struct, frozen=True, array_like=True):
@@ -80,12 +102,18 @@ class BinaryState(Struct):
     champion: Rate
     discordant: Rate
     clustered: ClusteredEProcess | None
+    foreseen: Rate = field(default_factory=Rate)
+    """Pairs whose answers differ, labelled or not: no more than that can be discordant."""
+    decided: Rate = field(default_factory=Rate)
+    """Labelled pairs whose answers differ: on how many of them is one right and the other wrong?"""
 
 
 class BinaryCheck:
     """Compares how often the two variants give a good answer.
 
-    Null:    claim: effect <= -margin at every request; harm: effect >= -margin.
+    Null:    claim: effect <= -margin at every request; harm: effect >= -margin; futile: effect >=
+             detect; upper: effect >= within. Effect is the difference of the rates, or with
+             ``scale`` that of the champion's and the challenger's rate divided by it.
     Process: split: h = (A - pi)(Y - m) + pi(1 - pi) margin; pair: h = d + margin. Claim: mixture
              of bets effect_k / variance on h. Harm: the same on -h, started anew at every epoch.
     Promise: exact at any time, for any drift of the champion's rate and any change of the share,
@@ -106,73 +134,99 @@ class BinaryCheck:
     @classmethod
     def fresh(cls, question: Question, *, is_clustered: bool) -> "BinaryCheck":
         """Return a check that has seen nothing; its first epoch bets on the priors."""
-        baseline = Baseline(
-            question.prior_good, question.prior_discordance, question.effect, question.effect
-        )
+        effect = question.effect_at(question.prior_good)
+        baseline = Baseline(question.prior_good, question.prior_discordance, effect, effect)
         clustered = ClusteredEProcess.empty() if is_clustered else None
         return cls(question, BinaryState([baseline], [], Rate(), Rate(), clustered))
+
+    @property
+    def is_one_sided(self) -> bool:
+        """Whether "not worse" is all that is claimed, and not "no better" as well."""
+        return self._question.within is None
 
     def learn(self, is_good: bool) -> None:
         """Take in a champion's answer that proves nothing but tells its rate."""
         self.state.champion.update(is_good)
 
+    def foresee(self, differs: bool) -> None:
+        """Take in whether a pair's answers differ, before anybody knows which is right."""
+        self.state.foreseen.update(differs)
+
     def observe_split(
         self, epoch: int, propensity: float, is_challenger: bool, is_good: bool, unit: int
     ) -> None:
         """Take in the answer of one variant, drawn by lot with ``propensity``."""
-        self._table(epoch, propensity).counts[2 * is_challenger + is_good] += 1
+        cell = 2 * is_challenger + is_good
+        self._table(epoch, propensity).counts[cell] += 1
         if not is_challenger:
             self.state.champion.update(is_good)
         if self.state.clustered is not None:
             baseline = self.state.baselines[epoch]
             v = self._clustered_variance(baseline.variance)
-            h = (is_challenger - propensity) * (is_good - baseline.good)
+            h = self._values(propensity, baseline.good, 0.0)[cell]
             self.state.clustered.update(unit, h / v, propensity * (1.0 - propensity) / v)
 
     def observe_pair(
-        self, epoch: int, champion_good: bool, challenger_good: bool, unit: int
+        self,
+        epoch: int,
+        champion_good: bool,
+        challenger_good: bool,
+        unit: int,
+        *,
+        differs: bool = False,
     ) -> None:
-        """Take in both answers to one request."""
-        self._table(epoch, PAIRED).counts[2 * champion_good + challenger_good] += 1
+        """Take in both answers to one request, and whether they were foreseen to differ."""
+        if differs:
+            self.state.decided.update(champion_good != challenger_good)
+        cell = 2 * champion_good + challenger_good
+        self._table(epoch, PAIRED).counts[cell] += 1
         self.state.champion.update(champion_good)
         self.state.discordant.update(champion_good != challenger_good)
         if self.state.clustered is not None:
             v = self._clustered_variance(self.state.baselines[epoch].discordance)
-            self.state.clustered.update(unit, (challenger_good - champion_good) / v, 1.0 / v)
+            h = self._values(PAIRED, 0.5, 0.0)[cell]
+            self.state.clustered.update(unit, h / v, 1.0 / v)
 
     def rates(self) -> tuple[float, float]:
         """Return the champion's rate of good answers and the discordance to bet with next."""
         q = self._question
         good = self.state.champion.estimate(q.prior_good, q.prior_strength)
-        discordance = self.state.discordant.estimate(q.prior_discordance, q.prior_strength)
-        return good, discordance
+        if self.state.foreseen.n < self.state.discordant.n or not self.state.foreseen.n:
+            return good, self.state.discordant.estimate(q.prior_discordance, q.pair_strength)
+        # How many differ is known before the labels are, and of many more pairs.
+        differing = self.state.foreseen.estimate(q.prior_discordance, q.pair_strength)
+        return good, max(_LEAST_VARIANCE, differing * self.state.decided.estimate(1.0, 10.0))
 
     def roll(self, baseline: Baseline | None = None) -> None:
         """Begin the next epoch, with bets from what was seen so far or from ``baseline``."""
         if baseline is None:
-            q = self._question
-            baseline = Baseline(*self.rates(), q.effect, q.effect)
+            good, discordance = self.rates()
+            effect = self._question.effect_at(good)
+            baseline = Baseline(good, discordance, effect, effect)
+        else:
+            self.state.discordant.decay()  # counted at a threshold that has moved
         self.state.baselines.append(baseline)
         self.state.champion.decay()
-        self.state.discordant.decay()
 
     def claim_log_e(self) -> float:
         """Return log evidence that the effect is above -margin."""
-        q = self._question
-        if self.state.clustered is not None:
-            return self.state.clustered.claim_log_e(q.effect, q.margin)
-        process = MixtureEProcess(self._log_weights)
-        for table in self.state.tables:
-            for k, product in enumerate(self._products(table, "claim")):
-                process.log_products[k] += product
-            process.n += sum(table.counts)
-        return process.log_e
+        if self._question.horizon is not None and self.state.clustered is None:
+            return self._horizon_log_e(self._question.horizon)
+        return self._log_e("claim")
+
+    def futile_log_e(self) -> float:
+        """Return log evidence that the effect is below ``detect``; 0 if that was not declared."""
+        return 0.0 if self._question.detect is None else self._log_e("futile")
+
+    def upper_log_e(self) -> float:
+        """Return log evidence that the effect is below ``within``; 0 if that was not declared."""
+        return 0.0 if self._question.within is None else self._log_e("upper")
 
     def harm_log_e(self) -> float:
         """Return log evidence that the effect is below -margin."""
         q = self._question
         if self.state.clustered is not None:
-            return self.state.clustered.harm_log_e(q.effect, q.margin)
+            return self.state.clustered.harm_log_e(self.state.baselines[0].effect, q.margin)
         process = RestartedEProcess(RATIO_LOG_WEIGHTS if q.is_rare else self._log_weights)
         for table in self.state.tables:
             process.add(table.epoch, self._products(table, "harm"), sum(table.counts))
@@ -181,6 +235,8 @@ class BinaryCheck:
     def interval(self, alpha: float) -> Interval | None:
         """Return the effect and its confidence sequence; None before any evidence."""
         if self.state.clustered is not None:
+            if self._question.scale != 1.0:
+                return None  # the bucket sums are about the scaled rates
             s, v, weight = self.state.clustered.moments(0.0)
         else:
             s, v, weight = self._moments()
@@ -217,7 +273,7 @@ class BinaryCheck:
             weight, variance = table.propensity * (1.0 - table.propensity), baseline.variance
             better = min(max(baseline.good + baseline.effect - self._question.margin, 0.0), 1.0)
             spread = 0.5 * (variance + better * (1.0 - better))  # of answers, if it is as declared
-        lowest = min(_values(table.propensity, baseline, self._question.margin))
+        lowest = min(self._values(table.propensity, baseline.good, self._question.margin))
         bet = clip_bets([baseline.effect / variance], lowest)[0]
         return bet * weight * (baseline.effect - 0.5 * bet * spread)
 
@@ -232,6 +288,8 @@ class BinaryCheck:
                 counts[i] += count
         mine.champion.merge(theirs.champion)
         mine.discordant.merge(theirs.discordant)
+        mine.foreseen.merge(theirs.foreseen)
+        mine.decided.merge(theirs.decided)
         if mine.clustered is not None and theirs.clustered is not None:
             mine.clustered.merge(theirs.clustered)
 
@@ -260,28 +318,77 @@ class BinaryCheck:
         seen = self._seen.get(key)
         if seen is not None and seen[0] == counts:
             return seen[1]
-        products = self._computed(table, is_harm=side == "harm")
+        products = self._computed(table, side)
         self._seen[key] = (counts, products)
         return products
 
-    def _computed(self, table: Table, *, is_harm: bool) -> list[float]:
+    def _log_e(self, side: str) -> float:
+        sign, shift = self._side(side)
+        clustered = self.state.clustered
+        if clustered is not None:
+            read = clustered.claim_log_e if sign > 0.0 else clustered.harm_log_e
+            return read(self.state.baselines[0].effect, shift)
+        process = MixtureEProcess(self._log_weights)
+        for table in self.state.tables:
+            for k, product in enumerate(self._products(table, side)):
+                process.log_products[k] += product
+            process.n += sum(table.counts)
+        return process.log_e
+
+    def _horizon_log_e(self, horizon: int) -> float:
+        """Return the claim's evidence if it is to be decided within ``horizon`` observations.
+
+        Both ends, S and V, are on the scale of effects: of bets that are right at the declared one.
+        """
+        counts: dict[int, int] = {}
+        s = v = 0.0
+        for table in self.state.tables:
+            baseline, is_pair = self.state.baselines[table.epoch], table.propensity == PAIRED
+            bet = baseline.effect / (baseline.discordance if is_pair else baseline.variance)
+            values = self._values(table.propensity, baseline.good, self._question.margin)
+            for h, count in zip(values, table.counts, strict=True):
+                s += count * bet * h
+                v += count * (bet * h) ** 2
+            counts[table.epoch] = counts.get(table.epoch, 0) + sum(table.counts)
+        epoch = settled_epoch(counts, horizon)
+        if epoch is None:
+            return 0.0
+        baseline = self.state.baselines[epoch]
+        is_pair = any(table.propensity == PAIRED for table in self.state.tables)
+        worth = 1.0 / baseline.discordance if is_pair else 0.25 / baseline.variance
+        return horizon_log_e(s, v, horizon * worth * baseline.effect**2, self._question.alpha)
+
+    def _side(self, side: str) -> tuple[float, float]:
+        """Return sign and shift: the side is evidence that sign * (effect + shift) > 0."""
+        q = self._question
+        if side == "futile":
+            return -1.0, -(q.detect or 0.0)
+        if side == "upper":
+            return -1.0, -(q.within or 0.0)
+        return (-1.0 if side == "harm" else 1.0), q.margin
+
+    def _computed(self, table: Table, side: str) -> list[float]:
         q, baseline = self._question, self.state.baselines[table.epoch]
         pi, is_pair = table.propensity, table.propensity == PAIRED
-        sign = -1.0 if is_harm else 1.0
+        sign, shift = self._side(side)
+        is_ratio = side == "harm" and q.is_rare
         # Bets on ratios look at the bad answers alone: their baseline is "all are good".
-        good = 1.0 if is_harm and q.is_rare else baseline.good
-        values = [sign * h for h in _values(pi, Baseline(good, 0.5, 1.0, 1.0), q.margin)]
-        if is_harm and q.is_rare:
-            bets = pair_bets(q.margin) if is_pair else harm_bets(pi, q.margin)
+        good = 1.0 if is_ratio else baseline.good
+        values = [sign * h for h in self._values(pi, good, shift)]
+        if is_ratio:
+            bets = pair_bets(q.margin, q.scale) if is_pair else harm_bets(pi, q.margin, q.scale)
         else:
             variance = baseline.discordance if is_pair else baseline.variance
-            effect = baseline.harm_effect if is_harm else baseline.effect
+            effect = baseline.harm_effect if side == "harm" else baseline.effect
             bets = grid_bets(effect, variance, min(values))
-        process = MixtureEProcess(RATIO_LOG_WEIGHTS if is_harm and q.is_rare else self._log_weights)
+        process = MixtureEProcess(RATIO_LOG_WEIGHTS if is_ratio else self._log_weights)
         for h, count in zip(values, table.counts, strict=True):
             if count:
                 process.update(h, bets, count)
         return process.log_products
+
+    def _values(self, propensity: float, good: float, margin: float) -> tuple[float, ...]:
+        return cell_values(propensity, good, margin, self._question)
 
     def _moments(self) -> tuple[float, float, float]:
         """Return S, V and W: sums of g = h / variance, of g^2, and of the weights."""
@@ -292,7 +399,9 @@ class BinaryCheck:
             variance = baseline.discordance if is_pair else baseline.variance
             weight = (1.0 if is_pair else pi * (1.0 - pi)) / variance
             empirical = 0.0
-            for h, count in zip(_values(pi, baseline, 0.0), table.counts, strict=True):
+            # People see the plain difference, whatever the margin is relative to.
+            values = cell_values(pi, baseline.good, 0.0, None)
+            for h, count in zip(values, table.counts, strict=True):
                 s += count * h / variance
                 empirical += count * (h / variance) ** 2
             n = sum(table.counts)
@@ -302,14 +411,29 @@ class BinaryCheck:
         return s, v, total
 
 
-def _values(propensity: float, baseline: Baseline, margin: float) -> tuple[float, ...]:
-    """Return h for each count of a table."""
+def cell_values(
+    propensity: float, good: float, margin: float, question: Question | None
+) -> tuple[float, ...]:
+    """Return h for each count of a table; ``good`` is the champion's rate to start from.
+
+    With a scale f, the challenger's rate of bad (rare) or good answers is divided by f first.
+    """
+    f = 1.0 if question is None else question.scale
+    is_rare = question is not None and question.is_rare
+    # A bad answer is worth -1 and a good one 0, or 0 and 1: without a scale that is the same.
+    bad_a, good_a, m = (-1.0, 0.0, good - 1.0) if is_rare else (0.0, 1.0, good)
+    bad_b, good_b = bad_a / f, good_a / f
     if propensity == PAIRED:
-        return margin, 1.0 + margin, -1.0 + margin, margin
-    pi, m, allowance = propensity, baseline.good, propensity * (1.0 - propensity) * margin
+        return (
+            bad_b - bad_a + margin,
+            good_b - bad_a + margin,
+            bad_b - good_a + margin,
+            good_b - good_a + margin,
+        )
+    pi, allowance = propensity, propensity * (1.0 - propensity) * margin
     return (
-        pi * m + allowance,
-        -pi * (1.0 - m) + allowance,
-        -(1.0 - pi) * m + allowance,
-        (1.0 - pi) * (1.0 - m) + allowance,
+        -pi * (bad_a - m) + allowance,
+        -pi * (good_a - m) + allowance,
+        (1.0 - pi) * (bad_b - m) + allowance,
+        (1.0 - pi) * (good_b - m) + allowance,
     )

@@ -37,12 +37,13 @@ def radius(v: float, rho: float, alpha: float) -> float:
 
 
 def normal_interval(
-    s: float, v: float, weight: float, *, detect: float, alpha: float
+    s: float, v: float, weight: float, *, detect: float, alpha: float, limit: float = 1.0
 ) -> Interval | None:
     """Return effect = S / W with a confidence sequence at level 1 - alpha; None when W is 0.
 
     Input:   S = sum of g, V = sum of g^2 (or more), W = sum of weights, E[g] = weight * effect;
-             ``detect`` > 0 is the effect at which the interval is to be narrowest.
+             ``detect`` > 0 is the effect at which the interval is to be narrowest; effects lie
+             in [-limit, limit].
     Promise: P(it ever misses the weighted mean effect) <= alpha, asymptotically; the weights are
              those of least variance over the shares that were in force. A value picked because a
              test just stopped is biased away from 0: read the interval, not the middle.
@@ -54,7 +55,7 @@ def normal_interval(
     rho = best_rho(2.0 * math.log(1.0 / alpha) / (detect * detect), alpha)
     half = radius(v, rho, alpha) / weight
     effect = s / weight
-    return Interval(effect, max(-1.0, effect - half), min(1.0, effect + half))
+    return Interval(effect, max(-limit, effect - half), min(limit, effect + half))
 
 
 def invert(log_e: Callable[[float], float], inside: float, outside: float, limit: float) -> float:

@@ -8,12 +8,22 @@ from collections import Counter
 import msgspec
 from msgspec import Struct
 
-from evaluator.check import Assigned, Check, CheckState, Paired, make
+from evaluator.check import make, saved
+from evaluator.delivery import Delivery, DeliveryState
 from evaluator.evidence import Evidence
-from evaluator.extract import Extracted, Extractor
+from evaluator.extract import ENCODINGS, Extracted, Extractor, Fields
 from evaluator.integrity import Integrity, IntegrityState
 from evaluator.join import Answer, Judgable, Mode
-from evaluator.metric import ExperimentPlan, is_aborted, is_failed, is_readable_in_principle
+from evaluator.kind import NO_FIELDS, Assigned, Check, How, Paired
+from evaluator.metric import (
+    ExperimentPlan,
+    is_aborted,
+    is_failed,
+    is_readable_in_principle,
+    needs_label,
+    reads_prediction,
+)
+from evaluator.monitor import Monitor, MonitorState
 from evaluator.reading import harm_reading, harm_weights, metric_reading
 from router.observation import Exposure, MirroredPair, Observation, Outcome
 
@@ -38,6 +48,11 @@ COUNTS = (
 )
 """Always there. ``foreign``: of another experiment, or judged after its epoch was forgotten."""
 
+OUTSIDE = ("body_too_large", "incomplete", "circuit_open", "shutdown")
+"""Copies lost for these reasons were not to be made: the request is outside of the experiment (or
+never came whole), the
+challenger rests (and is judged for that elsewhere), or the router stops."""
+
 _NOTHING = Extracted(None, "not asked")
 
 
@@ -53,8 +68,11 @@ class State(Struct):
     """Observations in all when this epoch began."""
     last_at_ns: int
     counts: dict[str, int]
-    checks: dict[str, CheckState]
+    checks: dict[str, bytes]
+    """Each check's own state, encoded: its kind says how."""
     integrity: IntegrityState
+    delivery: DeliveryState
+    monitor: MonitorState
 
 
 class Evaluator:
@@ -72,20 +90,22 @@ class Evaluator:
         self._first_epoch = first_epoch
         self._extractor = Extractor(plan.prediction)
         self._state = state if state is not None else _empty(plan)
+        how = How(plan.alpha, plan.clustered, plan.label_rate, plan.prediction)
         self._checks: dict[str, Check] = {
-            spec.name: make(
-                spec,
-                plan.alpha,
-                is_clustered=plan.clustered,
-                state=self._state.checks.get(spec.name, CheckState()),
-            )
-            for spec in plan.metrics
+            spec.name: make(spec, how, self._state.checks.get(spec.name)) for spec in plan.metrics
         }
         self._weights = harm_weights(plan.metrics)
-        kinds = {spec.kind for spec in plan.metrics}
-        self._has_labels = "correct" in kinds and plan.prediction is not None
-        self._reads = self._has_labels or "agreement" in kinds
+        self._has_labels = any(needs_label(spec, plan.prediction) for spec in plan.metrics)
+        self._fields = Fields(
+            path for spec in plan.metrics for path in spec.paths_at_once(plan.prediction)
+        )
+        self._late_fields = Fields(
+            path for spec in plan.metrics for path in spec.paths_for_labels()
+        )
+        self._reads = any(reads_prediction(spec, plan.prediction) for spec in plan.metrics)
         self._integrity = Integrity(plan, self._state.integrity)
+        self._delivery = Delivery(plan, self._state.delivery)
+        self._monitor = Monitor(plan.alarm_every, self._state.monitor)
 
     # Observations in.
 
@@ -114,8 +134,11 @@ class Evaluator:
             return
         if label is None:
             self._count("unlabelled")
+        elif judgable.mode is Mode.SPLIT:
+            self._delivery.labelled(judgable.propensity, judgable.is_challenger, judgable.unit)
+            self._watch_label(judgable, label)
         for check in self._checks.values():
-            check.judge(judgable, label)
+            check.judge(judgable, label, self._state.epoch)
 
     def roll_epoch(self, why: str) -> None:
         """Begin a new epoch: at each change of share or mode, and daily. ``why`` is for the log.
@@ -124,9 +147,18 @@ class Evaluator:
         """
         for check in self._checks.values():
             check.roll()
+        self._monitor.roll()
         self._state.epoch += 1
         self._state.n_at_epoch = self._state.n
         self._count("epochs")
+
+    def watch(self) -> None:
+        """Begin to look for a late turn for the worse: the challenger is champion now.
+
+        Not where units send many requests: what a detector promises needs a lot for each request.
+        """
+        if not self.plan.clustered:
+            self._monitor.begin(self.plan.metrics)
 
     # Evidence out.
 
@@ -140,6 +172,10 @@ class Evaluator:
         readings.append(harm_reading(findings, self._weights, self.plan))
         readings.append(self._integrity.srm_reading())
         readings.append(self._integrity.readable_reading(is_needed=self._reads))
+        readings.append(self._delivery.reading())
+        watched = self._monitor.reading()
+        if watched is not None:
+            readings.append(watched)
         seen = self._state.last_at_ns
         return Evidence(
             experiment=self.plan.experiment,
@@ -153,7 +189,7 @@ class Evaluator:
 
     def snapshot(self) -> bytes:
         """Return the whole state, exactly."""
-        self._state.checks = {name: check.save() for name, check in self._checks.items()}
+        self._state.checks = {name: saved(check) for name, check in self._checks.items()}
         return msgspec.msgpack.encode(self._state)
 
     @classmethod
@@ -170,7 +206,10 @@ class Evaluator:
             raise ValueError(f"not a snapshot of an evaluator: {error}") from error
         if state.plan != repr(plan):
             raise ValueError(f"snapshot of another plan: {state.plan} instead of {plan!r}")
-        return cls(plan, first_epoch=first_epoch, state=state)
+        try:
+            return cls(plan, first_epoch=first_epoch, state=state)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"a check's state is of another form: {error}") from error
 
     def merge(self, other: "Evaluator") -> None:
         """Add what another evaluator of the same plan has seen of *other* requests.
@@ -182,6 +221,8 @@ class Evaluator:
         for name, check in self._checks.items():
             check.merge(other._checks[name])
         self._integrity.merge(other._integrity)
+        self._delivery.merge(other._delivery)
+        self._monitor.merge(other._monitor)
         epochs = self._state.counts["epochs"]
         self._state.counts = dict(Counter(self._state.counts) + Counter(other._state.counts))
         self._state.counts = {name: self._state.counts.get(name, 0) for name in COUNTS}
@@ -193,7 +234,10 @@ class Evaluator:
 
     def _pair(self, pair: MirroredPair) -> Judgable | None:
         champion, challenger = pair.champion, pair.challenger
-        if pair.loss or challenger is None:
+        is_lost = bool(pair.loss) or challenger is None
+        if pair.loss not in OUTSIDE:
+            self._delivery.copied(is_lost)
+        if is_lost or challenger is None:
             self._count("lost")
             return self._alone(pair, champion)
         if is_aborted(champion) or is_aborted(challenger):
@@ -202,18 +246,20 @@ class Evaluator:
         self._count("pairs")
         self._count_errors(champion, challenger)
         a, b = self._read(champion, False), self._read(challenger, True)
+        one, other = self._answer(champion, a), self._answer(challenger, b)
         seen = Paired(
             self._state.epoch,
             pair.unit,
             champion,
             challenger,
             _is_agreed(champion, a, b, challenger),
+            self._fields.read(champion),
+            self._fields.read(challenger),
+            one.is_cut or other.is_cut,
         )
         for check in self._checks.values():
             check.pair(seen)
-        return self._waiting(
-            pair, Mode.PAIR, 0.5, champion=_answer(champion, a), challenger=_answer(challenger, b)
-        )
+        return self._waiting(pair, Mode.PAIR, 0.5, champion=one, challenger=other)
 
     def _exposure(self, exposure: Exposure) -> Judgable | None:
         is_challenger, propensity = exposure.is_challenger, exposure.propensity
@@ -241,6 +287,14 @@ class Evaluator:
         outcome, is_challenger = exposure.outcome, exposure.is_challenger
         if is_resting or is_failed(outcome):
             self._count("errors_challenger" if is_challenger else "errors_champion")
+        if is_resting:
+            answer, fields = Answer(None, is_failed=True), NO_FIELDS
+        else:
+            answer = self._answer(outcome, self._read(outcome, is_challenger))
+            fields = self._fields.read(outcome)
+        self._delivery.answered(exposure.propensity, is_challenger, exposure.unit)
+        is_good = not (is_resting or is_failed(outcome))
+        self._monitor.observe("error", exposure.propensity, is_challenger, is_good)
         seen = Assigned(
             self._state.epoch,
             exposure.propensity,
@@ -248,13 +302,11 @@ class Evaluator:
             is_challenger,
             outcome,
             is_resting,
+            fields,
+            answer.is_cut,
         )
         for check in self._checks.values():
             check.split(seen)
-        if is_resting:
-            answer = Answer(None, is_failed=True)
-        else:
-            answer = _answer(outcome, self._read(outcome, is_challenger))
         return self._waiting(
             exposure,
             Mode.SPLIT,
@@ -268,9 +320,10 @@ class Evaluator:
         if is_aborted(champion):
             self._count("aborted")
             return None
+        answer = self._answer(champion, self._read(champion, False))
+        fields = self._fields.read(champion)
         for check in self._checks.values():
-            check.learn(champion)
-        answer = _answer(champion, self._read(champion, False))
+            check.learn(champion, fields)
         return self._waiting(seen, Mode.HISTORY, 0.0, champion=answer, challenger=None)
 
     def _waiting(
@@ -305,6 +358,20 @@ class Evaluator:
         self._integrity.read(is_challenger, found.text is not None)
         return found
 
+    def _answer(self, outcome: Outcome, found: Extracted) -> Answer:
+        return Answer(
+            found.text,
+            is_failed=is_failed(outcome),
+            is_cut=_is_cut(outcome, found),
+            fields=self._late_fields.read(outcome),
+        )
+
+    def _watch_label(self, judgable: Judgable, label: str) -> None:
+        one = judgable.challenger if judgable.is_challenger else judgable.champion
+        if one is not None and not one.is_cut:
+            is_good = not one.is_failed and one.prediction == label
+            self._monitor.observe("correct", judgable.propensity, judgable.is_challenger, is_good)
+
     def _count_errors(self, champion: Outcome, challenger: Outcome) -> None:
         if is_failed(champion):
             self._count("errors_champion")
@@ -330,22 +397,20 @@ def _empty(plan: ExperimentPlan) -> State:
         counts=dict.fromkeys(COUNTS, 0),
         checks={},
         integrity=IntegrityState.empty(is_clustered=plan.clustered),
+        delivery=DeliveryState.empty(is_clustered=plan.clustered),
+        monitor=MonitorState([]),
     )
 
 
-def _answer(outcome: Outcome, found: Extracted) -> Answer:
-    is_cut = found.text is None and (
-        outcome.body_bytes > len(outcome.body) or found.reason.startswith("content-encoding")
-    )
-    return Answer(
-        found.text,
-        is_failed=is_failed(outcome),
-        is_cut=is_cut and is_readable_in_principle(outcome),
-    )
+def _is_cut(outcome: Outcome, found: Extracted) -> bool:
+    """Return whether an answer could not be read for a reason of ours."""
+    if found.text is not None or not is_readable_in_principle(outcome):
+        return False
+    return outcome.body_bytes > len(outcome.body) or outcome.encoding not in ENCODINGS
 
 
 def _is_agreed(champion: Outcome, a: Extracted, b: Extracted, challenger: Outcome) -> bool | None:
     """Return whether a pair agrees; None when the champion gave nothing to agree with."""
-    if a.text is None or _answer(challenger, b).is_cut or is_failed(champion):
+    if a.text is None or _is_cut(challenger, b) or is_failed(champion):
         return None
     return a.text == b.text

@@ -1,6 +1,7 @@
 """What the evaluator says: frozen readings of every check. Pure."""
 
 import enum
+import math
 from dataclasses import dataclass, field
 
 
@@ -37,6 +38,8 @@ class Reading:
     """Natural log of the e-process against the null that must fall to pass."""
     log_e_harm: float = 0.0
     """Natural log of the e-process against "the challenger does no harm"."""
+    log_e_futile: float = 0.0
+    """Natural log of the e-process against "the effect is what ``detect`` says, or more"."""
     alpha: float = 0.05
     effect: float | None = None
     """Challenger minus champion, sign so that positive is better; None before any evidence."""
@@ -47,6 +50,11 @@ class Reading:
     """Observations that bear on the check."""
     n_expected: int | None = None
     """Observations in all at which a decision is expected (80 % of runs), None if unknown."""
+
+
+FUTILE_LOG_E = math.log(5.0)
+"""Odds of 5:1, 1 / beta with beta = .2: looked at ever so often, at most one rollout in five whose
+effect is as declared is called futile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +69,19 @@ class Evidence:
     """pairs, exposures_champion, exposures_challenger, judged, unlabelled, unreadable, lost, ...;
     totals since the experiment began."""
     last_observation_s: float | None = None
+
+    def futile(self) -> Reading | None:
+        """Return an objective that is no longer likely to pass, or None."""
+        return next(
+            (
+                reading
+                for reading in self.readings
+                if reading.role is Role.OBJECTIVE
+                and reading.state is CheckState.UNDECIDED
+                and reading.log_e_futile >= FUTILE_LOG_E
+            ),
+            None,
+        )
 
     def reading(self, check: str) -> Reading | None:
         """Return the reading called ``check``, or None."""

@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -27,6 +28,8 @@ MAX_DEPTH = 64
 MAX_DIGITS = 400
 """Of an integer; 1e308 written out has 309. Longer ones cost quadratic time to parse."""
 
+ENCODINGS = ("", "identity", "gzip", "x-gzip", "deflate")
+"""Content-encodings that can be undone; the first two need no work."""
 _GZIP_OR_ZLIB = 47  # zlib's wbits: 32 + 15, finds out by the header which of the two it is
 _RAW_DEFLATE = -15
 
@@ -64,31 +67,17 @@ class Extractor:
         """Return the prediction in an answer. Never raises, whatever the body is."""
         try:
             return Extracted(self._text(outcome))
-        except _Unreadable as error:
-            return Extracted(None, str(error))
-        except RecursionError:
-            return Extracted(None, "nested too deep")
         except Exception as error:  # the path meets any JSON there is; a reason beats a crash
-            return Extracted(None, f"not readable: {type(error).__name__}")
+            return Extracted(None, _reason(error))
 
     def _text(self, outcome: Outcome) -> str:
-        if outcome.body_bytes > len(outcome.body):
-            raise _Unreadable(f"only {len(outcome.body)} of {outcome.body_bytes} bytes captured")
-        body = decoded(outcome.body, outcome.encoding)
+        body = _body(outcome)
         if outcome.form == "sse":
-            return self._text_of_stream(body)
+            document, text = _streamed(body)
+            return _digest(text.encode()) if self._path is None else self._at_path(document)
         if self._path is None:
             return _digest(body)
-        if outcome.form.startswith("json:"):
-            return self._at_path(_with_tensors(body, outcome.form))
-        return self._at_path(parsed(body))
-
-    def _text_of_stream(self, body: bytes) -> str:
-        try:
-            document, text = assemble(body, parsed)
-        except StreamError as error:
-            raise _Unreadable(str(error)) from error
-        return _digest(text.encode()) if self._path is None else self._at_path(document)
+        return self._at_path(_document(outcome, body))
 
     def _at_path(self, document: Any) -> str:
         assert self._path is not None
@@ -97,6 +86,20 @@ class Extractor:
             raise _Unreadable("no prediction at the declared path")
         text = _encoder.encode(_plain(found, MAX_DEPTH))
         return text if len(text) <= MAX_TEXT_CHARS else _digest(text.encode())
+
+
+def _document(outcome: Outcome, body: bytes) -> Any:
+    """Return an answer as the JSON that it is, or amounts to; ValueError with the reason."""
+    if outcome.form == "sse":
+        return _streamed(body)[0]
+    return _with_tensors(body, outcome.form) if outcome.form.startswith("json:") else parsed(body)
+
+
+def _streamed(body: bytes) -> tuple[Any, str]:
+    try:
+        return assemble(body, parsed)
+    except StreamError as error:
+        raise _Unreadable(str(error)) from error
 
 
 def _with_tensors(body: bytes, form: str) -> Any:
@@ -110,13 +113,67 @@ def _digest(body: bytes) -> str:
     return f'"sha256:{hashlib.sha256(body).hexdigest()}"'
 
 
+class Fields:
+    """Reads several values from one answer or label, each by its JMESPath, compiled once."""
+
+    def __init__(self, expressions: Iterable[str]) -> None:
+        """Compile; ValueError if one of them is not JMESPath."""
+        try:
+            self._paths = {text: jmespath.compile(text) for text in sorted(set(expressions))}
+        except jmespath.exceptions.JMESPathError as error:
+            raise ValueError(f"not JMESPath: {error}") from error
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to read."""
+        return bool(self._paths)
+
+    def read(self, outcome: Outcome) -> dict[str, Any]:
+        """Return the values that are there, by expression. Never raises."""
+        if not self._paths:
+            return {}
+        try:
+            return self._found(_document(outcome, _body(outcome)))
+        except Exception:  # as above; the prediction's reader counts and tells the reason
+            return {}
+
+    def read_text(self, text: str) -> dict[str, Any]:
+        """Return the values in a canonical JSON text, such as a label. Never raises."""
+        return self._found(json.loads(text)) if self._paths else {}
+
+    def _found(self, document: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for text, path in self._paths.items():
+            try:
+                value = path.search(document)
+                if value is not None:
+                    found[text] = json.loads(canonical(value))
+            except Exception:  # one path that fails must not hide another's value
+                continue
+        return found
+
+
+def _body(outcome: Outcome) -> bytes:
+    """Return the whole body with its content-encoding undone; ValueError with the reason."""
+    if outcome.body_bytes > len(outcome.body):
+        raise _Unreadable(f"only {len(outcome.body)} of {outcome.body_bytes} bytes captured")
+    return decoded(outcome.body, outcome.encoding)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, _Unreadable):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return f"not readable: {type(error).__name__}"
+
+
 def decoded(body: bytes, encoding: str) -> bytes:
     """Undo a content-encoding, at most to MAX_BODY_BYTES; ValueError with the reason."""
-    if encoding in ("", "identity"):
+    if encoding in ENCODINGS[:2]:
         if len(body) > MAX_BODY_BYTES:
             raise _Unreadable(f"larger than {MAX_BODY_BYTES} bytes")
         return body
-    if encoding not in ("gzip", "x-gzip", "deflate"):
+    if encoding not in ENCODINGS:
         raise _Unreadable("content-encoding is not gzip, deflate or identity")
     try:
         return _inflated(body, _GZIP_OR_ZLIB)

@@ -20,6 +20,13 @@ class Finding:
     """Mean gain of log_e per observation if the effect is as declared."""
     is_blind: bool = False
     """It has nothing to compare with yet."""
+    log_e_futile: float = 0.0
+    """Evidence that the effect is below the one to detect; 0 where none was declared."""
+
+
+def both(first: float, second: float) -> float:
+    """Return evidence for two claims at once: the lesser of the two (intersection-union)."""
+    return min(first, second)
 
 
 def percent(share: float, *, signed: bool = False) -> str:

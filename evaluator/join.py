@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec import Struct
 
@@ -28,6 +29,8 @@ class Answer(Struct, frozen=True, array_like=True):
     is_cut: bool = False
     """We could not read it for a reason of ours (too large to capture, unknown encoding): left
     out. Any other unreadable answer is a wrong answer."""
+    fields: dict[str, Any] = {}
+    """What metrics with labels read from the answer besides, by JMESPath."""
 
 
 class Judgable(Struct, frozen=True, array_like=True, tag="judgable"):

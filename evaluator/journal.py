@@ -152,6 +152,16 @@ class Journal:
         ).fetchall()
         return [Due(sequence, _decoder.decode(raw), label) for sequence, raw, label in rows]
 
+    def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
+        """Return waiting observations without a label behind sequence ``after``, in their order."""
+        rows = self._connection.execute(
+            "SELECT sequence, judgable FROM observation"
+            " WHERE sequence > ? AND route = ? AND state = ? AND label IS NULL"
+            " ORDER BY sequence LIMIT ?",
+            (after, route, WAITING, limit),
+        ).fetchall()
+        return [Due(sequence, _decoder.decode(raw), None) for sequence, raw in rows]
+
     def mark_judged(self, due: Sequence[Due]) -> None:
         """Record that they were judged: they take no label any more and keep no prediction."""
         self._connection.executemany(

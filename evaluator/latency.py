@@ -1,11 +1,14 @@
 """Is the challenger slower? Compared at the champion's own quantiles. Pure."""
 
+from typing import Any
+
 from msgspec import Struct
 
 from evaluator.binary import Baseline, BinaryCheck, BinaryState, Question
 from evaluator.eprocess.mixture import log_mean
 from evaluator.evidence import Role
 from evaluator.finding import Finding, milliseconds, percent
+from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.metric import MetricSpec, is_failed, is_slower
 from evaluator.running import Histogram
 from router.observation import Outcome
@@ -164,6 +167,52 @@ class LatencyCheck:
             limit += f" ({milliseconds(limits_s[i])})"
         allowed = f" with {percent(self._margin)} allowed" if self._margin else ""
         return f"slower than {limit}: challenger {_slow(b, n_b)}{allowed}, champion {_slow(a, n_a)}"
+
+
+class SlowCheck(Check):
+    """kind latency: seconds to the whole answer, at once."""
+
+    STATE = LatencyState
+
+    def __init__(self, spec: MetricSpec, how: How, state: LatencyState | None):
+        super().__init__(spec, how)
+        self._check = (
+            LatencyCheck.fresh(spec, how.alpha, is_clustered=how.is_clustered)
+            if state is None
+            else LatencyCheck(spec, how.alpha, state)
+        )
+
+    def learn(self, champion: Outcome, fields: dict[str, Any]) -> None:
+        """Measure a champion's answer."""
+        self._check.learn(champion)
+
+    def split(self, seen: Assigned) -> None:
+        """Measure an answer; a challenger that was not asked has no latency."""
+        if not seen.is_resting:
+            self._check.observe_split(
+                seen.epoch, seen.propensity, seen.is_challenger, seen.outcome, seen.unit
+            )
+
+    def pair(self, seen: Paired) -> None:
+        """Measure both answers."""
+        self._check.observe_pair(seen.epoch, seen.champion, seen.challenger, seen.unit)
+
+    def roll(self) -> None:
+        """Begin the next epoch."""
+        self._check.roll()
+
+    def finding(self) -> Finding:
+        """Return the evidence now."""
+        return self._check.finding()
+
+    def save(self) -> LatencyState:
+        """Return the state."""
+        return self._check.state
+
+    def merge(self, other: Check) -> None:
+        """Add another one's counts."""
+        assert isinstance(other, SlowCheck)
+        self._check.merge(other._check)
 
 
 def _slow(good: int, n: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from evaluator.confseq import n_expected
 from evaluator.eprocess.mixture import log_sum_exp
-from evaluator.evidence import CheckState, Reading, Role
+from evaluator.evidence import FUTILE_LOG_E, CheckState, Reading, Role
 from evaluator.finding import Finding, odds
 from evaluator.metric import ExperimentPlan, MetricSpec
 
@@ -39,6 +39,7 @@ def metric_reading(
         because=_because(spec, finding, plan, state),
         log_e=finding.log_e,
         log_e_harm=finding.log_e_harm,
+        log_e_futile=finding.log_e_futile,
         alpha=plan.alpha,
         effect=None if interval is None else interval.effect,
         low=None if interval is None else interval.low,
@@ -98,6 +99,11 @@ def _because(spec: MetricSpec, finding: Finding, plan: ExperimentPlan, state: Ch
         return finding.told
     if state is CheckState.TRIPPED:
         return f"{finding.told}; odds {odds(finding.log_e_harm)} that it is worse than allowed"
-    claim = "better" if spec.role is Role.OBJECTIVE else "good enough"
+    is_better = spec.role is Role.OBJECTIVE and spec.detect is not None
+    claim = "better" if is_better else "good enough"
     wanted = odds(-math.log(plan.alpha))
-    return f"{finding.told}; odds {odds(finding.log_e)} that it is {claim}, {wanted} wanted"
+    told = f"{finding.told}; odds {odds(finding.log_e)} that it is {claim}, {wanted} wanted"
+    if state is CheckState.UNDECIDED and finding.log_e_futile >= FUTILE_LOG_E:
+        against = odds(finding.log_e_futile)
+        told += f"; odds {against} that it is less than the {spec.detect:g} looked for: futile"
+    return told

@@ -7,7 +7,7 @@ fall back on: an engine that hangs must not take the admin port with it.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +68,7 @@ class Desk:
         reloader: Reloader,
         probe: Probe,
         database: Path,
+        scored: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
     ) -> None:
         self._engine = engine
         self._pump = pump
@@ -78,6 +79,8 @@ class Desk:
         self._database = database
         self.is_retiring = False
         """Whether the sidecar is about to stop: nothing new should come here."""
+        self._scored = scored
+        """What became of the answers offered to scorers, by route."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -98,6 +101,7 @@ class Desk:
             status["routes"] = with_standby(status["routes"], self._hub.table, counts)
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
+        status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
         status["store_error"] = self._pump.store_error or status.get("store_error")
         return status
 

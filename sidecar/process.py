@@ -39,6 +39,7 @@ from sidecar.probe import Probe
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
+from sidecar.scorer import Scorers
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -127,7 +128,9 @@ class ControllerProcess:
             self.reloader,
             self._probe,
             self._database,
+            lambda: self._scorers.counts,
         )
+        self._scorers = Scorers(self._engine, self._desk.label)
         self._runner = web.AppRunner(
             application(self._desk, access), access_log=None, shutdown_timeout=API_STOP_S
         )
@@ -181,6 +184,7 @@ class ControllerProcess:
             others = [
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
+                tasks.create_task(self._scorers.run(), name="scorers"),
             ]
             await _wait(stopping, None)
             await self._runner.cleanup()  # answers under way still need the pump

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from evaluator.metric import LABELLED
+from sidecar.metrickeys import check_metric
 from sidecar.problem import Path, Problem
 from sidecar.protocol import PROTOCOLS, inference, may_match
 from sidecar.quantity import duration_text
@@ -29,21 +31,7 @@ from sidecar.yamltree import Tree
 M = TypeVar("M", bound=BaseModel)
 
 STAGE_ORDER = ("functional", "shadow", "canary", "production")
-BUILT_IN_CHECKS = ("srm", "harm", "readable")
-
-# Which keys a metric needs, by kind and role; a pair that is not here is refused.
-METRIC_KEYS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("correct", "objective"): ("detect",),
-    ("correct", "guardrail"): ("margin",),
-    ("error", "objective"): ("detect",),
-    ("error", "guardrail"): ("margin",),
-    ("latency", "guardrail"): ("quantile", "margin"),
-    ("agreement", "proxy"): ("at_least",),
-    ("agreement", "guardrail"): ("at_least",),
-    ("agreement", "objective"): ("at_least",),
-}
-_ALL_METRIC_KEYS = ("detect", "margin", "at_least", "quantile")
-_EXAMPLES = {"detect": "1%", "margin": "0.5%", "at_least": "90%", "quantile": "0.95"}
+BUILT_IN_CHECKS = ("srm", "harm", "readable", "delivery", "monitor")
 
 _LOCAL = frozenset(("127.0.0.1", "localhost", "::1", "0.0.0.0", "::"))
 
@@ -314,15 +302,19 @@ def _times(tree: Tree, route: Path) -> Iterator[Problem]:
     labels = part(tree, (*route, "labels"), Labels)
     if labels is None:
         return
+    if labels.scorer is not None and (labels.scorer.url is None) is (
+        labels.scorer.function is None
+    ):
+        yield tree.problem((*route, "labels", "scorer"), "either `url` or `function`")
     if labels.maturity > labels.window:
         yield tree.problem(
             (*route, "labels", "maturity"),
             f"no more than the window ({duration_text(labels.window)})",
         )
         return
-    kinds = {metric.kind for metric in _metrics(tree, route).values() if metric is not None}
+    has_labels = any(m is not None and _needs_label(m) for m in _metrics(tree, route).values())
     if (path := stages.get("canary")) and (canary := part(tree, path, Canary)):
-        if "correct" in kinds and canary.at_most <= labels.maturity:
+        if has_labels and canary.at_most <= labels.maturity:
             yield tree.problem(
                 (*path, "at_most"),
                 f"more than the labels' maturity ({duration_text(labels.maturity)}), "
@@ -340,25 +332,7 @@ def _metric_keys(tree: Tree, route: Path) -> Iterator[Problem]:
             )
         if metric is None:
             continue
-        wanted = METRIC_KEYS.get((metric.kind, metric.role))
-        if wanted is None:
-            roles = [role for kind, role in METRIC_KEYS if kind == metric.kind]
-            yield tree.problem(
-                (*path, "role"), f"{' or '.join(roles)} for a metric of kind {metric.kind}"
-            )
-            continue
-        for key in _ALL_METRIC_KEYS:
-            if key in wanted and getattr(metric, key) is None:
-                yield tree.problem(
-                    (*path, key), f"`{key}`, such as {key}: {_EXAMPLES[key]}", found=f"no `{key}`"
-                )
-            elif key not in wanted and getattr(metric, key) is not None:
-                yield tree.problem(
-                    (*path, key),
-                    f"only {', '.join(wanted)} for {metric.kind} as {metric.role}",
-                    found=f"`{key}`",
-                    at_key=True,
-                )
+        yield from check_metric(tree, path, metric)
 
 
 def _metric_needs(tree: Tree, route: Path) -> Iterator[Problem]:
@@ -368,28 +342,64 @@ def _metric_needs(tree: Tree, route: Path) -> Iterator[Problem]:
         if metric is None:
             continue
         path = (*route, "metrics", name, "kind")
-        if metric.kind == "correct" and tree.get((*route, "prediction")) is None:
+        if _reads_prediction(metric) and tree.get((*route, "prediction")) is None:
             yield tree.problem(
                 path,
                 "`prediction` on the route, in the form in which labels are written",
                 found="a metric that reads predictions, and no `prediction`",
             )
-        if metric.kind == "correct" and tree.get((*route, "labels")) is None:
+        labels = part(tree, (*route, "labels"), Labels)
+        if _needs_label(metric) and tree.get((*route, "labels")) is None:
             yield tree.problem(
                 path,
                 "`labels: {window: 14d, maturity: 3d}` on the route",
                 found="a metric that needs labels, and no `labels`",
             )
-        if metric.kind == "agreement" and stages and "shadow" not in stages:
+        if metric.source == "label" and stages and "canary" not in stages:
+            yield tree.problem(
+                (*path[:-1], "source"),
+                "a canary stage: what a label says was earned by the answer that was sent",
+            )
+        if metric.source == "scorer" and labels is not None and labels.scorer is None:
+            yield tree.problem(
+                (*path[:-1], "source"),
+                '`labels: {scorer: {url: "http://..."}}` on the route, which makes the scores',
+            )
+        if metric.proxy is not None and not _needs_label(metric):
+            yield tree.problem(
+                (*path[:-1], "proxy"), "`source: label`: only a label may be missing"
+            )
+        elif metric.proxy is not None and labels is not None and labels.sampled is None:
+            yield tree.problem(
+                (*path[:-1], "proxy"),
+                "`labels: {sampled: 20%}`: a guess may stand in only for labels drawn at random",
+            )
+        if metric.kind in ("agreement", "divergence") and stages and "shadow" not in stages:
             yield tree.problem(
                 path,
-                "a shadow stage: only mirrored pairs can agree",
-                found="agreement without a shadow stage",
+                f"a shadow stage: only mirrored pairs can {_DO[metric.kind]}",
+                found=f"{metric.kind} without a shadow stage",
             )
-        if metric.kind in ("correct", "agreement") and limits and limits.capture == 0:
+        if metric.kind not in ("error", "latency") and limits and limits.capture == 0:
             yield tree.problem(
                 (*route, "limits", "capture"), f"more than 0B: `{name}` reads the answers"
             )
+
+
+_DO = {"agreement": "agree", "divergence": "diverge"}
+
+
+def _needs_label(metric: MetricSection) -> bool:
+    return metric.kind in LABELLED or metric.source in ("label", "scorer")
+
+
+def _reads_prediction(metric: MetricSection) -> bool:
+    """Whether a metric has no other place to look than the route's prediction."""
+    if metric.kind in ("correct", "precision", "recall", "f1"):
+        return True
+    if metric.kind == "mean":
+        return metric.source == "scorer" or (metric.value is None and metric.source != "label")
+    return metric.kind in ("loss", "divergence", "auc") and metric.of is None
 
 
 def samples_of(tree: Tree, route: Path) -> tuple[Path, str] | None:

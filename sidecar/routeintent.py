@@ -4,7 +4,16 @@ import os.path
 from collections.abc import Mapping
 from pathlib import Path
 
-from controller.policy import Intent, OnTimeout, RecordSpec, RouteIntent, StageKind, StageSpec
+from controller.policy import (
+    Intent,
+    OnFutility,
+    OnTimeout,
+    RecordSpec,
+    RouteIntent,
+    ScorerSpec,
+    StageKind,
+    StageSpec,
+)
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
@@ -19,6 +28,7 @@ from sidecar.routemodel import (
     Production,
     RouteSection,
     RoutingFile,
+    Scorer,
     Shadow,
     Stage,
     VariantSection,
@@ -64,6 +74,9 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         alpha=rollout.alpha if rollout is not None else 0.05,
         maturity_s=labels.maturity if labels is not None else 0.0,
         window_s=labels.window if labels is not None else 0.0,
+        label_rate=labels.sampled if labels is not None else None,
+        scorer=_scorer(labels.scorer) if labels is not None and labels.scorer else None,
+        on_futility=OnFutility(rollout.on_futility) if rollout is not None else OnFutility.HOLD,
         capture_bytes=limits.capture,
         body_limit_bytes=limits.body,
         replay_bytes=limits.replay,
@@ -78,6 +91,10 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
 
 def _lower(names: list[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(name.lower() for name in names)
+
+
+def _scorer(scorer: Scorer) -> ScorerSpec:
+    return ScorerSpec(scorer.url, scorer.function, scorer.batch, scorer.deadline)
 
 
 def _match(match: MatchSection) -> Match:
@@ -135,15 +152,22 @@ def absolute(folder: Path, file: str | None) -> str:
 
 
 def _metric(name: str, metric: MetricSection, missing: str) -> MetricSpec:
+    quantity = ("detect", "margin", "margin_relative", "within", "at_least", "at_most", "quantile")
     return MetricSpec(
         name=name,
         kind=metric.kind,
         role=Role(metric.role),
-        detect=metric.detect,
-        margin=metric.margin,
-        at_least=metric.at_least,
-        quantile=metric.quantile,
         missing=missing if metric.kind == "correct" else "ignore",
+        value=metric.value if metric.of is None else metric.of,
+        source=metric.source or "answer",
+        direction=metric.direction or "higher",
+        range=(metric.range[0], metric.range[1]) if metric.range is not None else None,
+        measure=metric.loss if metric.kind == "loss" else metric.distance,
+        positive=metric.positive,
+        covariate=metric.covariate,
+        proxy=metric.proxy,
+        horizon=metric.horizon,
+        **{key: getattr(metric, key) for key in quantity},
     )
 
 
@@ -196,4 +220,5 @@ def _production(stage: Production) -> StageSpec:
         kind=StageKind.PRODUCTION,
         watch_s=stage.watch,
         holdback_buckets=stage.holdback,
+        alarm_every=stage.false_alarm_every,
     )

@@ -11,18 +11,26 @@ from pydantic import WithJsonSchema as As
 
 from sidecar.routetype import (
     Address,
+    Amount,
     AtLeast,
+    BatchSize,
+    Bound,
     Buckets,
+    Class,
     Connections,
     Duration,
     Expression,
     Failures,
+    FalseAlarm,
     FilePath,
+    Finite,
     Flag,
+    FunctionName,
     HalfBuckets,
     HeaderName,
     HeaderValue,
     HoldbackBuckets,
+    Horizon,
     HostName,
     InferencePath,
     Kind,
@@ -37,6 +45,7 @@ from sidecar.routetype import (
     ReadyPath,
     RecordSize,
     RoleName,
+    ScorerUrl,
     Share,
     Size,
     Timeout,
@@ -217,26 +226,122 @@ class MetricSection(Section):
 
     kind: Kind = Field(
         description="correct: the prediction equals the label. error: status 5xx or no answer. "
-        "latency: seconds to the whole answer. agreement: a mirrored pair has equal answers."
+        "latency: seconds to the whole answer. agreement: a mirrored pair has equal answers. "
+        "mean: a number in the answer or the label. loss: how far the prediction is from the "
+        "label. divergence: how far the answers of a mirrored pair are apart. precision, recall, "
+        "f1: of one class. auc: how well a score ranks one class."
     )
     role: RoleName = Field(
         description="objective: must improve before a promotion. guardrail: must not worsen. "
         "proxy: may hold or roll back, never promotes."
     )
-    detect: Share | None = Field(
+    detect: Amount | None = Field(
         default=None,
-        description="objective (correct, error): the improvement worth finding, absolute.",
+        description="objective: the improvement worth finding, absolute. Evidence that it is not "
+        "there is told, and may stop the rollout (on_futility).",
     )
-    margin: Margin | None = Field(
+    margin: Amount | None = Field(
         default=None,
-        description="guardrail: how much worse is still acceptable. error, correct: absolute; "
-        "latency: relative to the champion's value at the same time.",
+        description="guardrail: how much worse is still acceptable, absolute; for latency "
+        "relative to the champion's value at the same time.",
     )
-    at_least: Share | None = Field(
-        default=None, description="agreement: the share of pairs that must agree."
+    margin_relative: Margin | None = Field(
+        default=None,
+        description="The same as a share of the champion's value at the same time, in place of "
+        "margin: 10% allows 110 errors where the champion has 100.",
+    )
+    within: Amount | None = Field(
+        default=None,
+        description="In place of detect or margin: the challenger must be shown to be neither "
+        "better nor worse by this, absolute.",
+    )
+    at_least: Bound | None = Field(
+        default=None,
+        description="agreement: the share of pairs that must agree. correct, mean, loss: what the "
+        "challenger must reach by itself, whatever the champion does (cold start).",
+    )
+    at_most: Bound | None = Field(
+        default=None,
+        description="divergence: what the mean distance must stay below. error, mean, loss: what "
+        "the challenger must stay below by itself.",
     )
     quantile: Quantile | None = Field(
-        default=None, description="latency: the quantile that the margin is about, such as 0.95."
+        default=None,
+        description="latency: the quantile that the margin is about, such as 0.95. pinball loss: "
+        "the quantile that is predicted.",
+    )
+    value: Expression | None = Field(
+        default=None,
+        description="mean: JMESPath to the number. Without it the route's prediction, or the "
+        "whole label.",
+    )
+    source: Literal["answer", "label", "scorer"] | None = Field(
+        default=None,
+        description="mean: where the number is; answer if it is not said. scorer: in what "
+        "labels.scorer says of the variant's answer.",
+    )
+    direction: Literal["higher", "lower"] | None = Field(
+        default=None, description="mean: which is better; higher if it is not said."
+    )
+    range: list[Finite] | None = Field(
+        default=None,
+        min_length=2,
+        max_length=2,
+        description="mean, loss, divergence: [lowest, highest] number there can be; then the test "
+        "is exact. Without it numbers are held back to the champion's earlier quantiles 0.1 % and "
+        "99.9 %.",
+    )
+    loss: Literal["absolute", "squared", "log", "brier", "pinball"] | None = Field(
+        default=None, description="loss: how the distance of prediction and label is counted."
+    )
+    distance: Literal["absolute", "total_variation", "cosine"] | None = Field(
+        default=None,
+        description="divergence: |a - b| of two numbers, total variation of two vectors of "
+        "probabilities (0 to 1), or 1 - cosine of two vectors (0 to 2).",
+    )
+    of: Expression | None = Field(
+        default=None,
+        description="loss, divergence, auc: JMESPath to what is compared in the answer (a number, "
+        "a vector, a score). Without it the route's prediction.",
+    )
+    positive: Class | None = Field(
+        default=None,
+        description="precision, recall, f1, auc: the class they are about, as labels write it.",
+    )
+    covariate: Expression | None = Field(
+        default=None,
+        description="mean, loss: JMESPath to a number in the answer or the label that goes with "
+        "the metric and that the variant cannot have changed, such as the user's past; it lowers "
+        "the number of requests needed. Split mode only.",
+    )
+    proxy: Expression | None = Field(
+        default=None,
+        description="mean (from labels), loss: JMESPath in the answer to a guess of the number, "
+        "for requests whose label was not drawn; needs labels.sampled.",
+    )
+    horizon: Horizon | None = Field(
+        default=None,
+        description="Give up after so many observations (pairs, or requests at a share of 50%), "
+        "and need fewer until then. Without it the test goes on for ever.",
+    )
+
+
+class Scorer(Section):
+    """A service, or a Python function, that judges answers and so makes their labels."""
+
+    url: ScorerUrl | None = Field(
+        default=None,
+        description='POST {"items": [{"request_id", "champion", "challenger"}]} with predictions '
+        '(null where there is none); the answer is {"scores": [{"champion", "challenger"}]}.',
+    )
+    function: FunctionName | None = Field(
+        default=None,
+        description="In place of url: package.module:function, or the name of an entry point in "
+        "the group understudy.scorers. It takes the list of items and returns the list of scores.",
+    )
+    batch: BatchSize = default("32", "Items in one call, at most.")
+    deadline: PositiveDuration = default(
+        "10s", "For one call. What is not scored then has no label."
     )
 
 
@@ -253,6 +358,16 @@ class Labels(Section):
         default="ignore",
         description="What a request without a label at maturity counts as. ignore assumes that "
         "labels go missing alike for both variants.",
+    )
+    sampled: Share | None = Field(
+        default=None,
+        description="The share of the requests, drawn at random by whoever labels, that get one. "
+        "Only then may a `proxy` stand in for the others.",
+    )
+    scorer: Scorer | None = Field(
+        default=None,
+        description="Who makes the labels, for `mean` with `source: scorer`; without it they come "
+        "to the admin port.",
     )
 
 
@@ -343,6 +458,11 @@ class Production(Section):
         description="The share of the units that stays with the old champion meanwhile, such as "
         "1%; without it nothing is left to compare with."
     )
+    false_alarm_every: FalseAlarm = default(
+        "1000000",
+        "Answers that pass, on average at least, before the watch calls the new champion worse "
+        "than the holdback although it is not. Fewer: real harm is seen sooner.",
+    )
 
 
 class Stage(Section):
@@ -377,6 +497,11 @@ class RolloutSection(Section):
 
     alpha: Level = default(
         "5%", "The chance we accept of ever passing a check that should fail, for each check."
+    )
+    on_futility: Literal["hold", "stop"] = Field(
+        default="hold",
+        description="What happens when odds of 5:1 say that an objective's `detect` is not there: "
+        "hold goes on waiting, stop rolls back.",
     )
     stages: list[Stage] = Field(
         min_length=1,

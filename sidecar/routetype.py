@@ -4,6 +4,7 @@ sidecar/yamltree.py hands every scalar over as text, so the type that a key has 
 text means: ``no`` is a name where a name belongs and an error where a truth value does.
 """
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic import WithJsonSchema as As
 from pydantic_core import PydanticCustomError
 
+from evaluator.extract import canonical_text
 from sidecar import quantity
 
 T = TypeVar("T")
@@ -120,6 +122,24 @@ def _number(text: str) -> float:
     return float(text)
 
 
+def _signed(text: str) -> float:
+    return -_number(text[1:]) if text.startswith("-") else _number(text)
+
+
+def _amount(text: str) -> float:
+    return quantity.parse_share(text) if text.endswith("%") else _signed(text)
+
+
+def _class(text: str) -> str:
+    """Return the canonical JSON text of a class: 1, true and fraud as JSON would have them."""
+    if not text or len(text) > 256:
+        raise ValueError("a class of 1 to 256 characters")
+    try:
+        return canonical_text(text)
+    except ValueError:
+        return canonical_text(json.dumps(text))
+
+
 def _count(text: str) -> int:
     if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) is None:
         raise ValueError("a whole number")
@@ -213,6 +233,14 @@ Address = Annotated[
     _parsed(_address, "HOST:PORT, such as 127.0.0.1:8080 (port 1 to 65535)"),
     _text(ADDRESS),
 ]
+SCORER_URL = r"^https?://[!-~]{1,500}$"
+FUNCTION = r"^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_.]*)?$"
+ScorerUrl = Annotated[
+    str, _pattern(SCORER_URL, "http:// or https:// with host and path"), _text(SCORER_URL)
+]
+FunctionName = Annotated[
+    str, _pattern(FUNCTION, "package.module:function, or an entry point's name"), _text(FUNCTION)
+]
 Url = Annotated[Target, _parsed(_url, EXPECTED_URL), _text(URL)]
 Expression = Annotated[
     str, _parsed(_expression, "a JMESPath expression"), As({"type": "string", "maxLength": 256})
@@ -284,8 +312,26 @@ Margin = Annotated[
 ]
 Quantile = Annotated[
     float,
-    _bounded(_number, lambda q: 0.5 <= q <= 0.999, "a number from 0.5 to 0.999, such as 0.95"),
-    As({"type": "number", "minimum": 0.5, "maximum": 0.999}),
+    _bounded(_number, lambda q: 0.01 <= q <= 0.999, "a number from 0.01 to 0.999, such as 0.95"),
+    As({"type": "number", "minimum": 0.01, "maximum": 0.999}),
+]
+Amount = Annotated[
+    float,
+    _bounded(
+        _amount, lambda a: 0.0 < a <= 1e12, "an amount above 0: a share (1%) or a number (0.5)"
+    ),
+    As({"anyOf": [{"type": "string", "pattern": quantity.SHARE}, {"type": "number"}]}),
+]
+Bound = Annotated[
+    float,
+    _parsed(_amount, "a share (90%) or a number (-0.5)"),
+    As({"anyOf": [{"type": "string", "pattern": quantity.SHARE}, {"type": "number"}]}),
+]
+Finite = Annotated[float, _parsed(_signed, "a number, such as -1.5"), As({"type": "number"})]
+Class = Annotated[
+    str,
+    _parsed(_class, "the class as it stands in answers and labels, such as fraud or 1"),
+    As({"anyOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}),
 ]
 Flag = Annotated[bool, _parsed(_is_true, "true or false"), As({"type": "boolean"})]
 
@@ -304,7 +350,22 @@ Failures = Annotated[int, *_whole(1, 1000)]
 AtLeast = Annotated[int, *_whole(0, 100_000_000)]
 
 Protocol = Literal["kserve-v1", "open-inference-v2", "tf-serving", "mlflow", "openai", "json"]
-Kind = Literal["correct", "error", "latency", "agreement"]
+Kind = Literal[
+    "correct",
+    "error",
+    "latency",
+    "agreement",
+    "mean",
+    "loss",
+    "divergence",
+    "precision",
+    "recall",
+    "f1",
+    "auc",
+]
+BatchSize = Annotated[int, *_whole(1, 1000)]
+FalseAlarm = Annotated[int, *_whole(1000, 1_000_000_000)]
+Horizon = Annotated[int, *_whole(100, 1_000_000_000)]
 RoleName = Literal["objective", "guardrail", "proxy"]
 Timeout = Literal["hold", "rollback"]
 NeverBuilt = Any

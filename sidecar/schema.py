@@ -39,8 +39,10 @@ def _plain(node: Any) -> Any:
         if key != "title" and not (key == "default" and _is_structure(value))
     }
     options = [option for option in plain.pop("anyOf", []) if option != {"type": "null"}]
-    for option in options:  # one is left: "this or null" is this, as the file knows no null
-        plain = {**option, **plain}
+    if len(options) > 1:
+        plain["anyOf"] = options
+    elif options:  # "this or null" is this, as the file knows no null
+        plain = {**options[0], **plain}
     if "default" in plain and plain.get("type") in ("integer", "boolean"):
         plain["default"] = json.loads(plain["default"])
     return plain

@@ -18,13 +18,16 @@ def harm_values(propensity: float, margin: float) -> tuple[float, float, float, 
     return -propensity - allowance, -allowance, 1.0 - propensity - allowance, -allowance
 
 
-def harm_bets(propensity: float, margin: float) -> tuple[float, ...]:
+def harm_bets(propensity: float, margin: float, scale: float = 1.0) -> tuple[float, ...]:
     """Return the bet for each of RATIOS at this share of the challenger.
 
     With margin 0 a failure of the challenger multiplies component r by r / (pi r + 1 - pi), one
-    of the champion by 1 / (pi r + 1 - pi), and an answer by 1.
+    of the champion by 1 / (pi r + 1 - pi), and an answer by 1. With a scale f (a margin relative
+    to the champion's rate; the challenger's failure then counts 1/f) ratios are beyond f, and pi
+    is the share of failures that the challenger has at that ratio, pi f / (pi f + 1 - pi).
     """
-    bets = [(r - 1.0) / (propensity * r + 1.0 - propensity) for r in RATIOS]
+    share = propensity * scale / (propensity * scale + 1.0 - propensity)
+    bets = [share / propensity * (r - 1.0) / (share * r + 1.0 - share) for r in RATIOS]
     return clip_bets(bets, harm_values(propensity, margin)[0])
 
 
@@ -99,7 +102,6 @@ def pair_values(margin: float) -> tuple[float, float, float]:
     return -1.0 - margin, -margin, 1.0 - margin
 
 
-def pair_bets(margin: float) -> tuple[float, ...]:
+def pair_bets(margin: float, scale: float = 1.0) -> tuple[float, ...]:
     """Return the bets on pairs: those at pi = 1/2, halved because h is twice as large."""
-    bets = [(r - 1.0) / (r + 1.0) for r in RATIOS]
-    return clip_bets(bets, -1.0 - margin)
+    return clip_bets([0.5 * bet for bet in harm_bets(0.5, 0.0, scale)], -1.0 - margin)

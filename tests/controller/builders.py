@@ -106,7 +106,7 @@ def integrity(**states: CheckState) -> tuple[Reading, ...]:
     """The built-in checks, sound unless told otherwise."""
     return tuple(
         reading(check, states.get(check, CheckState.PASSED), Role.INTEGRITY)
-        for check in ("srm", "readable", "harm")
+        for check in ("srm", "readable", "harm", "delivery")
     )
 
 

@@ -81,7 +81,7 @@ def test_odds_are_cut_where_json_would_end():
 def test_evidence_is_told_with_counts_and_readings():
     told = account.evidence_json(evidence(counts={"pairs": 3}))
     assert told["counts"] == {"pairs": 3}
-    assert [r["check"] for r in told["readings"]] == ["srm", "readable", "harm"]
+    assert [r["check"] for r in told["readings"]] == ["srm", "readable", "harm", "delivery"]
     assert account.evidence_json(None) == {}
 
 

@@ -7,6 +7,7 @@ import pytest
 from controller import audit
 from controller.controller import Act
 from controller.gates.functional import FunctionalReport
+from controller.policy import ScorerSpec
 from controller.store import StoreError
 from router.observation import Batch
 from router.table import BUCKETS, Split
@@ -504,3 +505,18 @@ def test_undeclared_stages_are_passed_by(start):
         ("promote", "canary", "watch"),
         ("finish", "watch", "promoted"),
     ]
+
+
+def test_scorer_is_offered_what_waits_for_a_label_in_batches_and_only_on_its_route(start):
+    scorer = ScorerSpec("http://127.0.0.1:9/score", None, 5, 1.0)
+    route = replace(route_intent(), scorer=scorer, maturity_s=1e6, window_s=1e6)
+    simulation = start(intent=intent(route), sends_labels=False)
+    simulation.run("shadow")
+    for _ in range(20):
+        simulation.tick()
+    (task,) = simulation.controller.to_score({})
+    assert (task.route, task.scorer, len(task.due)) == ("digits", scorer, 5)
+    last = task.due[-1].sequence
+    (following,) = simulation.controller.to_score({"digits": last})
+    assert following.due[0].sequence > last
+    assert simulation.controller.to_score({"digits": 10**9}) == []

@@ -7,15 +7,17 @@ import pytest
 from controller.judge import (
     STALE_AFTER_S,
     Action,
+    futile,
     judge,
     missing,
     odds,
     overdue,
     required,
 )
-from controller.policy import OnTimeout, RouteIntent
+from controller.policy import OnFutility, OnTimeout, RouteIntent
 from controller.rollout import Phase, Rollout, hold
 from evaluator.evidence import CheckState, Evidence, Role
+from evaluator.metric import MetricSpec
 from tests.controller.builders import (
     FUNCTIONAL,
     METRICS,
@@ -251,3 +253,24 @@ def test_odds_read_as_people_write_them(log_e, text):
 
 def test_odds_of_any_evidence_can_be_written():
     assert odds(1e6).endswith(":1") and odds(-math.inf).startswith("1:")
+
+
+def test_futile_names_the_objective_and_its_odds() -> None:
+    policy = replace(route_intent(), on_futility=OnFutility.STOP)
+    waiting = replace(reading("accuracy", CheckState.UNDECIDED, Role.OBJECTIVE), log_e_futile=2.0)
+    standing = Rollout(
+        challenger="digits-2", champion="digits-1", experiment="x", phase=Phase.SHADOW
+    )
+    why = futile(policy, standing, evidence(waiting))
+    assert why is not None and why.startswith("accuracy: ")
+    assert futile(route_intent(), standing, evidence(waiting)) is None
+    assert futile(policy, standing, None) is None
+
+
+def test_shadow_does_not_wait_for_what_only_a_sent_answer_can_earn() -> None:
+    reward = MetricSpec("reward", "mean", Role.GUARDRAIL, margin=0.1, source="label", value="r")
+    policy = route_intent(metrics=(*METRICS, reward))
+    seen = evidence(ACCURACY, ERRORS, reading("reward", UNDECIDED), counts=PLENTY)
+    in_shadow = {r.check for r in required(policy, rollout(Phase.SHADOW), seen, now_s=NOW_S)}
+    at_the_end = {r.check for r in required(policy, rollout(Phase.CANARY, 2), seen, now_s=NOW_S)}
+    assert "reward" not in in_shadow and "reward" in at_the_end

@@ -6,12 +6,12 @@ import pytest
 
 from controller.intake import Intake
 from controller.mover import Mover
-from controller.policy import OnTimeout
+from controller.policy import OnFutility, OnTimeout
 from controller.reviewer import LOOK_EVERY_S, Reviewer
 from controller.rollout import Phase, Rollout, hold
 from controller.store import RouteState, open_database
 from controller.traffic import Traffic
-from evaluator.evidence import CheckState, Evidence, Role
+from evaluator.evidence import FUTILE_LOG_E, CheckState, Evidence, Role
 from router.table import RoutingTable
 from tests.controller.builders import SettableClock, evidence, intent, reading, route_intent
 
@@ -175,3 +175,31 @@ def test_a_hold_is_not_time_that_was_waited(scene):
     scene.mover.put(replace(state, rollout=hold(scene.rollout, by="ana", reason="look")))
     scene.reviewer.look()
     assert scene.rollout.phase is Phase.SHADOW
+
+
+@pytest.mark.parametrize("phase", [Phase.SHADOW, Phase.CANARY])
+@pytest.mark.parametrize("on_futility", OnFutility)
+def test_futility_rolls_back_only_where_the_file_says_so(scene, phase, on_futility):
+    scene.stand_at(phase, policy=replace(route_intent(), on_futility=on_futility))
+    waiting = replace(
+        reading("accuracy", CheckState.UNDECIDED, Role.OBJECTIVE),
+        log_e_futile=FUTILE_LOG_E + 0.1,
+    )
+    scene.intake.shown = evidence(waiting)
+    scene.reviewer.look()
+    is_stopped = on_futility is OnFutility.STOP
+    assert (scene.rollout.phase is Phase.ROLLED_BACK) is is_stopped
+
+
+def test_futility_stops_nothing_that_is_held_promoted_or_still_likely(scene):
+    stop = replace(route_intent(), on_futility=OnFutility.STOP)
+    waiting = reading("accuracy", CheckState.UNDECIDED, Role.OBJECTIVE)
+    for phase, held_by, log_e in (
+        (Phase.SHADOW, "ana", 9.0),
+        (Phase.WATCH, None, 9.0),
+        (Phase.SHADOW, None, 1.5),
+    ):
+        scene.stand_at(phase, policy=stop, held_by=held_by, in_step_s=0.0)
+        scene.intake.shown = evidence(replace(waiting, log_e_futile=log_e))
+        scene.reviewer.look()
+        assert scene.rollout.phase is phase

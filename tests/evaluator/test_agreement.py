@@ -5,10 +5,11 @@ import random
 
 import pytest
 
-from evaluator.agreement import AgreementCheck
+from evaluator.agreement import AgreementCheck, AgreesCheck
 from evaluator.evidence import Role
+from evaluator.kind import How, Paired
 from evaluator.metric import MetricSpec
-from tests.evaluator.builders import AGREES
+from tests.evaluator.builders import AGREES, answer
 
 
 def fresh(spec: MetricSpec = AGREES, *, is_clustered: bool = False) -> AgreementCheck:
@@ -63,3 +64,10 @@ def test_merged_parts_equal_the_whole() -> None:
         (one if i % 3 else other).observe(is_agreed, i)
     one.merge(other)
     assert one.finding() == whole.finding()
+
+
+def test_pair_that_cannot_be_compared_is_left_out() -> None:
+    check = AgreesCheck(AGREES, How(0.05), None)
+    for is_agreed in (True, False, None):
+        check.pair(Paired(0, 1, answer(), answer(), is_agreed))
+    assert check.finding().n == 2

@@ -1,5 +1,6 @@
 """Everything together, from observations to evidence."""
 
+import json
 import math
 import random
 
@@ -7,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluator.binary import BinaryState
 from evaluator.evaluator import COUNTS, Evaluator
 from evaluator.evidence import CheckState, Evidence, Reading, Role
 from evaluator.join import Mode
+from evaluator.latency import LatencyState
 from evaluator.metric import ExperimentPlan, MetricSpec
+from evaluator.rates import CorrectState
 from router.observation import Exposure, MirroredPair, Observation, Outcome
 from tests.evaluator.builders import ACCURACY, AGREES, ERRORS, answer, exposure, failure, pair, plan
 
@@ -273,7 +277,16 @@ def test_client_errors_do_not_count_as_unreadable() -> None:
 def test_evidence_names_every_check_and_count_from_the_start() -> None:
     evidence = Evaluator(plan()).evidence(12.0)
     names = [reading.check for reading in evidence.readings]
-    assert names == ["accuracy", "errors", "latency", "agrees", "harm", "srm", "readable"]
+    assert names == [
+        "accuracy",
+        "errors",
+        "latency",
+        "agrees",
+        "harm",
+        "srm",
+        "readable",
+        "delivery",
+    ]
     assert set(evidence.counts) == set(COUNTS)
     assert (evidence.at_s, evidence.last_observation_s) == (12.0, None)
     assert not any(reading.state is CheckState.PASSED for reading in evidence.readings)
@@ -360,10 +373,13 @@ def forget_history(evaluator: Evaluator) -> None:
     """Keep a shard's epochs and bets, which all share, but not the sums, which would add up."""
     for check in evaluator._checks.values():
         state = check.save()
-        binaries = [state.binary] if state.binary else []
-        if state.latency:
-            binaries += state.latency.checks
-            state.latency.champion.bins, state.latency.champion.n = {}, 0
+        binaries = [state] if isinstance(state, BinaryState) else []
+        if isinstance(state, CorrectState):
+            binaries, state.binary.foreseen.n = [state.binary], 0.0
+            state.binary.decided.n = state.binary.decided.hits = 0.0
+        if isinstance(state, LatencyState):
+            binaries = state.checks
+            state.champion.bins, state.champion.n = {}, 0
         for binary in binaries:
             binary.champion.n = binary.champion.hits = 0.0
     evaluator._integrity.state.read[:] = [0, 0, 0, 0]
@@ -430,3 +446,46 @@ def test_proxy_may_hold_but_reads_by_the_same_rules() -> None:
         evaluator.observe(pair(i))
     assert read(evaluator, "agrees").role is Role.PROXY
     assert read(evaluator, "agrees").state is CheckState.PASSED
+
+
+NEW_KINDS = (
+    MetricSpec("score", "mean", Role.GUARDRAIL, margin=0.1, value="score", range=(0.0, 1.0)),
+    MetricSpec("cost", "mean", Role.OBJECTIVE, detect=0.2, value="cost", direction="lower"),
+    MetricSpec("loss", "loss", Role.GUARDRAIL, margin=1.0, measure="absolute", range=(0.0, 9.0)),
+    MetricSpec("drift", "divergence", Role.PROXY, at_most=0.3, value="score"),
+    MetricSpec("f1", "f1", Role.GUARDRAIL, margin=0.1, positive="7"),
+    MetricSpec("recall", "recall", Role.GUARDRAIL, margin=0.1, positive="7"),
+    MetricSpec("auc", "auc", Role.OBJECTIVE, detect=0.05, positive="7", value="score"),
+    MetricSpec("alone", "correct", Role.OBJECTIVE, at_least=0.4),
+)
+
+
+def numbers(rng: random.Random) -> Outcome:
+    values = {
+        "prediction": rng.choice((7, 8)),
+        "score": rng.random(),
+        "cost": rng.lognormvariate(0, 1),
+    }
+    raw = json.dumps(values).encode()
+    return Outcome("v", 200, 0.01, "", raw, len(raw))
+
+
+@pytest.mark.parametrize("clustered", [False, True])
+def test_shards_of_every_kind_in_any_order_equal_the_single_stream(clustered: bool) -> None:
+    how = plan(*NEW_KINDS, clustered=clustered)
+    rng, whole = random.Random(9), Evaluator(how, first_epoch=0)
+    shards = [Evaluator(how, first_epoch=0) for _ in range(16)]
+    for number in range(1500):
+        if number % 2:
+            seen: Observation = pair(number, champion=numbers(rng), challenger=numbers(rng))
+        else:
+            seen = exposure(number, is_challenger=number % 4 == 0, outcome=numbers(rng))
+        label = rng.choice("78")
+        live(whole, seen, label)
+        live(rng.choice(shards), seen, label)
+    again = Evaluator.restore(how, whole.snapshot(), first_epoch=0)
+    assert again.evidence(1.0) == whole.evidence(1.0)
+    rng.shuffle(shards)
+    for shard in shards[1:]:
+        shards[0].merge(shard)
+    assert_alike(shards[0], whole)

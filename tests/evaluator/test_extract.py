@@ -12,6 +12,7 @@ from evaluator.extract import (
     MAX_BODY_BYTES,
     MAX_TEXT_CHARS,
     Extractor,
+    Fields,
     canonical,
     canonical_text,
     parsed,
@@ -207,3 +208,26 @@ def test_prediction_too_long_for_a_label_is_compared_by_its_digest() -> None:
     assert found is not None and found.startswith('"sha256:') and len(found) < MAX_TEXT_CHARS
     assert found == extractor.read(outcome(b" " + long)).text
     assert found != extractor.read(outcome(other)).text
+
+
+def test_fields_are_those_that_are_there_and_never_raise() -> None:
+    fields = Fields(["score", "usage.tokens", "missing", "abs(score)", "abs(name)"])
+    body = b'{"score": -0.5, "usage": {"tokens": 12.0}, "name": "x"}'
+    found = fields.read(Outcome("v", 200, 0.01, "", body, len(body)))
+    assert found == {"score": -0.5, "usage.tokens": 12, "abs(score)": 0.5}
+    assert fields.read(Outcome("v", 200, 0.01, "", body[:-1], len(body) - 1)) == {}
+    assert fields.read(Outcome("v", 200, 0.01, "", body, len(body) + 1)) == {}
+    assert fields.read_text('{"score":1}') == {"score": 1, "abs(score)": 1}
+    assert not Fields([]) and Fields([]).read(Outcome("v", 200, 0.01, "", body, len(body))) == {}
+
+
+def test_fields_are_read_from_a_stream_of_events_too() -> None:
+    body = b'data: {"choices": [{"delta": {"content": "yes"}}], "usage": null}\n\ndata: [DONE]\n\n'
+    outcome = Outcome("v", 200, 0.01, "", body, len(body), form="sse")
+    found = Fields(["choices[0].message.content"]).read(outcome)
+    assert found == {"choices[0].message.content": "yes"}
+
+
+def test_field_that_is_not_jmespath_is_refused() -> None:
+    with pytest.raises(ValueError, match="not JMESPath"):
+        Fields(["a["])

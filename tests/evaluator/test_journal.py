@@ -207,3 +207,21 @@ def test_flood_of_unknown_labels_does_not_scan_those_that_wait(
         "EXPLAIN QUERY PLAN DELETE FROM parked_label WHERE labelled_at_ns < 5"
     ).fetchall()
     assert "parked_since" in plan[0][3]
+
+
+def test_unscored_are_those_that_wait_without_a_label_behind_a_place(
+    connection: sqlite3.Connection,
+) -> None:
+    journal = Journal(connection)
+    waiting = [
+        Judgable(f"s{i}", i, Mode.PAIR, 0.5, 1, 0, Answer("7"), Answer("7")) for i in range(5)
+    ]
+    journal.add("digits", waiting)
+    journal.label(Label("s1", "7"), now_ns=10)
+    found = journal.unscored("digits", after=0, limit=3)
+    assert [due.judgable.request_id for due in found] == ["s0", "s2", "s3"]
+    rest = journal.unscored("digits", after=found[-1].sequence, limit=3)
+    assert [due.judgable.request_id for due in rest] == ["s4"]
+    journal.mark_judged(rest)
+    assert journal.unscored("digits", after=found[-1].sequence, limit=3) == []
+    assert journal.unscored("other", after=0, limit=3) == []

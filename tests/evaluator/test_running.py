@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.running import HIGHEST_S, LOWEST_S, Histogram, Rate, bin_of, upper_edge_s
+from evaluator.running import (
+    HIGHEST_S,
+    LOWEST_S,
+    Histogram,
+    Moments,
+    Rate,
+    SignedHistogram,
+    bin_of,
+    upper_edge_s,
+)
 
 
 def test_rate_without_cases_is_the_prior() -> None:
@@ -90,3 +99,55 @@ def test_two_histograms_do_not_share_their_bins() -> None:
     one, other = Histogram(), Histogram()
     one.update(1.0)
     assert other.bins == {}
+
+
+def test_moments_are_those_of_the_numbers_and_add() -> None:
+    one, other = Moments(), Moments()
+    for i in range(10):
+        (one if i % 3 else other).update(2.0 * i + 1.0, float(i))
+    one.merge(other)
+    assert one.mean(0.0, 0.0) == pytest.approx(10.0)
+    assert one.variance(0.0, 0.0) == pytest.approx(33.0)
+    assert one.square(0.0, 0.0) == pytest.approx(133.0)
+    assert one.slope() == pytest.approx(2.0)
+    assert one.unexplained() == pytest.approx(0.0, abs=1e-12)
+    one.decay()
+    assert one.n == 5.0 and one.slope() == pytest.approx(2.0)
+
+
+def test_without_a_varying_covariate_there_is_no_slope() -> None:
+    one = Moments()
+    assert one.slope() == 0.0 and one.unexplained() == 1.0 and one.variance(2.0, 1.0) == 2.0
+    for y in (1.0, 2.0, 4.0):
+        one.update(y, 7.0)
+    assert one.slope() == 0.0 and one.unexplained() == 1.0
+
+
+@given(values=st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50), q=st.floats(0, 1))
+def test_signed_quantile_is_the_edge_of_the_right_bin(values: list[float], q: float) -> None:
+    histogram = SignedHistogram({})
+    for value in values:
+        histogram.update(value)
+    ranked = sorted(values)
+    exact = ranked[max(0, math.ceil(q * len(values)) - 1)]
+    found = histogram.quantile(q)
+    assert found == pytest.approx(exact, rel=0.021, abs=1.1e-10)
+    assert abs(found) >= abs(exact) * (1 - 1e-9) or abs(exact) < 1e-10
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_signed_histogram_refuses_what_is_not_finite(value: float) -> None:
+    with pytest.raises(ValueError, match="finite"):
+        SignedHistogram({}).update(value)
+
+
+def test_signed_histograms_add_and_stay_small() -> None:
+    one, other = SignedHistogram({}), SignedHistogram({})
+    for i in range(5000):
+        one.update((-1.0) ** i * 10.0 ** (i % 40 - 20))
+        other.update(5e-324 * i)
+    one.merge(other)
+    assert one.n == 10_000 and len(one.bins) <= 6513
+    assert other.quantile(0.5) == 0.0
+    with pytest.raises(ValueError, match="no quantile"):
+        SignedHistogram({}).quantile(0.5)

@@ -1,10 +1,10 @@
 """A controller of which only the surface exists: it remembers what it was asked."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
-from controller.controller import Act, ActRefused, Controller, UnknownRoute
+from controller.controller import Act, ActRefused, Controller, ScoreTask, UnknownRoute
 from controller.gates.functional import FunctionalReport, FunctionalTask
 from controller.policy import Intent
 from controller.store import StoreError
@@ -55,6 +55,9 @@ class Double:
             raise self.refusal
         self.intents.append(intent)
         self.publish(champion_only(intent))
+
+    def to_score(self, after: Mapping[str, int]) -> list[ScoreTask]:
+        return []
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         self._note(f"ingest {len(batches)}")

@@ -1,6 +1,6 @@
 import pytest
 
-from sidecar.routecheck import METRIC_KEYS, STAGE_ORDER
+from sidecar.routecheck import STAGE_ORDER
 from sidecar.routefile import load_routefile
 from sidecar.routemodel import Stage
 from tests.sidecar.routing_texts import ROOT, only_problem, problems_of_text, with_part
@@ -327,27 +327,6 @@ def test_canary_that_nothing_guards_is_refused() -> None:
     )
     problem = only_problem(with_part("...\n", text + "...\n"))
     assert problem.found == "a canary stage that nothing guards"
-
-
-@pytest.mark.parametrize("kind", ["correct", "error", "latency", "agreement"])
-@pytest.mark.parametrize("role", ["objective", "guardrail", "proxy"])
-def test_metric_needs_exactly_its_own_keys(kind: str, role: str) -> None:
-    values = {"detect": "1%", "margin": "1%", "at_least": "90%", "quantile": "0.9"}
-    wanted = METRIC_KEYS.get((kind, role))
-
-    def said(keys: dict[str, str]) -> set[str]:
-        inside = ", ".join(f"{key}: {value}" for key, value in keys.items())
-        entry = f"extra: {{kind: {kind}, role: {role}{', ' if inside else ''}{inside}}}"
-        problems = problems_of_text(with_part("metrics:", f"metrics:\n      {entry}"))
-        assert all(problem.path.startswith("routes[0].metrics.extra") for problem in problems)
-        return {problem.path.rpartition(".")[2] for problem in problems}
-
-    if wanted is None:
-        assert said({}) == {"role"}
-        return
-    assert said({key: values[key] for key in wanted}) == set()
-    assert said({}) == set(wanted)
-    assert said(values) == set(values) - set(wanted)
 
 
 def test_two_routes_that_claim_the_same_requests_are_refused() -> None:

@@ -103,11 +103,11 @@ def bases(question: Question, cells: Ints, plan: list[Epoch]) -> list[Base]:
         rolls = 0 if after is None else after.number - epoch.number
         for _ in range(rolls):
             good = (hits + q.prior_good * q.prior_strength) / (n + q.prior_strength)
-            discordance = (differ + q.prior_discordance * q.prior_strength) / (
-                n_pairs + q.prior_strength
+            discordance = (differ + q.prior_discordance * q.pair_strength) / (
+                n_pairs + q.pair_strength
             )
             out.append(Base(good, discordance, q.effect, q.effect))
-            n, hits, n_pairs, differ = n / 2, hits / 2, n_pairs / 2, differ / 2
+            n, hits = n / 2, hits / 2
     return out
 
 

@@ -9,12 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from evaluator.benchmark import Benchmark
+from evaluator.contrast import Contrast
 from evaluator.eprocess.bounded import BoundedEProcess, Side
 from evaluator.eprocess.clustered import ClusteredEProcess
 from evaluator.eprocess.mixture import MixtureEProcess, grid_bets, log_weights
 from evaluator.eprocess.normal import NormalEProcess
 from evaluator.eprocess.relative_risk import RelativeRiskEProcess
 from evaluator.eprocess.restart import RestartedEProcess
+from evaluator.ground import Asked
+from evaluator.running import Moments, SignedHistogram
 from evaluator.srm import SrmEProcess
 
 BETS = grid_bets(0.02, 0.1, -1.0)
@@ -27,12 +31,26 @@ class Family:
     make: Callable[[], Any]
     feed: Callable[[Any, int], None]
     read: Callable[[Any], float] = lambda process: process.log_e
+    count: Callable[[Any], int] = lambda process: process.n
 
 
 def forty(process: ClusteredEProcess, x: int) -> None:
     """Feed forty units, so that there are enough buckets to be read."""
     for i in range(40):
         process.update((i * 8 + x) << 50, float(x - 3), 1.0)
+
+
+BOUNDED = Asked(margin=0.0, effect=0.1, is_bounded=True, detect=0.1)
+
+
+def winsorised() -> Contrast:
+    """Return one that knows where the champion's numbers lie, and has forgotten the numbers."""
+    contrast = Contrast.fresh(Asked(margin=0.0, effect=0.5), is_clustered=False)
+    for i in range(200):
+        contrast.learn(float(i % 8))
+    contrast.roll()
+    contrast.state.ground.champion, contrast.state.ground.history = Moments(), SignedHistogram({})
+    return contrast
 
 
 FAMILIES = {
@@ -56,6 +74,30 @@ FAMILIES = {
         ClusteredEProcess.empty,
         forty,
         lambda p: p.claim_log_e(0.1, 0.0),
+    ),
+    "bounded contrast": Family(
+        lambda: Contrast.fresh(BOUNDED, is_clustered=False),
+        lambda p, x: p.observe_split(0, 0.25, x % 2 == 0, x / 7, x),
+        lambda p: p.log_e("claim"),
+        lambda p: p.n(),
+    ),
+    "harm of a bounded contrast": Family(
+        lambda: Contrast.fresh(BOUNDED, is_clustered=False),
+        lambda p, x: p.observe_pair(0, x / 7, 0.5, x),
+        lambda p: p.log_e("harm"),
+        lambda p: p.n(),
+    ),
+    "winsorised contrast": Family(
+        winsorised,
+        lambda p, x: [p.observe_pair(1, float(x), 3.0, i) for i in range(30)],
+        lambda p: p.log_e("claim"),
+        lambda p: p.n(),
+    ),
+    "benchmark": Family(
+        lambda: Benchmark.fresh(0.6, 0.1, is_clustered=False),
+        lambda p, x: p.observe(x / 7, x),
+        lambda p: p.claim_log_e(),
+        lambda p: p.state.n,
     ),
     "srm": Family(SrmEProcess, lambda p, x: p.update(0.1, x != 0, x == 0)),
 }
@@ -92,7 +134,7 @@ def test_merged_parts_equal_the_whole(family: Family, stream: list[int], cut: in
     whole, part = after(family, stream), after(family, stream[:cut])
     part.merge(after(family, stream[cut:]))
     assert family.read(part) == pytest.approx(family.read(whole), abs=1e-9)
-    assert part.n == whole.n
+    assert family.count(part) == family.count(whole)
 
 
 @family
