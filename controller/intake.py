@@ -14,7 +14,7 @@ from msgspec import Raw
 from controller import record, store
 from controller.failpoint import pass_by
 from controller.policy import RecordSpec, RouteIntent
-from controller.record import Begun, EpochLine, LabelLine, Line
+from controller.record import Begun, EpochLine, LabelLine, Line, WatchLine
 from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, stage_for
 from controller.traffic import nothing_more
@@ -49,7 +49,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
         label_rate=policy.label_rate,
-        alarm_every=stage_for(policy, Phase.WATCH).alarm_every,
+        alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
     )
 
 
@@ -158,6 +158,7 @@ class Intake:
         if trial is not None:
             trial.evaluator.watch()
             trial.is_changed = True
+            self._record(WatchLine(route=route))
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Write every changed evaluator, within the caller's transaction; see ``settled``."""

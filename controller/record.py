@@ -110,6 +110,12 @@ class EpochLine(Struct, tag_field="kind", tag="epoch", kw_only=True):
     why: str
 
 
+class WatchLine(Struct, tag_field="kind", tag="watch", kw_only=True):
+    """The challenger was promoted: from here on a detector looks for a turn for the worse."""
+
+    route: str
+
+
 class Gap(Struct, tag_field="kind", tag="gap", kw_only=True):
     """Lines are missing here; experiments follow with a snapshot of where they stand."""
 
@@ -118,7 +124,7 @@ class Gap(Struct, tag_field="kind", tag="gap", kw_only=True):
     why: str
 
 
-Line = Begun | ExposureLine | PairLine | LabelLine | JudgedLine | EpochLine | Gap
+Line = Begun | ExposureLine | PairLine | LabelLine | JudgedLine | EpochLine | WatchLine | Gap
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Line)

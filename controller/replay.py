@@ -21,6 +21,7 @@ from controller.record import (
     LabelLine,
     Line,
     PairLine,
+    WatchLine,
     judgable_of,
     label_of,
     observation_of,
@@ -105,6 +106,8 @@ class Replay:
                     self._label(line)
                 case EpochLine():
                     self._epoch(line)
+                case WatchLine():
+                    self._watch(line)
                 case Gap():
                     self.has_gap, self.n_lost = True, self.n_lost + line.lost
                     for replayed in self._running.values():
@@ -174,6 +177,11 @@ class Replay:
         replayed = self._running.get(line.route)
         if replayed is not None:
             replayed.evaluator.roll_epoch(line.why)
+
+    def _watch(self, line: WatchLine) -> None:
+        replayed = self._running.get(line.route)
+        if replayed is not None:
+            replayed.evaluator.watch()
 
     def _mature(self, replayed: Replayed) -> None:
         """Judge what is older than the maturity by the clock of the recording, in its order."""

@@ -90,14 +90,12 @@ class _Betting:
             self._at_roll = self._counts.copy()
         n, hits, n_pairs, differ = self._learned.T
         good = (hits + q.prior_good * q.prior_strength) / (n + q.prior_strength)
-        discordance = (differ + q.prior_discordance * q.prior_strength) / (
-            n_pairs + q.prior_strength
-        )
+        discordance = (differ + q.prior_discordance * q.pair_strength) / (n_pairs + q.pair_strength)
         if known is not None:
             good = np.full_like(good, known.good)
             discordance = np.full_like(discordance, known.discordance)
         if self._segment is not None:  # simulate.bases: one roll for each new number
-            self._learned *= 0.5 ** (number - self._segment[0])
+            self._learned[:, :2] *= 0.5 ** (number - self._segment[0])
         self._segment = (number, propensity)
         self._set(propensity, good, discordance)
 
