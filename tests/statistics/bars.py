@@ -28,8 +28,8 @@ class Bar:
 def bars(measured: Measured) -> list[Bar]:
     """Return every bar whose parts were measured."""
     found: list[Bar] = []
-    for one in (_speed, _robust, _futility, _errors, _peers, _ramp, _pairing, _rollback,
-                _watch, _latency, _merge, _cost, _horizon):  # fmt: skip
+    for one in (_speed, _robust, _futility, _errors, _peers, _ramp, _pairing, _adjustment,
+                _rollback, _watch, _latency, _merge, _cost, _horizon):  # fmt: skip
         try:
             found += one(measured)
         except KeyError:  # a part that was not measured
@@ -148,6 +148,15 @@ def _pairing(m: Measured) -> Iterator[Bar]:
     labels = pairs * shadow["differing"]
     yield Bar("B7", "labels for that, if only of answers that differ", "≤ 130",
               f"{labels:.0f}", labels <= 130)  # fmt: skip
+
+
+def _adjustment(m: Measured) -> Iterator[Bar]:
+    for kind in ("covariate", "proxy"):
+        found = m["adjustment"][kind].items()
+        r, worst = max(found, key=lambda one: one[1]["ratio"] - one[1]["theory"])
+        over = worst["ratio"] - worst["theory"]
+        what = f"requests with a {kind}, over theory's {worst['theory']:.2f} (correlation {r})"
+        yield Bar("B8", what, "+0.04", f"{over:+.3f} ± {worst['error']:.3f}", over <= 0.04)
 
 
 def _rollback(m: Measured) -> Iterator[Bar]:

@@ -17,7 +17,7 @@ from evaluator.check import correct_question
 from evaluator.eprocess.normal import tn_log_e
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
-from tests.statistics import cases, methods, peers, rollback, streams, traps, watch
+from tests.statistics import adjustment, cases, methods, peers, rollback, streams, traps, watch
 from tests.statistics.simulate import Base, Floats, Ints
 from tests.statistics.streams import Method, Stream
 
@@ -431,6 +431,7 @@ PARTS: dict[str, Callable[[float], Result]] = {
     "ramp gain": lambda scale: ramp(0.10, 0.14, 0.02, scale),
     "rollback": rollback.measure,
     "watch": watch.measure,
+    "adjustment": adjustment.measure,
     "latency": traps.latency,
     "delays": traps.delays,
     "sticky": traps.sticky,
