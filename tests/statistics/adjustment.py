@@ -36,8 +36,9 @@ def theory(correlation: float, rate: float = 1.0) -> float:
 class Racer:
     """One form of the check, until it stops."""
 
-    def __init__(self) -> None:
-        self.contrast = Contrast.fresh(Asked(margin=0.0, effect=EFFECT), is_clustered=False)
+    def __init__(self, rate: float | None = None) -> None:
+        asked = Asked(margin=0.0, effect=EFFECT, label_rate=rate)
+        self.contrast = Contrast.fresh(asked, is_clustered=False)
         self.epoch = 0
         self.stopped: int | None = None
 
@@ -55,7 +56,8 @@ class Racer:
 
 def race(rng: np.random.Generator, horizon: int, rate: float) -> dict[str, int]:
     """Return after how many requests each form stops in one run."""
-    forms = {"plain": Racer()} | {f"{r:g}": Racer() for r in CORRELATIONS}
+    drawn = None if rate == 1.0 else rate
+    forms = {"plain": Racer()} | {f"{r:g}": Racer(drawn) for r in CORRELATIONS}
     for n, lot, noise, z, is_labelled in _requests(rng, horizon, rate):
         running = [(name, form) for name, form in forms.items() if form.stopped is None]
         if not running:
