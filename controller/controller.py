@@ -93,6 +93,8 @@ class Controller:
         self._day = clock.wall_ns() // DAY_NS
         for name in self._mover.take_up():
             log.error("evidence_lost", route=name)
+        intent = store.load_intent(connection)
+        self._intake.record_to(None if intent is None else intent.record)
 
     def adopt(self, intent: Intent, who: str) -> None:
         """Take over a routing file: the first, or a changed one.
@@ -102,6 +104,7 @@ class Controller:
         """
         self._begin()
         self._adopter.adopt(intent, who)
+        self._intake.record_to(intent.record)
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         """Count observations; return the highest durable sequence of each source.
@@ -231,6 +234,7 @@ class Controller:
             "config_digest": self._mover.digest,
             "config_error": None,
             "unrecorded": self._traffic.n_unrecorded,
+            "recording": self._intake.recording(),
             "routers": [],
             "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],
         }

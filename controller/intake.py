@@ -9,14 +9,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller import store
+from msgspec import Raw
+
+from controller import record, store
 from controller.failpoint import pass_by
-from controller.policy import RouteIntent
+from controller.policy import RecordSpec, RouteIntent
+from controller.record import Begun, EpochLine, LabelLine, Line, WatchLine
+from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, stage_for
 from controller.traffic import nothing_more
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
-from evaluator.join import Judgable, Label, LabelOutcome, LabelResult
+from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
 from evaluator.journal import Due, Journal
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch
@@ -27,6 +31,8 @@ KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
 MATURE_AT_ONCE = 2_000
 """Observations judged in one transaction: the thread is free again within a fraction of a second.
 Chosen."""
+RECORDED = (LabelOutcome.ACCEPTED, LabelOutcome.LATE, LabelOutcome.UNKNOWN)
+"""Labels that are recorded: with another maturity, or a later observation, they would be used."""
 
 
 def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
@@ -43,7 +49,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
         label_rate=policy.label_rate,
-        alarm_every=stage_for(policy, Phase.WATCH).alarm_every,
+        alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
     )
 
 
@@ -71,6 +77,30 @@ class Intake:
         self._journal = Journal(connection)
         self._trials: dict[str, Trial] = {}
         self._labels: dict[str, Counter[str]] = {}
+        self._recorder: Recorder | None = None
+        self._recording: RecordSpec | None = None
+
+    def record_to(self, spec: RecordSpec | None) -> None:
+        """Record from now on what the evaluators are given, as the routing file says; or no more.
+
+        Between two transactions only.
+        """
+        if spec != self._recording:
+            self._recording = spec
+            self._recorder = (
+                None if spec is None else Recorder(spec, self._connection, self._under_way)
+            )
+            self._revert_recording()
+
+    def recording(self) -> dict[str, object] | None:
+        """Return what became of the recording, JSON-ready; None if there is none."""
+        if self._recorder is None or self._recording is None:
+            return None
+        return {
+            "folder": self._recording.folder,
+            "bytes": self._recorder.size_bytes,
+            "dropped": self._recorder.n_dropped,
+        }
 
     def begin(self, plan: ExperimentPlan) -> None:
         """Start the experiment of a route, with no evidence."""
@@ -78,6 +108,7 @@ class Intake:
         self._trials[plan.route] = Trial(
             plan, evaluator, evaluator.snapshot(), is_changed=True, is_new=True
         )
+        self._record(Begun(plan=plan))
 
     def resume(self, plan: ExperimentPlan) -> bool:
         """Take up an experiment where the store left it; False if there is nothing readable.
@@ -114,6 +145,7 @@ class Intake:
         if trial is not None:
             trial.evaluator.roll_epoch(why)
             trial.is_changed = True
+            self._record(EpochLine(route=route, why=why))
 
     def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
         """Return observations of ``route`` that wait for a label, behind sequence ``after``."""
@@ -126,6 +158,7 @@ class Intake:
         if trial is not None:
             trial.evaluator.watch()
             trial.is_changed = True
+            self._record(WatchLine(route=route))
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Write every changed evaluator, within the caller's transaction; see ``settled``."""
@@ -135,9 +168,13 @@ class Intake:
             if trial.is_changed:
                 trial.pending = trial.evaluator.snapshot()
                 store.save_snapshot(connection, route, trial.pending)
+        if self._recorder is not None:
+            self._recorder.flush(connection)
 
     def settled(self) -> None:
         """Note that what ``save`` wrote is committed."""
+        if self._recorder is not None:
+            self._recorder.settled()
         for trial in self._trials.values():
             if trial.is_changed:
                 trial.durable, trial.is_changed = trial.pending, False
@@ -145,6 +182,7 @@ class Intake:
 
     def revert(self) -> None:
         """Go back to what the store has, after a transaction failed."""
+        self._revert_recording()
         for trial in self._trials.values():
             if trial.is_changed:
                 trial.evaluator = Evaluator.restore(trial.plan, trial.durable)
@@ -188,9 +226,16 @@ class Intake:
 
         StoreError when they could not be written: none of them is.
         """
-        with store.transaction(self._connection):
-            results = [self._journal.label(label, now_ns=now_ns) for label in labels]
-            pass_by("label.in_transaction")
+        try:
+            with store.transaction(self._connection):
+                results = [self._journal.label(label, now_ns=now_ns) for label in labels]
+                self._record_labels(labels, results, now_ns)
+                pass_by("label.in_transaction")
+        except store.StoreError:
+            self._revert_recording()
+            raise
+        if self._recorder is not None:
+            self._recorder.settled()
         pass_by("label.after_commit")
         for label, result in zip(labels, results, strict=True):
             route = result.route or label.route
@@ -220,6 +265,7 @@ class Intake:
             for one in observations:
                 trial.evaluator.judge(one.judgable, one.label)
                 trial.is_changed = True
+                self._record_judged(route, one)
         with store.transaction(self._connection):
             for observations in due.values():
                 self._journal.mark_judged(observations)
@@ -252,5 +298,51 @@ class Intake:
                 continue  # of an experiment that has ended, or of none
             judgable = trial.evaluator.observe(observation)
             trial.is_changed = True
+            if self._recorder is not None:
+                self._recorder.add(record.of_observation(observation))
             if judgable is not None:
                 waiting.setdefault(observation.route, []).append(judgable)
+
+    def _revert_recording(self) -> None:
+        """Leave in the recorder only what is not in the store yet and will be: new experiments."""
+        if self._recorder is None:
+            return
+        self._recorder.revert()
+        for trial in self._trials.values():
+            if trial.is_new:
+                self._recorder.add(Begun(plan=trial.plan))
+
+    def _record(self, line: Line) -> None:
+        if self._recorder is not None:
+            self._recorder.add(line)
+
+    def _record_judged(self, route: str, one: Due) -> None:
+        if self._recorder is not None:
+            self._recorder.add(record.of_judged(route, one.judgable, one.label))
+
+    def _record_labels(
+        self, labels: Sequence[Label], results: Sequence[LabelResult], now_ns: int
+    ) -> None:
+        """Write labels into the recording, within the caller's transaction of nothing else."""
+        if self._recorder is None:
+            return
+        for label, result in zip(labels, results, strict=True):
+            clean = checked(label)
+            if result.outcome in RECORDED and isinstance(clean, Label):
+                self._recorder.add(
+                    LabelLine(
+                        request_id=clean.request_id,
+                        label=Raw(clean.label.encode()),
+                        at_ns=now_ns,
+                        route=result.route or clean.route,
+                    )
+                )
+        self._recorder.flush(self._connection)
+
+    def _under_way(self) -> list[Begun]:
+        """Return the experiments that a new file of the recording must start from."""
+        return [
+            Begun(plan=trial.plan, snapshot=trial.durable)
+            for trial in self._trials.values()
+            if not trial.is_new
+        ]

@@ -115,9 +115,21 @@ class RouteIntent:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordSpec:
+    """Where what the evaluators are given is recorded."""
+
+    folder: str
+    """Absolute."""
+    size_bytes: int
+    """Of all its files together."""
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """A whole routing file, as the controller sees it."""
 
     routes: tuple[RouteIntent, ...]
     digest: str
     """SHA-256 of the file's bytes, hex; goes into every audit record."""
+    record: RecordSpec | None = None
+    """None: nothing is recorded."""

@@ -4,6 +4,7 @@ State is counts: per epoch and propensity, how often each variant's answer was g
 else follows from them, so states add up and the order of arrival does not matter.
 """
 
+import math
 from dataclasses import dataclass
 
 from msgspec import Struct, field
@@ -11,7 +12,7 @@ from msgspec import Struct, field
 from evaluator.confseq import Interval, normal_interval
 from evaluator.eprocess.clustered import ClusteredEProcess
 from evaluator.eprocess.horizon import horizon_log_e, settled_epoch
-from evaluator.eprocess.mixture import MixtureEProcess, clip_bets, grid_bets, log_weights
+from evaluator.eprocess.mixture import clip_bets, grid_bets, log_weights, mix
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS as RATIO_LOG_WEIGHTS
 from evaluator.eprocess.relative_risk import harm_bets, pair_bets
 from evaluator.eprocess.restart import RestartedEProcess
@@ -130,6 +131,8 @@ class BinaryCheck:
         self._log_weights = log_weights(is_vague=question.is_vague)
         self._index = {(t.epoch, t.propensity): t for t in state.tables}
         self._seen: dict[tuple[int, float, str], tuple[tuple[int, ...], list[float]]] = {}
+        self._log_table: dict[tuple[int, float, str], list[list[float]]] = {}
+        self._earlier_sums: dict[str, list[float]] = {}
 
     @classmethod
     def fresh(cls, question: Question, *, is_clustered: bool) -> "BinaryCheck":
@@ -268,11 +271,14 @@ class BinaryCheck:
         baseline = self.state.baselines[table.epoch]
         if table.propensity == PAIRED:
             weight, variance = 1.0, baseline.discordance
+            spread = variance
         else:
             weight, variance = table.propensity * (1.0 - table.propensity), baseline.variance
+            better = min(max(baseline.good + baseline.effect - self._question.margin, 0.0), 1.0)
+            spread = 0.5 * (variance + better * (1.0 - better))  # of answers, if it is as declared
         lowest = min(self._values(table.propensity, baseline.good, self._question.margin))
         bet = clip_bets([baseline.effect / variance], lowest)[0]
-        return bet * weight * (baseline.effect - 0.5 * bet * variance)
+        return bet * weight * (baseline.effect - 0.5 * bet * spread)
 
     def merge(self, other: "BinaryCheck") -> None:
         """Add another check's counts; ValueError if its epochs were bet on differently."""
@@ -299,6 +305,9 @@ class BinaryCheck:
             table = Table(epoch, propensity, [0, 0, 0, 0])
             self._index[epoch, propensity] = table
             self.state.tables.append(table)
+            self._earlier_sums.clear()
+        elif table is not self.state.tables[-1]:
+            self._earlier_sums.clear()
         return table
 
     def _clustered_variance(self, variance: float) -> float:
@@ -325,12 +334,25 @@ class BinaryCheck:
         if clustered is not None:
             read = clustered.claim_log_e if sign > 0.0 else clustered.harm_log_e
             return read(self.state.baselines[0].effect, shift)
-        process = MixtureEProcess(self._log_weights)
-        for table in self.state.tables:
-            for k, product in enumerate(self._products(table, side)):
-                process.log_products[k] += product
-            process.n += sum(table.counts)
-        return process.log_e
+        if not any(sum(table.counts) for table in self.state.tables):
+            return 0.0
+        sums = self._earlier(side)
+        last = self._products(self.state.tables[-1], side)
+        return mix(self._log_weights, [a + b for a, b in zip(sums, last, strict=True)])
+
+    def _earlier(self, side: str) -> list[float]:
+        """Return the log-products of all tables but the last, added up in their order.
+
+        Remembered until one of them changes: a look costs as much after a year as on the first day.
+        """
+        sums = self._earlier_sums.get(side)
+        if sums is None:
+            sums = [0.0] * len(self._log_weights)
+            for table in self.state.tables[:-1]:
+                products = self._products(table, side)
+                sums = [a + b for a, b in zip(sums, products, strict=True)]
+            self._earlier_sums[side] = sums
+        return sums
 
     def _horizon_log_e(self, horizon: int) -> float:
         """Return the claim's evidence if it is to be decided within ``horizon`` observations.
@@ -365,6 +387,23 @@ class BinaryCheck:
         return (-1.0 if side == "harm" else 1.0), q.margin
 
     def _computed(self, table: Table, side: str) -> list[float]:
+        """Return the log-products of one table from its counts, in the order of its cells."""
+        products = [0.0] * len(self._logs(table, side)[0])
+        for logs, count in zip(self._logs(table, side), table.counts, strict=True):
+            if count:
+                products = [p + count * log for p, log in zip(products, logs, strict=True)]
+        return products
+
+    def _logs(self, table: Table, side: str) -> list[list[float]]:
+        """Return log(1 + bet * h) for every cell and bet; made once for a table."""
+        key = (table.epoch, table.propensity, side)
+        if key not in self._log_table:
+            values, bets = self._bets_on(table, side)
+            self._log_table[key] = [[math.log1p(bet * h) for bet in bets] for h in values]
+        return self._log_table[key]
+
+    def _bets_on(self, table: Table, side: str) -> tuple[list[float], tuple[float, ...]]:
+        """Return h of every cell, and the bets on it."""
         q, baseline = self._question, self.state.baselines[table.epoch]
         pi, is_pair = table.propensity, table.propensity == PAIRED
         sign, shift = self._side(side)
@@ -378,11 +417,7 @@ class BinaryCheck:
             variance = baseline.discordance if is_pair else baseline.variance
             effect = baseline.harm_effect if side == "harm" else baseline.effect
             bets = grid_bets(effect, variance, min(values))
-        process = MixtureEProcess(RATIO_LOG_WEIGHTS if is_ratio else self._log_weights)
-        for h, count in zip(values, table.counts, strict=True):
-            if count:
-                process.update(h, bets, count)
-        return process.log_products
+        return values, bets
 
     def _values(self, propensity: float, good: float, margin: float) -> tuple[float, ...]:
         return cell_values(propensity, good, margin, self._question)

@@ -85,6 +85,102 @@ def status(
 
 
 @app.command()
+def plan(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A routing file: its stages, alpha and objective."),
+    ] = None,
+    *,
+    traffic: Annotated[
+        str, typer.Option(metavar="RATE", help="Requests: 100000/day, 5000/h, 20/s.")
+    ],
+    baseline: Annotated[
+        str, typer.Option(metavar="SHARE", help="The champion's share of good answers: 92%.")
+    ],
+    detect: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="The improvement worth finding: 1%.")
+    ] = None,
+    alpha: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Chance of a false promotion: 5%.")
+    ] = None,
+    beta: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Also when a useless challenger is given up: 20%."),
+    ] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="MODE", help="Only shadow, split or ladder.")
+    ] = None,
+    share: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Mirrored (shadow) or given to the challenger."),
+    ] = None,
+    discordance: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Pairs on which just one of the two is right: 3%."),
+    ] = None,
+    correlation: Annotated[
+        float | None,
+        typer.Option(metavar="R", help="Instead: between the two being right (0.7)."),
+    ] = None,
+    requests_per_unit: Annotated[
+        float, typer.Option(metavar="N", help="Sticky units: requests that one sends.")
+    ] = 1.0,
+    icc: Annotated[
+        float, typer.Option(metavar="R", help="How alike these are: intraclass correlation.")
+    ] = 0.0,
+    maturity: Annotated[
+        str | None, typer.Option(metavar="TIME", help="How long labels take: 3d.")
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A route of the file; the first if not said.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say how long a rollout will take, in which mode, and how many labels it needs."""
+    module = _module("plan")
+    asked = module.Asked(
+        file=file,
+        route=route,
+        traffic=traffic,
+        baseline=baseline,
+        detect=detect,
+        alpha=alpha,
+        beta=beta,
+        mode=mode,
+        share=share,
+        discordance=discordance,
+        correlation=correlation,
+        requests_per_unit=requests_per_unit,
+        icc=icc,
+        maturity=maturity,
+    )
+    raise typer.Exit(module.plan(asked, as_json=as_json))
+
+
+@app.command()
+def replay(
+    recordings: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="Files of a recording, oldest first, or its folder."
+        ),
+    ],
+    routing: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Judge by the policy of this routing file instead."),
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this route; all if not said.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Evaluate a recording again, offline: the same evidence as live, or another policy's."""
+    raise typer.Exit(
+        _module("replay").replay(recordings, routing=routing, route=route, as_json=as_json)
+    )
+
+
+@app.command()
 def demo(
     scenario: Annotated[
         Scenario, typer.Option(help="What the challenger is like.")

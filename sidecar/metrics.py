@@ -252,6 +252,12 @@ def _sidecar(readout: Readout) -> Iterator[Metric]:
     build = InfoMetricFamily("understudy_build", "The program itself.")
     build.add_metric((), {"version": VERSION})
     yield build
+    recording = readout.status.get("recording")
+    if recording:
+        about = "Lines that could not be written into the recording."
+        yield CounterMetricFamily("understudy_recording_dropped", about, recording["dropped"])
+        about = "Size of the recording's files."
+        yield GaugeMetricFamily("understudy_recording_bytes", about, recording["bytes"])
 
 
 def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from controller.policy import (
     Intent,
     OnFutility,
     OnTimeout,
+    RecordSpec,
     RouteIntent,
     ScorerSpec,
     StageKind,
@@ -46,7 +47,13 @@ def intent_of(
     routes = tuple(
         _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
     )
-    return Intent(routes=routes, digest=digest)
+    return Intent(routes=routes, digest=digest, record=_record(file, folder))
+
+
+def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:
+    if file.record is None:
+        return None
+    return RecordSpec(os.path.abspath(folder / file.record.folder), file.record.size)
 
 
 def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> RouteIntent:

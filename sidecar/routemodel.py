@@ -43,6 +43,7 @@ from sidecar.routetype import (
     Protocol,
     Quantile,
     ReadyPath,
+    RecordSize,
     RoleName,
     ScorerUrl,
     Share,
@@ -109,6 +110,18 @@ class RouterLimits(Section):
         "100ms",
         "How late the event loop may be before mirrors are shed; at ten times this requests get "
         "503.",
+    )
+
+
+class Record(Section):
+    """What the evaluator is given is written down, to be evaluated again (`understudy replay`)."""
+
+    folder: FilePath = Field(
+        description="The folder of the recording, relative to the routing file. It holds what the "
+        "variants answered, up to `limits.capture` a request: keep it as you keep the answers."
+    )
+    size: RecordSize = default(
+        "1GiB", "How large it may grow; then its oldest eighth is deleted, again and again."
     )
 
 
@@ -588,6 +601,9 @@ class RoutingFile(Section):
         default=RouterLimits(), description="What one router process may take."
     )
     log: Log = Field(default=Log(), description="What is logged.")
+    record: Record | None = Field(
+        default=None, description="Record what the evaluator is given; off without it."
+    )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."
     )

@@ -254,6 +254,15 @@ PositiveDuration = Annotated[
 Size = Annotated[
     int, _parsed(quantity.parse_size_bytes, quantity.EXPECTED_SIZE), _text(quantity.SIZE)
 ]
+RecordSize = Annotated[
+    int,
+    _bounded(
+        quantity.parse_size_bytes,
+        lambda size: size >= 1 << 20,
+        "a size of at least 1MiB, such as 1GiB",
+    ),
+    _text(quantity.SIZE),
+]
 Buckets = Annotated[
     int,
     _bounded(quantity.parse_share_buckets, lambda b: b > 0, "a share above 0% and at most 100%"),

@@ -80,7 +80,7 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     if standby.get("requests"):
         parts.append(Text(_standby(standby), style="yellow"))
     if route.get("checks"):
-        parts.append(_checks(route["checks"]))
+        parts.append(checks_table(route["checks"]))
         parts += [Text(f"  {reading.get('because', '')}") for reading in route["checks"]]
     parts += [Text(f"missing: {item}") for item in route.get("missing") or []]
     if route.get("expected_seconds") is not None:
@@ -108,7 +108,8 @@ def headline(route: dict[str, Any]) -> str:
     return line
 
 
-def _checks(checks: list[dict[str, Any]]) -> Table:
+def checks_table(checks: list[dict[str, Any]]) -> Table:
+    """Return the readings of an experiment as a table."""
     table = Table("check", "role", "state", "odds", "of harm", "effect", "interval", "n", box=None)
     for reading in checks:
         state = str(reading.get("state"))

@@ -262,3 +262,20 @@ def test_growth_foretells_what_evidence_gains() -> None:
     for _ in range(1000):
         check.observe_pair(1, True, True, 1)
     assert check.claim_log_e() - before == pytest.approx(1000 * growth, rel=0.2)
+
+
+def test_what_is_remembered_between_looks_changes_no_bit() -> None:
+    """Also when an old epoch's label comes late, and for every side."""
+    question = correct_question(ACCURACY, 0.05)
+    check, rng = BinaryCheck.fresh(question, is_clustered=False), random.Random(3)
+    for epoch in range(6):
+        for i in range(60):
+            late = max(0, epoch - i % 3)
+            check.observe_split(late, 0.25, rng.random() < 0.25, rng.random() < 0.8, i)
+            check.observe_pair(late, rng.random() < 0.8, rng.random() < 0.9, i)
+            if i % 7 == 0:
+                again = BinaryCheck(question, check.state)
+                assert check.claim_log_e() == again.claim_log_e()
+                assert check.futile_log_e() == again.futile_log_e()
+                assert check.harm_log_e() == again.harm_log_e()
+        check.roll()

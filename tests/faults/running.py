@@ -84,6 +84,7 @@ class Sidecar:
         *,
         host: str = "127.0.0.1",
         top: str = "",
+        routing: str = ROUTING,
     ) -> None:
         """``host`` is the champion's, ``top`` a further line of the routing file."""
         self.folder = folder
@@ -92,7 +93,7 @@ class Sidecar:
         self.file = folder / "routing.yaml"
         self.file.write_text(
             more
-            + ROUTING.format(
+            + routing.format(
                 listen=self.port,
                 admin=self.admin,
                 workers=workers,

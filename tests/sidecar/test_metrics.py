@@ -180,3 +180,10 @@ def test_ways_to_variants_and_certificates_are_shown() -> None:
     assert value(found, "understudy_certificate_reloads_total", **labels) == 1
     name = "understudy_certificate_expiry_timestamp_seconds"
     assert value(found, name, certificate="digits/digits-1") == 2e9
+
+
+def test_recording_is_measured_only_where_there_is_one() -> None:
+    assert not any(name.startswith("understudy_recording") for name, _ in samples())
+    found = samples(status=STATUS | {"recording": {"folder": "x", "bytes": 512, "dropped": 3}})
+    assert value(found, "understudy_recording_bytes") == 512
+    assert value(found, "understudy_recording_dropped_total") == 3

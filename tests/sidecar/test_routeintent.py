@@ -1,8 +1,9 @@
 from pathlib import Path
 
-from controller.policy import OnTimeout, StageKind
+from controller.policy import OnTimeout, RecordSpec, StageKind
 from evaluator.evidence import Role
 from router.table import Match, Tls, Variant
+from sidecar.routefile import parse_routefile
 from tests.router.pki import Authority
 from tests.sidecar.routing_texts import load, only_problem, with_part
 
@@ -140,3 +141,15 @@ def test_headers_of_a_copy_are_named_in_lower_case_and_keys_are_left_out_by_defa
     declared = "    mirror_headers: {strip: [X-Own], only: [Accept]}\n    prediction:"
     [route] = load(with_part("    prediction:", declared)).intent.routes
     assert (route.copy_strip, route.copy_only) == (("x-own",), ("accept",))
+
+
+def test_recording_has_an_absolute_folder_and_bytes_and_is_off_by_default(tmp_path: Path) -> None:
+    assert load(WITH_EVERYTHING).intent.record is None
+    text = "record: {folder: ../kept, size: 2MiB}\n" + WITH_EVERYTHING
+    record = parse_routefile(text.encode(), tmp_path / "routing.yaml").intent.record
+    assert record == RecordSpec(str(tmp_path.parent / "kept"), 2 << 20)
+
+
+def test_recording_too_small_for_its_files_is_refused() -> None:
+    problem = only_problem("record: {folder: kept, size: 1000KiB}\n" + WITH_EVERYTHING)
+    assert problem.path == "record.size"

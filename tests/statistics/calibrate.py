@@ -1,48 +1,40 @@
 """Measure error rates and sample sizes in full, and write them into docs/statistics.md.
 
-Run as ``python -m tests.statistics.calibrate [RUNS [OBSERVATIONS]]``; about six minutes on one
-core with the defaults. Seeds are fixed, so that the table changes only when a formula does.
+Run as ``python -m tests.statistics.calibrate``; about twenty minutes of one core. Each part that is
+done is kept in measured.json beside this file, so that the tables and plots can be made again
+without measuring (``--render``), and a part can be measured alone (``--only``). Seeds are fixed:
+the numbers change only when a formula does, but for the cost of an evaluation, which is a time.
 """
 
-import sys
-from collections.abc import Iterator
+import argparse
+import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from tests.statistics import measure, plots, table
 
-from tests.statistics import cases
-
-DOCUMENT = Path(__file__).parents[2] / "docs" / "statistics.md"
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "statistics.md"
+PLOTS = ROOT / "docs" / "plots"
+MEASURED = Path(__file__).with_name("measured.json")
 BEGIN, END = "<!-- calibration:begin -->", "<!-- calibration:end -->"
-SEED = 20_261_123
 
 
-def table(runs: int, observations: int) -> Iterator[str]:
-    """Yield the lines of the measured tables as they are ready."""
-    yield f"{runs:,} runs of {observations:,} observations unless said, every one of them a look."
-    yield ""
-    yield "| when nothing is wrong or better | rejecting would be | declared | measured | runs |"
-    yield "|---|---|---|---|---|"
-    for null in (*cases.NULLS, cases.NAIVE):
-        count = int(runs * null.runs)
-        share = cases.rejected(null, count, observations, SEED)
-        yield f"| {null.name} | {null.error} | {null.alpha:g} | {share:.4f} | {count:,} |"
-    yield ""
-    yield "| when the challenger is better | observations needed, mean | oracle | ratio |"
-    yield "|---|---|---|---|"
-    for gain in cases.GAINS:
-        ours, oracle = cases.needed(gain, runs // 2, SEED)
-        yield f"| {gain.name} | {ours:,.0f} | {oracle:,.0f} | {ours / oracle:.2f} |"
-    yield ""
-    yield "| error guardrail, margin .5 % | mean | counted in |"
-    yield "|---|---|---|"
-    for wait in cases.WAITS:
-        rng = np.random.default_rng(SEED)
-        mean = float(np.mean([wait.mean(rng) for _ in range(min(50, runs))]))
-        yield f"| {wait.name} | {mean:,.0f} | {wait.unit} |"
+def load(path: Path = MEASURED) -> dict[str, Any]:
+    """Return what was measured so far, in the order of the parts; nothing if there is no file."""
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return {name: found[name] for name in (*measure.PARTS, *found) if name in found}
 
 
-def written(document: str, lines: list[str]) -> str:
+def save(measured: dict[str, Any], path: Path = MEASURED) -> None:
+    """Write ``measured``, a part a line: a change shows which part it is in."""
+    parts = [f"{json.dumps(name)}: {json.dumps(measured[name])}" for name in sorted(measured)]
+    path.write_text("{\n" + ",\n".join(parts) + "\n}\n")
+
+
+def written(document: str, lines: Sequence[str]) -> str:
     """Return ``document`` with the lines between its two markers replaced; ValueError if none."""
     before, begin, rest = document.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -51,15 +43,29 @@ def written(document: str, lines: list[str]) -> str:
     return "\n".join([before + begin, *lines, end + after])
 
 
-def main() -> None:
-    """Measure, show and write."""
-    runs = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
-    observations = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
-    lines = []
-    for line in table(runs, observations):
-        print(line, flush=True)
-        lines.append(line)
-    DOCUMENT.write_text(written(DOCUMENT.read_text(), lines))
+def render(measured: dict[str, Any]) -> None:
+    """Write the tables into the document, and the plots beside it."""
+    DOCUMENT.write_text(written(DOCUMENT.read_text(), list(table.lines(measured))))
+    plots.draw(measured, PLOTS)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure, keep, show and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", default=[], metavar="WORD", help="parts by name")
+    parser.add_argument(
+        "--reps", type=float, default=1.0, help="runs, as a multiple of the full number"
+    )
+    parser.add_argument("--render", action="store_true", help="measure nothing, write again")
+    asked = parser.parse_args(words)
+    measured = load()
+    if not asked.render:
+        for name in measure.chosen(asked.only):
+            begun = time.monotonic()
+            measured[name] = measure.PARTS[name](asked.reps)
+            save(measured)
+            print(f"{name}: {time.monotonic() - begun:.0f} s", flush=True)
+    render(load())
 
 
 if __name__ == "__main__":

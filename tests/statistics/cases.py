@@ -38,17 +38,6 @@ class Null:
     """Runs of this case as a multiple of the usual number."""
 
 
-@dataclass(frozen=True)
-class Gain:
-    """A situation with an effect: how many observations until it is found?"""
-
-    name: str
-    path: Callable[[Rng, int], tuple[Floats, Floats]]
-    """Our log evidence, and that of the test that knows both rates."""
-    horizon: int
-    """Observations within which practically every run ends."""
-
-
 def lots(
     rng: Rng, plan: list[simulate.Epoch], rates: Callable[[Floats], tuple[Floats, Floats]]
 ) -> Ints:
@@ -302,33 +291,6 @@ NAIVE = Null(
 )
 
 
-def split_gain(rng: Rng, n: int) -> tuple[Floats, Floats]:
-    """Return ours and the oracle's path, 90 % against 92 % correct."""
-    plan = list(simulate.epochs([(n, 0.5)]))
-    cells = lots(rng, plan, flat(0.9, 0.92))
-    ours = simulate.claim_path(ACCURACY, cells, plan, simulate.bases(ACCURACY, cells, plan))
-    q = 0.91
-    table = np.log([(1 - 0.9) / (1 - q), 0.9 / q, (1 - 0.92) / (1 - q), 0.92 / q])
-    return ours, table[cells].cumsum()
-
-
-def pair_gain(rng: Rng, n: int) -> tuple[Floats, Floats]:
-    """Return ours and the oracle's path, 90 % against 92 % correct, correlation .7."""
-    plan = list(simulate.epochs([(n, PAIRED)]))
-    cells = pairs(rng, n, 0.9, 0.92, 0.7)
-    ours = simulate.claim_path(ACCURACY, cells, plan, simulate.bases(ACCURACY, cells, plan))
-    both = 0.9 * 0.92 + 0.7 * math.sqrt(0.9 * 0.1 * 0.92 * 0.08)
-    wins = (0.92 - both) / (0.92 + 0.9 - 2 * both)
-    table = np.array([0.0, math.log(2 * wins), math.log(2 * (1 - wins)), 0.0])
-    return ours, table[cells].cumsum()
-
-
-GAINS = (
-    Gain("split 50/50, 90 % to 92 %", split_gain, 40_000),
-    Gain("pairs, 90 % to 92 %, correlation .7", pair_gain, 8_000),
-)
-
-
 @dataclass(frozen=True)
 class Wait:
     """How long until the error guardrail speaks."""
@@ -387,14 +349,3 @@ def rejected(null: Null, runs: int, n: int, seed: int) -> float:
         sum(simulate.first_crossing(null.path(rng, n), null.alpha) is not None for _ in range(runs))
         / runs
     )
-
-
-def needed(gain: Gain, runs: int, seed: int) -> tuple[float, float]:
-    """Return the mean number of observations until rejection, ours and the oracle's."""
-    rng = np.random.default_rng(seed)
-    ours: list[int] = []
-    oracle: list[int] = []
-    for _ in range(runs):
-        for path, stops in zip(gain.path(rng, gain.horizon), (ours, oracle), strict=True):
-            stops.append(simulate.first_crossing(path, 0.05) or gain.horizon)
-    return float(np.mean(ours)), float(np.mean(oracle))
