@@ -122,7 +122,10 @@ def _merged(documents: list[dict[str, Any]]) -> dict[str, Any]:
         for key, value in document.items():
             if key != "choices" and value is not None:
                 answer[key] = value
-        for delta in document.get("choices") or []:
+        deltas = document.get("choices")
+        if not isinstance(deltas, list | None):
+            raise StreamError("choices that are no list")
+        for delta in deltas or []:
             if not isinstance(delta, dict) or not isinstance(delta.get("index", 0), int):
                 raise StreamError("a choice that is none")
             choice = choices.setdefault(delta.get("index", 0), {})

@@ -116,6 +116,8 @@ def test_last_line_end_may_be_forgotten_after_the_end_marker_only() -> None:
         (stream("[DONE]", "a"), "after the stream's end marker"),
         (stream(chunk({}), {"error": {"message": "no"}}), "reports an error"),
         (stream({"choices": [7]}), "a choice that is none"),
+        (stream({"choices": True}, {"choices": []}), "choices that are no list"),
+        (stream({"choices": {}}, {"choices": []}), "choices that are no list"),
         (stream({"choices": [{"index": "x"}]}), "a choice that is none"),
         (b"data: x\n\n" * (MAX_EVENTS + 1), f"more than {MAX_EVENTS} events"),
     ],
