@@ -100,9 +100,11 @@ def _requests(
 
 def measure(scale: float) -> dict[str, Any]:
     """Return requests with adjustment as a part of those without, and what theory says."""
-    found: dict[str, Any] = {"runs": max(2, round(FULL_RUNS * scale)), "effect": EFFECT}
+    runs = max(2, round(FULL_RUNS * scale))
+    found: dict[str, Any] = {"runs": runs, "effect": EFFECT, "runs_of": {}}
     for name, rate in (("covariate", 1.0), ("proxy", LABEL_RATE)):
         runs = max(2, round(found["runs"] * (1.0 if rate == 1.0 else 0.5)))
+        found["runs_of"][name] = runs
         rng = np.random.default_rng(SEED)
         horizon = HORIZON if rate < 1.0 else HORIZON // 2
         stops = [race(rng, horizon, rate) for _ in range(runs)]

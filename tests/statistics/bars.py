@@ -23,6 +23,8 @@ class Bar:
     limit: str
     found: str
     holds: bool
+    runs: int
+    """Simulated runs behind it, the fewest of its cases; 0 where nothing is drawn by lot."""
 
 
 def bars(measured: Measured) -> list[Bar]:
@@ -58,22 +60,32 @@ def values(measured: Measured, beginning: str, method: str, field: str) -> list[
     ]
 
 
-def _at_most(name: str, what: str, limit: float, found: float, form: str = ".2f") -> Bar:
-    return Bar(name, what, f"≤ {limit:g}", format(found, form), found <= limit + 1e-9)
+def fewest(measured: Measured, *beginnings: str) -> int:
+    """Return the fewest runs of the parts whose names begin so; KeyError if there are none."""
+    return min(part["runs"] for one in beginnings for part in parts(measured, one).values())
 
 
-def _at_least(name: str, what: str, limit: float, found: float, form: str = ".2f") -> Bar:
-    return Bar(name, what, f"≥ {limit:g}", format(found, form), found >= limit - 1e-9)
+def _at_most(name: str, what: str, limit: float, found: float, runs: int, form: str = ".2f") -> Bar:
+    return Bar(name, what, f"≤ {limit:g}", format(found, form), found <= limit + 1e-9, runs)
+
+
+def _at_least(
+    name: str, what: str, limit: float, found: float, runs: int, form: str = ".2f"
+) -> Bar:
+    return Bar(name, what, f"≥ {limit:g}", format(found, form), found >= limit - 1e-9, runs)
 
 
 def _speed(m: Measured) -> Iterator[Bar]:
     for beginning, mode in (("split gain", "split"), ("pair gain", "pairs")):
+        runs = fewest(m, beginning)
         known = values(m, beginning, "ours", "ratio")
         if mode == "split":  # for pairs of bounded answers the exact form is what is used
             known += values(m, beginning, "ours, from sums", "ratio")
-        yield _at_most("B1", f"{mode}: mean N over the oracle's", 1.10, max(known), ".3f")
+        what = f"{mode}: mean N over the oracle's"
+        yield _at_most("B1", what, 1.10, max(known), runs, ".3f")
         learning = max(values(m, beginning, "ours, learning", "ratio"))
-        yield _at_most("B1", f"{mode}: the same, champion's rate not known", 1.10, learning, ".3f")
+        what = f"{mode}: the same, champion's rate not known"
+        yield _at_most("B1", what, 1.10, learning, runs, ".3f")
 
 
 def _robust(m: Measured) -> Iterator[Bar]:
@@ -83,27 +95,32 @@ def _robust(m: Measured) -> Iterator[Bar]:
         for size in ("large", "small")
         for ratio in values(m, beginning, f"ours, effect stated twice too {size}", "ratio")
     ]
-    yield _at_most("B2", "effect stated wrong by a factor of two", 1.30, max(both))
+    runs = fewest(m, "split gain", "pair gain")
+    yield _at_most("B2", "effect stated wrong by a factor of two", 1.30, max(both), runs)
     vague = max(values(m, "pair gain", "ours, no effect declared", "ratio"))
-    yield _at_most("B2", "pairs, no effect declared (2 points assumed)", 1.40, vague)
+    what = "pairs, no effect declared (2 points assumed)"
+    yield _at_most("B2", what, 1.40, vague, fewest(m, "pair gain"))
 
 
 def _futility(m: Measured) -> Iterator[Bar]:
-    split = "ours, with futility"
-    yield _at_most("B3", "with futility: mean N", 0.82, max(values(m, "split gain", split, "ratio")
-                   + values(m, "pair gain", split, "ratio")))  # fmt: skip
-    yield _at_least("B3", "with futility: power", 0.80, min(values(m, "split gain", split, "power")
-                    + values(m, "pair gain", split, "power")))  # fmt: skip
-    wrong = values(m, "split null", split, "rejected") + values(m, "pair null", split, "rejected")
-    yield _at_most("B3", "with futility: false promotions", 0.05, max(wrong), ".3f")
+    way = "ours, with futility"
+    runs = fewest(m, "split gain", "pair gain")
+    ratios = values(m, "split gain", way, "ratio") + values(m, "pair gain", way, "ratio")
+    yield _at_most("B3", "with futility: mean N", 0.82, max(ratios), runs)
+    powers = values(m, "split gain", way, "power") + values(m, "pair gain", way, "power")
+    yield _at_least("B3", "with futility: power", 0.80, min(powers), runs)
+    wrong = values(m, "split null", way, "rejected") + values(m, "pair null", way, "rejected")
+    runs = fewest(m, "split null", "pair null")
+    yield _at_most("B3", "with futility: false promotions", 0.05, max(wrong), runs, ".3f")
     null = m["split null: both 10 %"]
-    share = null["methods"][split]["mean"] / null["n80"]
-    yield _at_most("B3", "a useless challenger is given up after, of N80", 0.50, share)
+    share = null["methods"][way]["mean"] / null["n80"]
+    what = "a useless challenger is given up after, of N80"
+    yield _at_most("B3", what, 0.50, share, null["runs"])
 
 
 def _errors(m: Measured) -> Iterator[Bar]:
     nulls = parts(m, "split null") | parts(m, "pair null")
-    runs = min(part["runs"] for part in nulls.values())
+    runs = fewest(m, "split null", "pair null")
     limit = 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
     worst = max(
         part["methods"][name]["rejected"]
@@ -111,12 +128,14 @@ def _errors(m: Measured) -> Iterator[Bar]:
         for name in OURS
         if name in part["methods"]
     )
-    yield _at_most("B4", f"false promotions, {runs:,} runs of 100,000, every one a look",
-                   round(limit, 3), worst, ".3f")  # fmt: skip
+    horizon = min(part["horizon"] for part in nulls.values())
+    what = f"false promotions within {horizon:,} observations, every one a look"
+    yield _at_most("B4", what, round(limit, 3), worst, runs, ".3f")
 
 
 def _peers(m: Measured) -> Iterator[Bar]:
     gains = parts(m, "split gain").values()
+    runs = fewest(m, "split gain")
 
     def over(peers: tuple[str, ...]) -> float:
         return min(
@@ -126,28 +145,30 @@ def _peers(m: Measured) -> Iterator[Bar]:
             for peer in peers
         )
 
-    yield _at_least("B5", "any peer as shipped needs, over ours", 1.25, over(SHIPPED))
-    yield _at_least("B5", "any peer tuned to the effect needs, over ours", 1.05, over(TUNED))
+    yield _at_least("B5", "any peer as shipped needs, over ours", 1.25, over(SHIPPED), runs)
+    yield _at_least("B5", "any peer tuned to the effect needs, over ours", 1.05, over(TUNED), runs)
 
 
 def _ramp(m: Measured) -> Iterator[Bar]:
     ours = "ours, learning"
     worst = max(values(m, "ramp null", ours, "rejected"))
-    yield _at_most("B6", "ramp to 50 % while rates drift by 40 %: false promotions", 0.065, worst,
-                   ".3f")  # fmt: skip
-    ratio = m["ramp gain"]["methods"][ours]["ratio"]
-    yield _at_most("B6", "the same, mean N over the oracle's", 1.05, ratio, ".3f")
+    what = "ramp to 50 % while rates drift by 40 %: false promotions"
+    yield _at_most("B6", what, 0.065, worst, fewest(m, "ramp null"), ".3f")
+    gain = m["ramp gain"]
+    ratio = gain["methods"][ours]["ratio"]
+    yield _at_most("B6", "the same, mean N over the oracle's", 1.05, ratio, gain["runs"], ".3f")
 
 
 def _pairing(m: Measured) -> Iterator[Bar]:
-    split = m["split gain: 92 % to 93 %"]["methods"]["ours"]["mean"]
+    canary = m["split gain: 92 % to 93 %"]
     shadow = m["pair gain: 92 % to 93 %, correlation .7"]
-    pairs = shadow["methods"]["ours"]["mean"]
-    yield _at_least("B7", "split needs, over shadow (92 to 93 %, correlation .7)", 6.0,
-                    split / pairs)  # fmt: skip
+    split, pairs = (part["methods"]["ours"]["mean"] for part in (canary, shadow))
+    runs = min(canary["runs"], shadow["runs"])
+    what = "split needs, over shadow (92 to 93 %, correlation .7)"
+    yield _at_least("B7", what, 6.0, split / pairs, runs)
     labels = pairs * shadow["differing"]
-    yield Bar("B7", "labels for that, if only of answers that differ", "≤ 130",
-              f"{labels:.0f}", labels <= 130)  # fmt: skip
+    what = "labels for that, if only of answers that differ"
+    yield _at_most("B7", what, 130, labels, shadow["runs"], ".0f")
 
 
 def _adjustment(m: Measured) -> Iterator[Bar]:
@@ -156,46 +177,54 @@ def _adjustment(m: Measured) -> Iterator[Bar]:
         r, worst = max(found, key=lambda one: one[1]["ratio"] - one[1]["theory"])
         over = worst["ratio"] - worst["theory"]
         what = f"requests with a {kind}, over theory's {worst['theory']:.2f} (correlation {r})"
-        yield Bar("B8", what, "+0.04", f"{over:+.3f} ± {worst['error']:.3f}", over <= 0.04)
+        shown = f"{over:+.3f} ± {worst['error']:.3f}"
+        yield Bar("B8", what, "+0.04", shown, over <= 0.04, m["adjustment"]["runs_of"][kind])
 
 
 def _rollback(m: Measured) -> Iterator[Bar]:
-    cases = m["rollback"]["cases"]
+    cases, runs = m["rollback"]["cases"], m["rollback"]["runs"]
     usual = [
         case["ratio"] for name, case in cases.items() if ", 2 times" in name or ", 5 times" in name
     ]
-    yield _at_most("B9", "2 to 5 times the errors: requests over the oracle's", 1.25, max(usual))
+    what = "2 to 5 times the errors: requests over the oracle's"
+    yield _at_most("B9", what, 1.25, max(usual), runs)
     catastrophe = cases["1%, 50 times 0.2 %"]["ours"]
-    yield _at_most("B9", "50 times the errors at 1 %: requests", 2500, catastrophe, ",.0f")
+    yield _at_most("B9", "50 times the errors at 1 %: requests", 2500, catastrophe, runs, ",.0f")
 
 
 def _watch(m: Measured) -> Iterator[Bar]:
     watch = m["watch"]
     arls = [one["false_alarm"] / watch["target"] for one in watch["holdback"].values()]
     worst = max(arls, key=lambda arl: abs(arl - 1.0))
+    # Times to a false alarm are close to exponential: the error of their mean is 1 / sqrt(runs).
+    shown = f"{worst:.2f} ± {worst / math.sqrt(watch['runs']):.2f}"
     yield Bar("B10", "time to a false alarm through seasons, over the target", "0.9 to 1.1",
-              f"{worst:.2f}", all(0.9 <= arl <= 1.1 for arl in arls))  # fmt: skip
+              shown, all(0.9 <= arl <= 1.1 for arl in arls), watch["runs"])  # fmt: skip
     delay = watch["delay"]["ours"] / watch["delay"]["oracle"]
-    yield _at_most("B10", "delay over that of a CUSUM that knows both rates", 1.05, delay, ".3f")
+    what = "delay over that of a CUSUM that knows both rates"
+    yield _at_most("B10", what, 1.05, delay, watch["delay"]["runs"], ".3f")
 
 
 def _latency(m: Measured) -> Iterator[Bar]:
-    latency = m["latency"]
-    yield _at_most("B11", "latency: false alarms", 0.065, latency["rejected"], ".3f")
-    yield _at_most("B11", "10 % slower: requests until it is found", 3600, latency["shift"], ",.0f")
+    found = m["latency"]
+    runs = found["runs"]
+    yield _at_most("B11", "latency: false alarms", 0.065, found["rejected"], runs, ".3f")
+    shown = f"{found['shift']:,.0f} ± {found['shift_error']:.0f}"
+    yield Bar("B11", "10 % slower: requests until it is found", "≤ 3600", shown,
+              found["shift"] <= 3600, runs)  # fmt: skip
 
 
 def _merge(m: Measured) -> Iterator[Bar]:
     worst = m["merge"]["worst"]
     yield Bar("B12", "64 shards in any order against one stream", "≤ 1e-9", f"{worst:.0e}",
-              worst <= 1e-9)  # fmt: skip
+              worst <= 1e-9, 0)  # fmt: skip
 
 
 def _cost(m: Measured) -> Iterator[Bar]:
     cost = m["cost"]
-    yield _at_most("B13", "µs to read a yes-or-no metric after an observation", 20,
-                   cost["binary_us"], ".1f")  # fmt: skip
-    yield _at_most("B13", "µs to read a metric from its sums", 20, cost["sums_us"], ".1f")
+    what = "µs to read a yes-or-no metric after an observation"
+    yield _at_most("B13", what, 20, cost["binary_us"], 0, ".1f")
+    yield _at_most("B13", "µs to read a metric from its sums", 20, cost["sums_us"], 0, ".1f")
 
 
 def _horizon(m: Measured) -> Iterator[Bar]:
@@ -204,5 +233,5 @@ def _horizon(m: Measured) -> Iterator[Bar]:
         for beginning in ("split gain", "pair gain")
         for part in values(m, beginning, "ours, fixed horizon", "never")
     ]
-    yield _at_least("B14", "fixed horizon: power at N80 with a look at every observation", 0.75,
-                    1.0 - max(never))  # fmt: skip
+    what = "fixed horizon: power at N80 with a look at every observation"
+    yield _at_least("B14", what, 0.75, 1.0 - max(never), fewest(m, "split gain", "pair gain"))

@@ -359,10 +359,10 @@ def checks(scale: float) -> Result:
         count = max(1, int(runs * case.runs))
         share = cases.rejected(case, count, CHECK_OBSERVATIONS, CHECK_SEED)
         found["nulls"].append([case.name, case.error, case.alpha, _short(share), count])
-    found["waits"] = []
+    found["waits"], found["runs_waits"] = [], min(50, runs)
     for wait in cases.WAITS:
         rng = np.random.default_rng(CHECK_SEED)
-        mean = float(np.mean([wait.mean(rng) for _ in range(min(50, runs))]))
+        mean = float(np.mean([wait.mean(rng) for _ in range(found["runs_waits"])]))
         found["waits"].append([wait.name, wait.unit, _short(mean)])
     return found
 

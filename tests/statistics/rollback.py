@@ -15,6 +15,8 @@ from tests.statistics.simulate import Floats, Ints, log_sum
 
 SEED = 20_261_124
 FULL_RUNS = 500
+BATCH = 50
+"""Runs drawn at once; they come in whole batches."""
 ALPHA = 0.05
 FIRST_EPOCH = 128
 
@@ -109,8 +111,8 @@ def oracle_path(rng: np.random.Generator, case: Failing, request: Ints, is_b: Fl
 
 def measure(scale: float) -> dict[str, Any]:
     """Return mean requests until a rollback, ours and the oracle's, and false rollbacks."""
-    runs = max(10, round(FULL_RUNS * scale))
-    found: dict[str, Any] = {"runs": runs, "cases": {}}
+    runs = BATCH * max(1, round(FULL_RUNS * scale / BATCH))
+    found: dict[str, Any] = {"runs": runs, "runs_equal": 2 * runs, "cases": {}}
     for case in CASES:
         ours, oracle = waits(case, runs)
         found["cases"][case.name] = {
@@ -128,8 +130,8 @@ def measure(scale: float) -> dict[str, Any]:
 def waits(case: Failing, runs: int) -> tuple[float, float]:
     """Return mean requests until harm is shown: ours and the oracle's."""
     rng, ours, oracle = np.random.default_rng(SEED), [], []
-    for _ in range(0, runs, 50):
-        request, is_b = drawn(rng, case, 50, case.events)
+    for _ in range(0, runs, BATCH):
+        request, is_b = drawn(rng, case, BATCH, case.events)
         ours.append(_first_harm(case.share, request, is_b))
         oracle.append(_first(request, oracle_path(rng, case, request, is_b)))
     return float(np.concatenate(ours).mean()), float(np.concatenate(oracle).mean())
@@ -138,10 +140,10 @@ def waits(case: Failing, runs: int) -> tuple[float, float]:
 def false_rollbacks(share: float, runs: int) -> float:
     """Return how often harm is shown in 600 failures of variants that fail alike."""
     rng, hits = np.random.default_rng(SEED), 0
-    for _ in range(0, runs, 50):
-        request, is_b = drawn(rng, Failing(share, 1.0), 50, 600)
+    for _ in range(0, runs, BATCH):
+        request, is_b = drawn(rng, Failing(share, 1.0), BATCH, 600)
         hits += int((harm_path(share, request, is_b) >= -math.log(ALPHA)).any(axis=1).sum())
-    return hits / (50 * math.ceil(runs / 50))
+    return hits / (BATCH * math.ceil(runs / BATCH))
 
 
 def _first_harm(share: float, request: Ints, is_b: Floats) -> Ints:

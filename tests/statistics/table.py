@@ -1,9 +1,10 @@
 """What was measured, as the tables of docs/statistics.md."""
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tests.statistics.bars import Measured, bars, parts
+from tests.statistics.bars import Measured, bars, fewest, parts
 
 SPLIT_ROWS = (
     "oracle",
@@ -57,16 +58,26 @@ def _bars(m: Measured) -> Iterator[str]:
     yield "**The bars**, each measured at its worst case among the tables below:"
     yield ""
     yield from _table(
-        ("", "what", "bar", "measured", "holds"),
-        ((b.name, b.what, b.limit, b.found, "yes" if b.holds else "**no**") for b in found),
+        ("", "what", "bar", "measured", "holds", "runs"),
+        (
+            (b.name, b.what, b.limit, b.found, "yes" if b.holds else "**no**", _count(b.runs))
+            for b in found
+        ),
     )
     yield ""
-    yield ("`N80` is the size of a fixed-horizon one-sided 5 % test with 80 % power.")
+    yield (
+        "`N80` is the size of a fixed-horizon one-sided 5 % test with 80 % power; *runs* are those "
+        "of each case; `±` is one standard error."
+    )
+
+
+def _count(runs: int) -> str:
+    return f"{runs:,}" if runs else "–"
 
 
 def _split(m: Measured) -> Iterator[str]:
     gains = parts(m, "split gain")
-    runs = max(part["runs"] for part in gains.values())
+    runs = fewest(m, "split gain")
     yield (
         f"**Split 50/50: mean number of requests as a multiple of the oracle's**, {runs:,} runs, "
         "a look after every request. Peers are *tuned* to the effect with 5 % false promotions "
@@ -78,7 +89,7 @@ def _split(m: Measured) -> Iterator[str]:
 
 def _pairs(m: Measured) -> Iterator[str]:
     gains = parts(m, "pair gain")
-    runs = max(part["runs"] for part in gains.values())
+    runs = fewest(m, "pair gain")
     yield f"**Shadow: mean number of pairs as a multiple of the oracle's**, {runs:,} runs."
     yield ""
     yield from _gains(gains, PAIR_ROWS)
@@ -115,10 +126,11 @@ def power_of(found: dict[str, Any]) -> float:
 def _errors(m: Measured) -> Iterator[str]:
     nulls = {f"split, {name}": part for name, part in parts(m, "split null").items()}
     nulls |= {f"pairs, {name}": part for name, part in parts(m, "pair null").items()}
-    first = next(iter(nulls.values()))
+    first, runs = next(iter(nulls.values())), fewest(m, "split null", "pair null")
+    chance = 3 * math.sqrt(0.05 * 0.95 / runs)
     yield (
-        f"**False promotions within {first['horizon']:,} observations**, {first['runs']:,} runs, "
-        "a look after every one; 0.05 is allowed, and chance adds 0.010 at three standard errors. "
+        f"**False promotions within {first['horizon']:,} observations**, {runs:,} runs, a look "
+        f"after every one; 0.05 is allowed, and chance adds {chance:.3f} at three standard errors. "
         "The oracle is the one for the effect that is looked for."
     )
     yield ""
@@ -140,7 +152,7 @@ def _share(found: dict[str, Any] | None) -> str:
 def _ramps(m: Measured) -> Iterator[str]:
     nulls = parts(m, "ramp null")
     gain = m["ramp gain"]["methods"]
-    runs = next(iter(nulls.values()))["runs"]
+    runs = fewest(m, "ramp null", "ramp gain")
     yield (
         "**A ramp of 1, 5, 25 and 50 %** (20,000 requests each, then 100,000) while both variants' "
         f"rate goes from 10 to 14 %, stays, or goes back; {runs:,} runs."
@@ -163,8 +175,8 @@ def _adjusted(m: Measured) -> Iterator[str]:
     yield (
         "**Covariates and proxies**: requests with, as a part of those without, by the "
         f"correlation with the number itself; effect {found['effect']:g} standard deviations, "
-        f"{found['runs']:,} runs of the shipped class (proxies half as many, one in five labelled "
-        "at random)."
+        f"{found['runs_of']['covariate']:,} runs of the shipped class with covariates, and "
+        f"{found['runs_of']['proxy']:,} with proxies, one in five labelled at random."
     )
     yield ""
     yield from _table(
@@ -199,14 +211,18 @@ def _others(m: Measured) -> Iterator[str]:
     )
     wrong = ", ".join(f"{x:.3f} at {share}" for share, x in rollback["rejected"].items())
     yield ""
-    yield f"With equal rates it is shown falsely in {wrong} of runs of 600 errors."
+    yield (
+        f"With equal rates it is shown falsely in {wrong} of {rollback['runs_equal']:,} runs of "
+        "600 errors."
+    )
     yield ""
     yield (
         f"**After the promotion** (e-SR, one false alarm in {watch['target']:,.0f} requests "
         f"asked, {watch['runs']:,} runs): without a season one in {watch['false_alarm']:,}. Errors "
-        f"up from 8 to 10 % are found after {watch['delay']['ours']:,.0f} requests; by the CUSUM "
-        "that knows both rates, with as many false alarms, after "
-        f"{watch['delay']['oracle']:,.0f}. Against a holdback, through seasons of 8 ± 1.5 %:"
+        f"up from 8 to 10 % are found after {watch['delay']['ours']:,.0f} requests "
+        f"({watch['delay']['runs']:,} runs); by the CUSUM that knows both rates, with as many "
+        f"false alarms, after {watch['delay']['oracle']:,.0f}. Against a holdback, through seasons "
+        "of 8 ± 1.5 %:"
     )
     yield ""
     yield from _table(
@@ -233,7 +249,7 @@ def _checks(m: Measured) -> Iterator[str]:
         ),
     )
     yield ""
-    yield "**The error guardrail**, margin half a point:"
+    yield f"**The error guardrail**, margin half a point, {found['runs_waits']:,} runs:"
     yield ""
     yield from _table(
         ("", "mean", "counted in"),

@@ -150,7 +150,10 @@ def measure(scale: float) -> dict[str, Any]:
         "runs": runs,
         "target": TARGET,
         "false_alarm": round(false["ours"]),
-        "delay": _delays({"ours": against_baseline(), "oracle": Cusum(height)}, 5 * runs),
+        "delay": {
+            "runs": 5 * runs,
+            **_delays({"ours": against_baseline(), "oracle": Cusum(height)}, 5 * runs),
+        },
         "holdback": {f"{share:.0%}": _with_holdback(share, runs) for share in (0.05, 0.10, 0.25)},
     }
 
