@@ -91,7 +91,9 @@ def test_successor_that_dies_before_the_former_has_left_brings_it_back(
 ) -> None:
     """What came meanwhile waits in the sockets, which the former still holds."""
     sidecar = start()
-    with load(sidecar) as clients:
+    address = ("127.0.0.1", sidecar.port)
+    with load(sidecar) as clients, socket.create_connection(address) as busy:
+        busy.sendall(b"GET /x HTTP/1.1\r\n")  # half a request: the drain lasts as long as it may
         pretender = Pretender(sidecar)
         pretender.say_ready()
         time.sleep(after_s)

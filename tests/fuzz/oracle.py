@@ -90,7 +90,9 @@ def judge(case: Case, record: Record) -> list[str]:
     found += judge_arrivals(record.arrivals, asked, begun)
     answers, wrong = read_received(case, record, asked, begun)
     found += wrong
-    if len(answers) > len(asked) + has_more:
+    # An empty line that came too slowly was half a head when its time was up.
+    is_late = bool(answers) and answers[-1].status == 408 and is_own(answers[-1])
+    if len(answers) > len(asked) + max(has_more, is_late):
         found.append(f"{len(answers)} answers to {len(asked)} requests")
     if not speaks_unasked(case):
         has_ended = any(step.verb == "model_eof" for step in case.steps)

@@ -18,6 +18,7 @@ routes:
   - name: soak
     match: {{path: /v1/models/soak/*}}
     protocol: kserve-v1
+    inference: ["/v1/models/soak/*", "GET /v1/models/soak/*"]
     prediction: "predictions[0]"
     champion: {{name: champion, url: "http://127.0.0.1:{champion}", timeouts: {{response: 20s}}}}
     challengers:
@@ -38,6 +39,7 @@ class SoakSidecar(Sidecar):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.models = []
+        self.formers = []
         self.port, self.admin = free_port(), free_port()
         self.model_ports = {"champion": free_port(), "challenger": free_port()}
         self.control_ports = {"champion": free_port(), "challenger": free_port()}

@@ -166,7 +166,9 @@ def accounts_of(metrics: dict[str, float], status: dict[str, object]) -> dict[st
     found = {
         "served": total("understudy_requests_total", 'role="champion"'),
         "copied": total("understudy_mirror_requests_total"),
-        "lost": total("understudy_mirror_dropped_total"),
+        # A copy whose answer did not come in time was made, and is an error of the challenger's.
+        "lost": total("understudy_mirror_dropped_total")
+        - total("understudy_mirror_dropped_total", 'reason="deadline"'),
         "observations dropped": total("understudy_observations_dropped_total"),
     }
     for key, n in metrics.items():

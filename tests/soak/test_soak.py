@@ -113,11 +113,12 @@ def test_accounts_are_read_from_metrics_and_status() -> None:
         'understudy_requests_total{code="2xx",role="champion",route="r",variant="a"}': 5.0,
         'understudy_mirror_requests_total{route="r",variant="b"}': 3.0,
         'understudy_mirror_dropped_total{reason="budget",route="r"}': 2.0,
+        'understudy_mirror_dropped_total{reason="deadline",route="r"}': 1.0,
     }
     status: dict[str, object] = {"routes": [{"counts": {"pairs": 3, "lost": 2}}]}
     found = accounts_of(metrics, status)
     assert is_complete(found)
-    assert found["lost: budget"] == 2.0
+    assert (found["lost: budget"], found["lost: deadline"], found["lost"]) == (2.0, 1.0, 2.0)
 
 
 def test_slope_and_percentile_of_known_values() -> None:
