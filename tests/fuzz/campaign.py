@@ -139,9 +139,11 @@ def keep(tally: Tally, case: Case, found: list[str], file: Path, say: Say) -> No
     tally.kinds[kind] += 1
     if tally.kinds[kind] > MAX_KEPT:
         return
+    write_case(case, file, found)  # as it is, first: what follows may take minutes
+    say(f"FOUND {found[0][:300]}")
     faulthandler.dump_traceback_later(10 * HANG_S, exit=True)
     small = minimise(case, lambda one: kind_of(findings(one)) == kind)
     found = findings(small) or found
     write_case(small, file, found)
     tally.files.append(file)
-    say(f"FOUND {found[0][:300]}\n      {file}")
+    say(f"      made small: {file}")
