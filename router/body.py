@@ -5,6 +5,7 @@ nothing is held back but an unfinished chunk-size line, which has a limit of its
 """
 
 import re
+from typing import Final
 
 from router.errors import RouterError
 from router.message import CHUNKED, FIELD_LINES, NEVER_IN_HEAD, UNTIL_CLOSE
@@ -26,6 +27,11 @@ _FORBIDDEN_TRAILERS = re.compile(
     rb"(?im)^(?:content-length|transfer-encoding|host|authorization|connection|content-type"
     rb"|content-encoding|content-range|trailer|te|upgrade|expect|cookie|set-cookie)[ \t]*:"
 )
+
+# The chunks of a stream are of few sizes: what their lines say is looked up.
+_seen_sizes: Final[dict[bytes, int]] = {}
+_MAX_SEEN: Final = 4096
+_MAX_SEEN_LINE_BYTES: Final = 6
 
 
 class LengthBody:
@@ -114,14 +120,23 @@ class ChunkedBody:
         return b"".join(payload), b""
 
     def _begin_chunk(self, line: bytes) -> None:
+        size = _seen_sizes.get(line)
+        self._remaining = self._read_size(line) if size is None else size
+        self._in_trailer = self._remaining == 0
+
+    def _read_size(self, line: bytes) -> int:
         is_line = line[-1:] == b"\r" and len(line) <= MAX_CHUNK_LINE_BYTES
         match = _CHUNK_LINE.fullmatch(line, 0, len(line) - 1) if is_line else None
         if match is None:
             raise self._error(f"chunk line {line[:64]!r} is malformed")
-        self._remaining = int(match[1], 16)
-        if self._remaining > MAX_CHUNK_BYTES:
-            raise self._error(f"a chunk of {self._remaining} bytes")
-        self._in_trailer = self._remaining == 0
+        size = int(match[1], 16)
+        if size > MAX_CHUNK_BYTES:
+            raise self._error(f"a chunk of {size} bytes")
+        if len(line) <= _MAX_SEEN_LINE_BYTES:
+            if len(_seen_sizes) >= _MAX_SEEN:
+                _seen_sizes.clear()
+            _seen_sizes[line] = size
+        return size
 
     def _end(self, buffer: bytes, checked: int) -> bytes:
         """Read the trailer section; return what follows it once it is whole."""
@@ -167,7 +182,19 @@ def body_reader(length: int, error: type[RouterError]) -> Body:
 
 def encode_chunk(payload: bytes) -> bytes:
     """Return ``payload`` as one chunk; it must not be empty, an empty chunk ends the body."""
-    return b"%x\r\n%b\r\n" % (len(payload), payload)
+    size = len(payload)
+    return b"".join((_size_lines.get(size) or _size_line(size), payload, b"\r\n"))
+
+
+_size_lines: Final[dict[int, bytes]] = {}
+
+
+def _size_line(size: int) -> bytes:
+    line = b"%x\r\n" % size
+    if len(_size_lines) >= _MAX_SEEN:
+        _size_lines.clear()
+    _size_lines[size] = line
+    return line
 
 
 LAST_CHUNK = b"0\r\n\r\n"

@@ -55,9 +55,12 @@ class Stream:
 
     def _count_events(self, payload: bytes) -> None:
         """Count the empty lines, which end events, also one that two pieces share."""
-        seen = self._tail + payload
-        self.n_pieces += seen.count(b"\n\n") + seen.count(b"\n\r\n")
-        self._tail = b"" if seen.endswith((b"\n\n", b"\n\r\n")) else seen[-2:]
+        seen = self._tail + payload if self._tail else payload
+        self.n_pieces += seen.count(b"\n\n")
+        if b"\r" in seen:
+            self.n_pieces += seen.count(b"\n\r\n")
+        is_end = seen[-2:] == b"\n\n" or seen[-3:] == b"\n\r\n"
+        self._tail = b"" if is_end else seen[-2:]
 
     def is_silent(self, moved: int) -> bool:
         """Return whether a stream of events has brought nothing for its idle timeout.
