@@ -61,8 +61,9 @@ class Model:
             await self.listen()
 
     async def listen(self) -> None:
+        # Said twice: the loop listens again, and would cut the backlog down to 100.
         listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
-        self._server = await asyncio.start_server(self._serve, sock=listener)
+        self._server = await asyncio.start_server(self._serve, sock=listener, backlog=512)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
