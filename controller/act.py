@@ -98,7 +98,7 @@ def _force(
     if not break_glass:
         because = (
             f"{rollout.challenger!r} is promoted when its checks have passed, not by hand; "
-            "a named person may go around them with --break-glass, on the record for ever"
+            'a named person may go around them with "break_glass": true, on the record for ever'
         )
         _record_refusal(mover, state, who, f"{reason} (refused: {because})")
         raise ActRefused(because)

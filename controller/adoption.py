@@ -104,7 +104,7 @@ def _check_champion(route: RouteIntent, state: RouteState) -> None:
             f"route {route.name!r}: the file makes {declared!r} champion, but {state.champion!r} "
             f"answers its users and nothing has shown that {declared!r} may. "
             f"Declare {declared!r} under challengers, or have a named person put it there with "
-            "`understudy promote --break-glass`",
+            'POST /v1/routes/NAME/promote with "break_glass": true',
             route=route.name,
         )
     if state.champion not in names_of(route):

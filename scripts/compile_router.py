@@ -35,7 +35,8 @@ def main() -> int:
     if done.returncode != 0:
         sys.stderr.write(f"{done.stdout[-2000:]}{done.stderr[-2000:]}\n")
         sys.stderr.write(
-            "the router was not compiled and will run interpreted (about a fifth slower)\n"
+            "the router was not compiled and will run interpreted, "
+            "at half as much processor time again\n"
         )
         return 1
     shutil.rmtree(making / "build", ignore_errors=True)

@@ -65,7 +65,7 @@ class Section(BaseModel):
 
 
 class Admin(Section):
-    """The admin port: health, metrics, labels, status, dashboard."""
+    """The admin port: health, metrics, labels, status, decisions."""
 
     listen: Address = default("127.0.0.1:8081", "HOST:PORT of the admin port.")
 
@@ -155,7 +155,9 @@ class Timeouts(Section):
         "From the request's last byte sent to the answer's last byte received; to its head, where "
         "the answer is a stream of events (text/event-stream).",
     )
-    idle: PositiveDuration = default("60s", "Within a stream of events: how long no byte may come.")
+    idle: PositiveDuration = default(
+        "60s", "Within a stream of events or an upgraded connection: how long no byte may come."
+    )
 
 
 class VariantTls(Section):
@@ -384,7 +386,9 @@ class Limits(Section):
         "64KiB", "Answers up to this size are kept to be compared. 0B keeps nothing."
     )
     eject_after: Failures = default(
-        "5", "Consecutive failures after which a router stops asking the challenger by itself."
+        "5",
+        "Consecutive failures after which a router stops asking the challenger by itself, or a "
+        "champion that has a standby.",
     )
 
 
@@ -550,7 +554,7 @@ class RouteSection(Section):
     standby: VariantSection | None = Field(
         default=None,
         description="Who answers when the champion cannot be connected, or has failed "
-        "limits.eject_after times in a row: {name, url}. Without it clients get 502 or 503.",
+        "limits.eject_after times in a row: {name, url}. Without it clients get 502 or 504.",
     )
     cold_start: Annotated[
         NeverBuilt,

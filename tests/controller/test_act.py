@@ -61,7 +61,7 @@ def test_nothing_to_roll_back_is_said(start):
 def test_a_promotion_by_hand_is_refused_and_recorded(start):
     simulation = start(models=WORSE)
     simulation.run("shadow")
-    with pytest.raises(ActRefused, match="break-glass"):
+    with pytest.raises(ActRefused, match="break_glass"):
         simulation.controller.act("digits", Act.PROMOTE, "eve", "trust me")
     assert simulation.phase == "shadow"
     assert simulation.audit()[-1]["action"] == "refuse"
