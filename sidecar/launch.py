@@ -50,6 +50,14 @@ class Launch:
         return self.state / "handover.sock"
 
 
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
+"""What glibc is told, unless the operator says otherwise: keep up to 16 MiB of free heap.
+
+By default it gives it back at once; then the pages of a large body are asked for again, and
+cleared, for the next one (1 MiB bodies: 950 instead of 1,100 us a request, medians of three). Not
+where memory has a budget: there it is worth more than time."""
+
+
 def router_command(
     launch: Launch,
     worker: int,
@@ -76,6 +84,8 @@ def router_command(
         *_tls_arguments(launch.tls),
     )
     environment = router_environment(os.environ)
+    if not limits.memory_bytes:
+        environment = ALLOCATOR | environment
     fds = (*listen_fds, alive_fd, *ready)
     return Command(f"router {worker}", argv, fds, environment=environment)
 

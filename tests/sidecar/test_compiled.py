@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.compiled import ALLOCATOR, DIGEST, HOME, SOURCE, digest, is_usable, router_environment
+from sidecar.compiled import DIGEST, HOME, SOURCE, digest, is_usable, router_environment
 
 
 @pytest.fixture
@@ -22,19 +22,13 @@ def build(tmp_path: Path) -> tuple[Path, Path]:
 def test_build_of_these_sources_is_used(build: tuple[Path, Path]) -> None:
     home, source = build
     assert is_usable(home, source)
-    assert router_environment({}, home, source) == ALLOCATOR | {"PYTHONPATH": str(home)}
+    assert router_environment({}, home, source) == {"PYTHONPATH": str(home)}
 
 
 def test_build_comes_before_what_the_environment_names(build: tuple[Path, Path]) -> None:
     home, source = build
     found = router_environment({"PYTHONPATH": "/elsewhere", "LANG": "C"}, home, source)
-    wanted = {"PYTHONPATH": f"{home}{os.pathsep}/elsewhere", "LANG": "C"}
-    assert found == ALLOCATOR | wanted
-
-
-def test_allocator_is_the_operators_to_choose(build: tuple[Path, Path]) -> None:
-    found = router_environment({"MALLOC_TRIM_THRESHOLD_": "0"}, *build)
-    assert found["MALLOC_TRIM_THRESHOLD_"] == "0"
+    assert found == {"PYTHONPATH": f"{home}{os.pathsep}/elsewhere", "LANG": "C"}
 
 
 @pytest.mark.parametrize("change", ["edited", "added", "renamed"])
@@ -48,7 +42,7 @@ def test_build_of_other_sources_is_not_used(build: tuple[Path, Path], change: st
     else:
         file.rename(source / "other.py")
     assert not is_usable(home, source)
-    assert router_environment({"LANG": "C"}, home, source) == ALLOCATOR | {"LANG": "C"}
+    assert router_environment({"LANG": "C"}, home, source) == {"LANG": "C"}
 
 
 def test_no_build_is_no_error(tmp_path: Path) -> None:

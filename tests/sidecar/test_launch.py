@@ -3,6 +3,8 @@
 import signal
 from pathlib import Path
 
+import pytest
+
 from router.certificate import ServerTls
 from router.overload import Limits
 from sidecar.launch import Launch, controller_command, router_command
@@ -29,6 +31,21 @@ def test_workers_get_their_sockets_and_the_common_pipe(tmp_path: Path) -> None:
 def test_router_without_a_budget_is_told_none(tmp_path: Path) -> None:
     command = router_command(launch(tmp_path, limits=Limits()), 0, [7], alive_fd=99)
     assert "--memory-bytes" not in command.argv
+
+
+def test_router_keeps_free_heap_unless_memory_has_a_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    free = router_command(launch(tmp_path, limits=Limits()), 0, [7], alive_fd=99)
+    short = router_command(launch(tmp_path), 0, [7], alive_fd=99)
+    assert free.environment is not None and short.environment is not None
+    assert free.environment["MALLOC_TRIM_THRESHOLD_"] == str(16 * 1024 * 1024)
+    assert "MALLOC_TRIM_THRESHOLD_" not in short.environment
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "0")
+    asked = router_command(launch(tmp_path, limits=Limits()), 0, [7], alive_fd=99)
+    assert asked.environment is not None
+    assert asked.environment["MALLOC_TRIM_THRESHOLD_"] == "0"
 
 
 def test_router_of_a_successor_says_when_it_is_ready(tmp_path: Path) -> None:
