@@ -171,7 +171,7 @@ async def test_stalled_loop_sheds_the_mirror_and_serves_every_client(
     model: Model, challenger: Model
 ) -> None:
     """F19: the process gets no time for 300 ms; requests wait meanwhile."""
-    async with worker(mirrored(model, challenger), "--lag-s", "0.05") as one:
+    async with worker(mirrored(model, challenger), "--lag-s", "0.1") as one:
         await one.controller.start()
         clients = [await one.client() for _ in range(20)]
         for client in clients:
