@@ -77,8 +77,17 @@ def run(
 
     With ``seconds``, one tenth of them goes to the same kind of case over real sockets.
     """
+    router_log = logging.getLogger("router")
+    before = router_log.level
+    router_log.setLevel(logging.ERROR)  # what is foreseen is no news
+    try:
+        return _run(seed, folder, say, seconds, n_cases, start)
+    finally:
+        router_log.setLevel(before)
+
+
+def _run(seed: int, folder: Path, say: Say, seconds: float, n_cases: int, start: int) -> Tally:
     tally, place = Tally(), Place(folder)
-    logging.getLogger("router").setLevel(logging.ERROR)  # what is foreseen is no news
     began_s = time.monotonic()
     next_line_s = min(PROGRESS_S, seconds) if seconds else math.inf
     slice_s = SOCKET_SHARE * min(PROGRESS_S, seconds)

@@ -256,6 +256,7 @@ async def test_thousand_aborted_connections_leave_no_task_and_no_descriptor() ->
         }  # a connection that came too late for its call is kept so long
         never = sends(b"HTTP/1.1 200 OK\r\n")
         async with rig(hangs, never, mode=mode, variants=short) as r:
+            await until(lambda s=r.server: s._pressure.memory_bytes)  # type: ignore[misc] # bound now
             before = n_descriptors()
             tasks = len(asyncio.all_tasks())
             whole = post(b"body")
