@@ -64,7 +64,7 @@ async def test_champion_answers_for_a_challenger_that_fails_before_its_first_byt
     failure: str, request_name: str
 ) -> None:
     script, fault, status = FAILURES[failure]
-    settings = {"challenger": {"response_timeout_s": 0.15}}
+    settings = {"challenger": {"response_timeout_s": 0.5}}
     async with rig(echoes, script, mode="split", variant_of=settings) as r:
         client = await r.client()
         answer = await client.ask(REQUESTS[request_name])
