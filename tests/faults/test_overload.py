@@ -229,8 +229,7 @@ async def test_twice_the_capacity_keeps_the_throughput_and_refuses_at_once(model
         goodput, refusals = await load(one, 120, 2.0)
         assert len(refusals) > 0.5 * goodput
         assert goodput >= 0.9 * peak
-        # Promised are 0.1 s, and seen; a machine that others use gets ten times that.
-        assert sorted(refusals)[int(0.99 * len(refusals))] < 1.0
+        assert sorted(refusals)[int(0.99 * len(refusals))] < 0.1
         ends = time.monotonic() + 5.0
         after = 0.0
         while after < 0.9 * peak:
