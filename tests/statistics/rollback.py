@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS, harm_bets, harm_values
+from evaluator.eprocess.restart import share_from
 from tests.statistics.simulate import Floats, Ints, log_sum
 
 SEED = 20_261_124
@@ -84,13 +85,13 @@ def harm_path(share: float, request: Ints, is_b: Floats) -> Floats:
     number = epoch_of(request)
     copies = np.full(sums.shape, -np.inf)
     for e in range(int(number.max()) + 1):
-        weight = -math.log((e + 1) * (e + 2))
+        weight = math.log(share_from(e) - share_from(e + 1))
         begun = number >= e  # the copy has seen the failures from here on
         at_start = np.take_along_axis(
             before, np.minimum(begun.argmax(axis=1), sums.shape[1] - 1)[:, None, None], axis=1
         )
         copies = np.where(begun[:, :, None], np.logaddexp(copies, weight - at_start), copies)
-    later = -np.log(number + 2.0)
+    later = np.log([share_from(e + 1) for e in range(int(number.max()) + 1)])[number]
     evidence: Floats = np.logaddexp(later, log_sum(copies + sums + np.array(LOG_WEIGHTS)))
     return evidence
 
