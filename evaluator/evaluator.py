@@ -27,9 +27,10 @@ from evaluator.monitor import Monitor, MonitorState
 from evaluator.reading import harm_reading, harm_weights, metric_reading
 from router.observation import Exposure, MirroredPair, Observation, Outcome
 
-FIRST_EPOCH = 128
+FIRST_EPOCH = 64
 """Observations after which the first epoch ends by itself; each later one ends when it is as long
-as all before it together, so there are few, and bets learn quickly at first. Chosen."""
+as all before it together, so there are few, and bets learn quickly at first. Measured at 32, 64
+and 128, knowing nothing beforehand: mean N on pairs 1.09, 1.09 and 1.10 of the oracle's."""
 
 COUNTS = (
     "pairs",

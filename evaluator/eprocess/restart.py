@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 
 from evaluator.eprocess.mixture import log_sum_exp, mix
 
-
 FROM_START = 0.75
 """Weight of the copy that starts first. Measured at 1/2, 2/3, 3/4 and 9/10: docs/statistics.md."""
 

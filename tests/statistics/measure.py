@@ -122,7 +122,7 @@ def ours(s: Scenario) -> dict[str, Method]:
         "ours, effect stated twice too small": methods.Bets(question(s.detect / 2), known=known),
         "ours, from sums": methods.Normal(s.a, bet),
         "futility": methods.Bets(
-            asked, known=known, is_futility=True, alpha=0.2, ends_at=3 * s.n80
+            asked, known=known, is_futility=True, alpha=0.2, ends_at=6 * s.n80
         ),
         "ours, fixed horizon": methods.Horizon(s.a, v_end, 2 * s.n80),
     }

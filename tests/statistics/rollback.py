@@ -12,6 +12,7 @@ import numpy as np
 
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS, harm_bets, harm_values
 from evaluator.eprocess.restart import share_from
+from evaluator.evaluator import FIRST_EPOCH
 from tests.statistics.simulate import Floats, Ints, log_sum
 
 SEED = 20_261_124
@@ -19,7 +20,6 @@ FULL_RUNS = 500
 BATCH = 50
 """Runs drawn at once; they come in whole batches."""
 ALPHA = 0.05
-FIRST_EPOCH = 128
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def drawn(rng: np.random.Generator, case: Failing, runs: int, events: int) -> tu
 
 
 def epoch_of(request: Ints) -> Ints:
-    """Return the epoch of a request number (from 1): they end after 128 and at each doubling."""
+    """Return the epoch of a request number (from 1): they end after 64 and at each doubling."""
     before = np.maximum((request - 1) // FIRST_EPOCH, 0)
     number: Ints = np.where(before == 0, 0, np.floor(np.log2(np.maximum(before, 1))) + 1)
     return number.astype(np.int64)

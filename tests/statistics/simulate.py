@@ -19,6 +19,7 @@ from evaluator.eprocess.normal import MIN_OBSERVATIONS, tn_log_e
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS as RATIO_LOG_WEIGHTS
 from evaluator.eprocess.relative_risk import RATIOS
 from evaluator.eprocess.restart import share_from
+from evaluator.evaluator import FIRST_EPOCH
 from evaluator.latency import HARM_FACTOR, MIN_LATENCIES, QUANTILES
 from evaluator.running import _GAMMA, LOWEST_S
 from evaluator.srm import TILTS
@@ -49,7 +50,7 @@ class Base:
     harm_effect: float
 
 
-def epochs(stages: list[tuple[int, float]], first: int = 128) -> Iterator[Epoch]:
+def epochs(stages: list[tuple[int, float]], first: int = FIRST_EPOCH) -> Iterator[Epoch]:
     """Yield the epochs of a run: ``stages`` are (observations, propensity), rolled between them."""
     number = n = 0
     for i, (length, propensity) in enumerate(stages):

@@ -56,11 +56,12 @@ def test_binary_paths_equal_the_shipped_check(question: Question, good: float) -
 def test_epochs_are_those_of_the_evaluator() -> None:
     plan = list(simulate.epochs([(400, PAIRED), (700, 0.25)]))
     assert [(e.number, e.start, e.stop) for e in plan] == [
-        (0, 0, 128),
-        (1, 128, 256),
-        (2, 256, 400),
-        (3, 400, 800),
-        (4, 800, 1100),
+        (0, 0, 64),
+        (1, 64, 128),
+        (2, 128, 256),
+        (3, 256, 400),
+        (4, 400, 800),
+        (5, 800, 1100),
     ]
 
 
