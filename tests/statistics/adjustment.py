@@ -15,7 +15,7 @@ from evaluator.evaluator import FIRST_EPOCH
 from evaluator.ground import Asked
 
 SEED = 20_261_124
-FULL_RUNS = 1_000
+FULL_RUNS = 500
 EFFECT = 0.05
 CORRELATIONS = (0.5, 0.7, 0.9)
 LABEL_RATE = 0.2
