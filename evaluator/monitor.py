@@ -123,13 +123,14 @@ class Monitor:
 
 
 def _watched(spec: MetricSpec) -> Watched:
-    question = _question(spec)
+    question = question_of(spec)
     weights = LOG_WEIGHTS if question.is_rare else log_weights(is_vague=True)
     detector = Detector.empty(weights)
     return Watched(spec.name, spec.kind, detector, Rate(), question.effect)
 
 
-def _question(spec: MetricSpec) -> Question:
+def question_of(spec: MetricSpec) -> Question:
+    """Return what is asked about a metric of one of KINDS."""
     return error_question(spec) if spec.kind == "error" else correct_question(spec)
 
 
