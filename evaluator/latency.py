@@ -4,12 +4,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from evaluator.binary import Baseline, BinaryCheck, BinaryState, Question
+from evaluator.binary import BinaryCheck, BinaryState
 from evaluator.eprocess.mixture import log_mean
 from evaluator.evidence import Role
 from evaluator.finding import Finding, milliseconds, percent
 from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.metric import MetricSpec, is_failed, is_slower
+from evaluator.question import Baseline, Question
 from evaluator.running import Histogram
 from router.observation import Outcome
 

@@ -8,12 +8,12 @@ import math
 
 from msgspec import Struct
 
-from evaluator.binary import Question, cell_values
 from evaluator.eprocess.detector import Detector
 from evaluator.eprocess.mixture import grid_bets, log_sum_exp, log_weights
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS, harm_bets
 from evaluator.evidence import CheckState, Reading, Role
 from evaluator.metric import MetricSpec
+from evaluator.question import Question, cell_values
 from evaluator.rates import correct_question, error_question
 from evaluator.running import Rate
 

@@ -5,13 +5,14 @@ from typing import Any
 from msgspec import Struct
 
 from evaluator.agreement import AgreementCheck, AgreementState
-from evaluator.binary import BinaryCheck, BinaryState, Question
+from evaluator.binary import BinaryCheck, BinaryState
 from evaluator.eprocess.mixture import log_mean
 from evaluator.evidence import Role
 from evaluator.finding import Finding, both, percent, points
 from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.metric import MetricSpec, is_failed
+from evaluator.question import Question
 from router.observation import Outcome
 
 DEFAULT_DETECT = 0.02

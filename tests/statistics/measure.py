@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from evaluator.binary import BinaryCheck, Question
+from evaluator.binary import BinaryCheck
 from evaluator.check import correct_question
 from evaluator.eprocess.normal import tn_log_e
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
+from evaluator.question import Question
 from tests.statistics import adjustment, cases, methods, peers, rollback, streams, traps, watch
 from tests.statistics.simulate import Base, Floats, Ints
 from tests.statistics.streams import Method, Stream

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from evaluator.binary import PAIRED, Question
 from evaluator.eprocess.horizon import boundary
 from evaluator.eprocess.mixture import GRID, MAX_BET, log_weights
 from evaluator.eprocess.normal import MIN_OBSERVATIONS
+from evaluator.question import PAIRED, Question
 from tests.statistics import peers
 from tests.statistics.simulate import Base, Floats, Ints, log_sum
 from tests.statistics.streams import Block, Bools, Looking, Rates

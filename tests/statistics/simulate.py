@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.binary import PAIRED, Question
 from evaluator.eprocess.bounded import BREACH_SHARES, CLAIM_SHARES, Side
 from evaluator.eprocess.clustered import _MIX, BUCKETS
 from evaluator.eprocess.mixture import GRID, MAX_BET, log_weights
@@ -21,6 +20,7 @@ from evaluator.eprocess.relative_risk import RATIOS
 from evaluator.eprocess.restart import share_from
 from evaluator.evaluator import FIRST_EPOCH
 from evaluator.latency import HARM_FACTOR, MIN_LATENCIES, QUANTILES
+from evaluator.question import PAIRED, Question
 from evaluator.running import _GAMMA, LOWEST_S
 from evaluator.srm import TILTS
 

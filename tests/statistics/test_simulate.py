@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluator.binary import PAIRED, BinaryCheck, Question
+from evaluator.binary import BinaryCheck
 from evaluator.check import correct_question, error_question
 from evaluator.eprocess.bounded import BoundedEProcess, Side
 from evaluator.eprocess.clustered import ClusteredEProcess
 from evaluator.latency import LatencyCheck, _question
+from evaluator.question import PAIRED, Question
 from evaluator.srm import SrmEProcess
 from tests.evaluator.builders import ACCURACY, ERRORS, LATENCY, answer
 from tests.statistics import simulate
