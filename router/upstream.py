@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 MAX_INTERIM_ANSWERS = 16
 """1xx heads before the answer; an endless series of them would never end the wait otherwise."""
-READ_BYTES: Final = 56 * 1024
+READ_BYTES: Final = 112 * 1024
 """The most that is taken from a variant at once, and so the most that comes for a client after its
-side was found to be full. With 64 KiB waiting already, that and all else that a client holds here
-stay within twice 64 KiB; uvloop, left to itself, reads 256,000 bytes. Two fit between a client's
-marks: with one (65 KiB) pausing and resuming made answers of 1 MiB a third dearer."""
+side was found to be full. With the 16 KiB that may be waiting already (``router/downstream.py``) a
+client that does not read holds twice 64 KiB here; uvloop, left to itself, reads 256,000 bytes.
+Smaller reads are dear: with 56 KiB an answer of 1 MiB costs a fifth more."""
 _LANDING: Final = memoryview(bytearray(1024 * 1024))
 """Where bytes from any variant land. One for the process: the loop asks for it, fills it and tells
 of it in one go, for TCP, for Unix sockets and for TLS (uvloop: ``__uv_stream_buffered_on_read``,
