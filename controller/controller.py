@@ -17,8 +17,9 @@ from controller import audit, store
 from controller.act import Act, ActRefused, UnknownRoute, perform
 from controller.adopter import Adopter
 from controller.adoption import IntentRefused
-from controller.audit import iso
+from controller.audit import Entry, iso
 from controller.clock import Clock
+from controller.dispute import Dispute
 from controller.gates.functional import FunctionalReport, FunctionalTask
 from controller.gates.schedule import Schedule
 from controller.intake import Intake
@@ -122,7 +123,12 @@ class Controller:
 
     def label(self, labels: Sequence[Label]) -> list[LabelResult]:
         """Join labels to observations; StoreError when they could not be written: none is."""
-        return self._intake.label(labels, now_ns=self._clock.wall_ns())
+        return self._intake.label(
+            labels,
+            now_ns=self._clock.wall_ns(),
+            record=self._dispute,
+            mono_s=self._clock.monotonic_s(),
+        )
 
     def eject(self, route: str, variant: str, failures: int) -> None:
         """Roll back a challenger that a router gave up on; news of any other comes too late."""
@@ -239,6 +245,18 @@ class Controller:
             "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],
         }
 
+    def wanted(self, route: str, *, after: int, limit: int) -> dict[str, Any]:
+        """Return which requests of ``route`` are to be labelled, as ``wanted_json`` says.
+
+        UnknownRoute if there is none of that name; ActRefused if it has no experiment.
+        """
+        if route not in self._mover.states:
+            raise UnknownRoute(f"there is no route {route!r}")
+        found = self._intake.wanted(route, after=after, limit=limit)
+        if found is None:
+            raise ActRefused(f"no experiment is under way on {route!r}: nothing waits for a label")
+        return found
+
     def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the latest moves of challengers, newest first."""
         actions = ("advance", "promote", "rollback")
@@ -291,7 +309,7 @@ class Controller:
     def _save_times(self, connection: sqlite3.Connection) -> None:
         now_s = self._mover.wall_s()
         for state, _ in self._mover.rollouts():
-            if now_s - state.saved_at_s >= SAVE_EVERY_S:
+            if abs(now_s - state.saved_at_s) >= SAVE_EVERY_S:  # the clock may have gone back
                 saved = replace(state, saved_at_s=now_s)
                 store.save_route(connection, saved)
                 self._mover.put(saved)
@@ -317,7 +335,29 @@ class Controller:
             route.name: round(max(route.window_s, route.maturity_s) * 1e9)
             for route in self._mover.serving().values()
         }
-        self._intake.tidy(windows_ns, now_ns=self._clock.wall_ns())
+        self._intake.tidy(
+            windows_ns, now_ns=self._clock.wall_ns(), record=self._dispute, mono_s=now_s
+        )
+
+    def _dispute(self, connection: sqlite3.Connection, route: str, dispute: Dispute) -> None:
+        """Record second labels that differ from the first, in the transaction of labels."""
+        state = self._mover.states.get(route)
+        version = self._traffic.table.version
+        audit.append(
+            connection,
+            Entry(
+                at_ns=self._clock.wall_ns(),
+                who=CONTROLLER,
+                route=route,
+                action="labels",
+                because=dispute.told,
+                config_digest=self._mover.digest,
+                challenger=state.rollout.challenger if state and state.rollout else None,
+                table_from=version,
+                table_to=version,
+                evidence={"counts": dispute.counts, "request_ids": dispute.ids},
+            ),
+        )
 
     def _functional_task(self, state: RouteState, rollout: Rollout) -> FunctionalTask:
         route = self._mover.serving()[state.name]

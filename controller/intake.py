@@ -8,16 +8,19 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec import Raw
 
 from controller import record, store
+from controller.dispute import Disputes, Record, unrecorded
 from controller.failpoint import pass_by
 from controller.policy import RecordSpec, RouteIntent
 from controller.record import Begun, EpochLine, LabelLine, Line, WatchLine
 from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, stage_for
 from controller.traffic import nothing_more
+from controller.wanted import COHORT, wanted_json
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
 from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
@@ -31,8 +34,16 @@ KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
 MATURE_AT_ONCE = 2_000
 """Observations judged in one transaction: the thread is free again within a fraction of a second.
 Chosen."""
-RECORDED = (LabelOutcome.ACCEPTED, LabelOutcome.LATE, LabelOutcome.UNKNOWN)
+RECORDED = (
+    LabelOutcome.ACCEPTED,
+    LabelOutcome.CORRECTED,
+    LabelOutcome.LATE,
+    LabelOutcome.UNKNOWN,
+)
 """Labels that are recorded: with another maturity, or a later observation, they would be used."""
+EARLY = "early"
+"""Counted beside what labels were answered: those that were ``unknown`` and joined an observation
+that came after them."""
 
 
 def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
@@ -49,6 +60,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
         label_rate=policy.label_rate,
+        labels_wanted=policy.labels_wanted,
         alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
     )
 
@@ -77,6 +89,7 @@ class Intake:
         self._journal = Journal(connection)
         self._trials: dict[str, Trial] = {}
         self._labels: dict[str, Counter[str]] = {}
+        self._disputes = Disputes(connection)
         self._recorder: Recorder | None = None
         self._recording: RecordSpec | None = None
 
@@ -152,6 +165,14 @@ class Intake:
         with store.reading():
             return self._journal.unscored(route, after=after, limit=limit)
 
+    def wanted(self, route: str, *, after: int, limit: int) -> dict[str, Any] | None:
+        """Return which requests of ``route`` are to be labelled, of the cohort behind sequence
+        ``after``; None without an experiment."""
+        trial = self._trials.get(route)
+        if trial is None:
+            return None
+        return wanted_json(trial.plan, self.unscored(route, after=after, limit=COHORT), limit)
+
     def watch(self, route: str) -> None:
         """Tell the evaluator that the challenger is champion now, beside a holdback."""
         trial = self._trials.get(route)
@@ -209,9 +230,10 @@ class Intake:
             if batch.sequence > done[batch.source]:
                 self._observe(batch, waiting)
                 done[batch.source] = batch.sequence
+        early: dict[str, int] = {}
         with store.transaction(self._connection):
             for route, judgables in waiting.items():
-                self._journal.add(route, judgables)
+                early[route] = self._journal.add(route, judgables).labelled
             for source, sequence in done.items():
                 store.note_sequence(self._connection, source, sequence, at_ns=at_ns)
             self.save(self._connection)
@@ -219,21 +241,34 @@ class Intake:
             pass_by("ingest.in_transaction")
         self.settled()
         pass_by("ingest.after_commit")
+        for route, n in early.items():
+            self._labels.setdefault(route, Counter())[EARLY] += n
         return done
 
-    def label(self, labels: Sequence[Label], *, now_ns: int) -> list[LabelResult]:
+    def label(
+        self,
+        labels: Sequence[Label],
+        *,
+        now_ns: int,
+        record: Record = unrecorded,
+        mono_s: float = 0.0,
+    ) -> list[LabelResult]:
         """Write labels beside the observations that wait for them; one result each, in order.
 
-        StoreError when they could not be written: none of them is.
+        ``record`` tells the audit of second labels that differ, once a minute of ``mono_s`` at
+        most. StoreError when they could not be written: none of them is.
         """
         try:
             with store.transaction(self._connection):
                 results = [self._journal.label(label, now_ns=now_ns) for label in labels]
                 self._record_labels(labels, results, now_ns)
+                self._disputes.note(self._connection, labels, results, record, now_s=mono_s)
                 pass_by("label.in_transaction")
         except store.StoreError:
+            self._disputes.revert()
             self._revert_recording()
             raise
+        self._disputes.settled(now_s=mono_s)
         if self._recorder is not None:
             self._recorder.settled()
         pass_by("label.after_commit")
@@ -275,9 +310,30 @@ class Intake:
         pass_by("mature.after_commit")
         return True
 
-    def tidy(self, windows_ns: Mapping[str, int], *, now_ns: int) -> None:
-        """Drop what nobody will ask for again; ``windows_ns`` has each route's label window."""
+    def tidy(
+        self,
+        windows_ns: Mapping[str, int],
+        *,
+        now_ns: int,
+        record: Record = unrecorded,
+        mono_s: float = 0.0,
+    ) -> None:
+        """Drop what nobody will ask for again; ``windows_ns`` has each route's label window.
+
+        ``record`` tells the audit what it was not told yet, as in ``label``.
+        """
+        try:
+            self._tidy(windows_ns, now_ns, record, mono_s)
+        except store.StoreError:
+            self._disputes.revert()
+            raise
+        self._disputes.settled(now_s=mono_s)
+
+    def _tidy(
+        self, windows_ns: Mapping[str, int], now_ns: int, record: Record, mono_s: float
+    ) -> None:
         with store.transaction(self._connection):
+            self._disputes.flush(self._connection, record, now_s=mono_s)
             for route, window_ns in windows_ns.items():
                 if route not in self._trials:
                     self._journal.forget(route)
@@ -288,6 +344,7 @@ class Intake:
         """Return what became of a route's labels since this process began, and what waits."""
         counted = self._labels.get(route, Counter())
         counts = {outcome.value: counted[outcome.value] for outcome in LabelOutcome}
+        counts[EARLY] = counted[EARLY]
         with store.reading():
             return counts | {"waiting": self._journal.waiting(route)}
 
@@ -335,6 +392,7 @@ class Intake:
                         label=Raw(clean.label.encode()),
                         at_ns=now_ns,
                         route=result.route or clean.route,
+                        correct=clean.is_correction,
                     )
                 )
         self._recorder.flush(self._connection)

@@ -91,6 +91,8 @@ class RouteIntent:
     window_s: float = 0.0
     label_rate: float | None = None
     """Share of the requests whose label is drawn at random; None if that is not declared."""
+    labels_wanted: str = "all"
+    """"all" or "disagreements", as in ``evaluator.metric.ExperimentPlan``."""
     on_futility: OnFutility = OnFutility.HOLD
     scorer: ScorerSpec | None = None
     """Makes labels; None: they come from elsewhere."""

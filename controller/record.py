@@ -83,6 +83,8 @@ class LabelLine(Struct, tag_field="kind", tag="label", kw_only=True, omit_defaul
     at_ns: int
     """Wall clock when it came."""
     route: str | None = None
+    correct: bool = False
+    """It replaces the label that came before it."""
 
 
 class JudgedLine(Struct, tag_field="kind", tag="judged", kw_only=True, omit_defaults=True):

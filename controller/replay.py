@@ -166,12 +166,19 @@ class Replay:
             replayed.evaluator.judge(judgable, label)
 
     def _label(self, line: LabelLine) -> None:
-        """Keep a label for a plan with another maturity; the first of a request stays."""
-        if len(self._labels) < MAX_LABELS and any(r.joins_anew for r in self._running.values()):
-            self._labels.setdefault((line.route, line.request_id), bytes(line.label).decode())
-            for replayed in self._running.values():
-                if replayed.joins_anew:
-                    replayed.at_ns = max(replayed.at_ns, line.at_ns)
+        """Keep a label for a plan with another maturity; the first of a request stays, unless it
+        is corrected. What is old enough when it comes is judged before, as live."""
+        anew = [replayed for replayed in self._running.values() if replayed.joins_anew]
+        if not anew:
+            return
+        for replayed in anew:
+            replayed.at_ns = max(replayed.at_ns, line.at_ns)
+            self._mature(replayed)
+        key, text = (line.route, line.request_id), bytes(line.label).decode()
+        if key in self._labels and line.correct:
+            self._labels[key] = text
+        elif len(self._labels) < MAX_LABELS:
+            self._labels.setdefault(key, text)
 
     def _epoch(self, line: EpochLine) -> None:
         replayed = self._running.get(line.route)

@@ -1,7 +1,7 @@
 """Labels and what becomes of them; what an observation keeps until its label comes. Pure."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from msgspec import Struct
@@ -59,6 +59,7 @@ class LabelOutcome(enum.Enum):
     """What became of a label."""
 
     ACCEPTED = "accepted"  # durable, and will be used when its observation is judged
+    CORRECTED = "corrected"  # the same, in place of the label that was there
     DUPLICATE = "duplicate"  # the same label again: nothing changed
     CONFLICT = "conflict"  # another label was there first, and stays
     UNKNOWN = "unknown"  # no observation of that id (yet)
@@ -77,6 +78,8 @@ class Label:
     """None asks for the one route that knows the request id."""
     at_ns: int | None = None
     """When the truth was known, as the sender says; kept, not used."""
+    is_correction: bool = False
+    """It replaces another label while the observation waits; as the first one it is like any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,4 +102,4 @@ def checked(label: Label) -> Label | LabelResult:
         text = canonical_text(label.label)
     except ValueError as error:
         return LabelResult(LabelOutcome.INVALID, f"label: {error}")
-    return Label(label.request_id, text, label.route, label.at_ns)
+    return replace(label, label=text)

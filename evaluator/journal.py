@@ -129,17 +129,15 @@ class Journal:
                 LabelOutcome.INVALID, f"routes {rows[0][1]!r} and {rows[1][1]!r} both have this id"
             )
         sequence, route, at_ns, present, state = rows[0]
-        if present is not None:
-            return _again(present, clean.label, route)
-        if state == JUDGED:
-            return LabelResult(LabelOutcome.LATE, "its observation was judged without it", route)
-        if window_ns is not None and now_ns - at_ns > window_ns:
-            return LabelResult(LabelOutcome.LATE, "its observation is past the window", route)
+        is_past = window_ns is not None and now_ns - at_ns > window_ns
+        refusal = refused(clean, present, route, is_judged=state == JUDGED, is_past=is_past)
+        if refusal is not None:
+            return refusal
         self._connection.execute(
             "UPDATE observation SET label = ?, labelled_at_ns = ? WHERE sequence = ?",
             (clean.label, now_ns, sequence),
         )
-        return LabelResult(LabelOutcome.ACCEPTED, "joined", route)
+        return joined(present, route)
 
     def matured(
         self, route: str, *, now_ns: int, maturity_ns: int, limit: int = 10_000
@@ -211,17 +209,32 @@ class Journal:
         """Keep a label for an observation that may still be on its way from the router."""
         oldest_ns = now_ns - PARKED_NS
         self._connection.execute("DELETE FROM parked_label WHERE labelled_at_ns < ?", (oldest_ns,))
+        there = self._connection.execute(
+            "SELECT label, route FROM parked_label WHERE request_id = ?", (label.request_id,)
+        ).fetchone()
+        if there is not None:
+            return self._park_again(label, *there)
         if self._span("parked_label") >= self._max_parked:
             return LabelResult(LabelOutcome.UNKNOWN, "no observation has this id")
         self._connection.execute(
             "INSERT INTO parked_label (route, request_id, label, labelled_at_ns)"
-            " VALUES (?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
+            " VALUES (?, ?, ?, ?)",
             (label.route, label.request_id, label.label, now_ns),
         )
-        return LabelResult(
-            LabelOutcome.UNKNOWN,
-            f"no observation has this id yet; kept for {PARKED_NS // 10**9} s in case one comes",
+        return LabelResult(LabelOutcome.UNKNOWN, _PARKED)
+
+    def _park_again(self, label: Label, present: str, route: str | None) -> LabelResult:
+        """Compare a label with the one that is kept already; the first minute goes on."""
+        if label.route is not None and route is not None and label.route != route:
+            return LabelResult(LabelOutcome.UNKNOWN, "no observation has this id")
+        if present != label.label and not label.is_correction:
+            because = "another label came first and waits for an observation with this id"
+            return LabelResult(LabelOutcome.CONFLICT, because)
+        self._connection.execute(
+            "UPDATE parked_label SET label = ? WHERE request_id = ?",
+            (label.label, label.request_id),
         )
+        return LabelResult(LabelOutcome.UNKNOWN, _PARKED)
 
     def _unpark(self, route: str, request_ids: Sequence[str]) -> int:
         if not request_ids or not self._has_parked():
@@ -246,7 +259,31 @@ class Journal:
         return self._connection.execute("SELECT 1 FROM parked_label LIMIT 1").fetchone() is not None
 
 
-def _again(present: str, label: str, route: str) -> LabelResult:
-    if present == label:
+_PARKED = f"no observation has this id yet; kept for {PARKED_NS // 10**9} s in case one comes"
+
+
+def refused(
+    label: Label, present: str | None, route: str, *, is_judged: bool, is_past: bool = False
+) -> LabelResult | None:
+    """Return why ``label`` does not go to its observation; None when it does. Pure.
+
+    ``present`` is the label that the observation has. One that was judged keeps what it was judged
+    with: a correction is late then, and any other second label is a duplicate or a conflict.
+    """
+    if present == label.label:
         return LabelResult(LabelOutcome.DUPLICATE, "the same label is there already", route)
-    return LabelResult(LabelOutcome.CONFLICT, "another label came first and stays", route)
+    if present is not None and not label.is_correction:
+        return LabelResult(LabelOutcome.CONFLICT, "another label came first and stays", route)
+    if is_judged:
+        with_what = "without it" if present is None else "with the label that it corrects"
+        return LabelResult(LabelOutcome.LATE, f"its observation was judged {with_what}", route)
+    if is_past:
+        return LabelResult(LabelOutcome.LATE, "its observation is past the window", route)
+    return None
+
+
+def joined(present: str | None, route: str) -> LabelResult:
+    """Return the answer to a label that is written now, perhaps in place of ``present``. Pure."""
+    if present is None:
+        return LabelResult(LabelOutcome.ACCEPTED, "joined", route)
+    return LabelResult(LabelOutcome.CORRECTED, "in place of another label", route)

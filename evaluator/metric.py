@@ -128,6 +128,8 @@ class ExperimentPlan:
     """After this a label is refused as late (>= maturity_s)."""
     label_rate: float | None = None
     """Labels are asked for at random with this probability; None if that is not declared."""
+    labels_wanted: str = "all"
+    """"all", or "disagreements": of pairs only those whose answers differ are labelled."""
     alarm_every: float = 1e6
     """While a promotion is watched: answers between false alarms, on average at least."""
     max_unreadable: float = 0.05

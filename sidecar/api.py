@@ -14,7 +14,7 @@ from aiohttp import web
 
 from controller.controller import ActRefused
 from controller.store import StoreError
-from evaluator.join import LabelResult
+from evaluator.join import LabelOutcome, LabelResult
 from sidecar import labels, metrics
 from sidecar.desk import Busy, Desk
 from sidecar.guard import Access, Answer, Refusal, check_token, guard, reply
@@ -25,10 +25,12 @@ IN_THREAD_BYTES = 64 * 1024
 """Label bodies above this are parsed beside the event loop; smaller ones take below a
 millisecond."""
 MAX_LIMIT = 1_000
+MAX_WANTED = 10_000
 ACTS = ("hold", "resume", "rollback", "promote")
 MAX_REASON_CHARS = 2_000
 MAX_WHO_CHARS = 200
-RESULTS = ("accepted", "duplicate", "conflict", "unknown", "late", "invalid")
+CONFLICT_REMEDY = 'send it with "correct": true if it is to take the place of the first'
+RESULTS = ("accepted", "corrected", "duplicate", "conflict", "unknown", "late", "invalid")
 
 DESK = web.AppKey("desk", Desk)
 ACCESS = web.AppKey("access", Access)
@@ -51,6 +53,7 @@ def application(desk: Desk, access: Access) -> web.Application:
     app.router.add_get("/v1/audit", _audit)
     app.router.add_get("/v1/audit/verify", _verify)
     app.router.add_post("/v1/labels", _labels)
+    app.router.add_get("/v1/labels/wanted", _wanted)
     app.router.add_post("/-/reload", _reload)
     app.router.add_post("/v1/routes/{name}/{act}", _act)
     return app
@@ -145,11 +148,34 @@ async def _labels(request: web.Request) -> web.Response:
     except Busy as error:
         remedy = "none of these labels is acknowledged; send them again after Retry-After"
         raise Refusal(429, str(error), remedy, {"Retry-After": "1"}) from error
-    return reply(label_answer(parsed, list(results)))
+    answer = label_answer(parsed, list(results))
+    is_lone = len(parsed.items) == 1 and not parsed.faults
+    if is_lone and results[0].outcome is LabelOutcome.CONFLICT:
+        return reply({"error": results[0].because, "remedy": CONFLICT_REMEDY} | answer, 409)
+    return reply(answer)
+
+
+async def _wanted(request: web.Request) -> web.Response:
+    access = request.app[ACCESS]
+    if access.label_token:
+        check_token(request, access.label_token)
+    after = _number(request, "after", 0, 0, 2**63 - 1)
+    limit = _number(request, "limit", 100, 1, MAX_WANTED)
+    desk, route = request.app[DESK], request.query.get("route")
+    if route is None:
+        names = [one["name"] for one in (await desk.status()).get("routes", ())]
+        if len(names) != 1:
+            words = ", ".join(names) or "none yet"
+            raise Refusal(400, "route is missing", f"add ?route=NAME; the routes are: {words}")
+        route = names[0]
+    try:
+        return reply(await desk.wanted(route, after, limit))
+    except ActRefused as error:
+        raise Refusal(error.status_hint, str(error), "see GET /v1/status") from error
 
 
 def label_answer(parsed: Parsed, results: list[LabelResult]) -> dict[str, Any]:
-    """Return the counts, and each label that was not accepted with its reason. Pure."""
+    """Return the counts, and each label that was not taken with its reason. Pure."""
     rows: list[dict[str, Any]] = [
         {"index": fault.index, "request_id": fault.request_id, "result": "invalid"}
         | {"because": fault.because}
@@ -161,7 +187,7 @@ def label_answer(parsed: Parsed, results: list[LabelResult]) -> dict[str, Any]:
             | {"result": result.outcome.value, "because": result.because}
         )
     counts = Counter(row["result"] for row in rows)
-    refused = [row for row in rows if row["result"] != "accepted"]
+    refused = [row for row in rows if row["result"] not in ("accepted", "corrected")]
     refused.sort(key=lambda row: row["index"])
     return {word: counts[word] for word in RESULTS} | {"items": refused}
 

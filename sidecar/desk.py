@@ -155,6 +155,10 @@ class Desk:
             raise Busy("too many labels are waiting")
         return await _within(request.answer, LABEL_S)
 
+    async def wanted(self, route: str, after: int, limit: int) -> dict[str, Any]:
+        """Return which requests are to be labelled; ActRefused where nothing waits for any."""
+        return await self._ask(lambda c: c.wanted(route, after=after, limit=limit))
+
     async def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest moves of traffic."""
         return await self._ask(lambda controller: controller.decisions(route, limit))

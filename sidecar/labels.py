@@ -28,7 +28,7 @@ LATEST_S = 253_402_300_799.0
 
 _FAST_COMMAS = 20 * MAX_ITEMS
 """Above it an array is read element by element: `[1,1,1,...` would cost 30 times its size."""
-_KEYS = frozenset({"request_id", "label", "at", "route"})
+_KEYS = frozenset({"request_id", "label", "at", "route", "correct"})
 _MARK = re.compile(rb'["\\\[\]{},]')
 
 
@@ -166,7 +166,11 @@ def _read(index: int, raw: bytes) -> Item:
         route = fields.get("route")
         if route is not None and not isinstance(route, str):
             raise _ItemError("route is not a text")
-        label = Label(request_id, _label(fields), route, _at_ns(fields.get("at")))
+        is_correction = fields.get("correct", False)
+        if not isinstance(is_correction, bool):
+            raise _ItemError("correct is neither true nor false")
+        at_ns = _at_ns(fields.get("at"))
+        label = Label(request_id, _label(fields), route, at_ns, is_correction=is_correction)
         return Item(index, label)
     except _ItemError as error:
         raise _ItemError(str(error), request_id) from error

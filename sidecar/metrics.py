@@ -123,7 +123,7 @@ HISTOGRAMS = {
 """What routers count by size."""
 HISTOGRAM_LABELS = ("route", "variant", "role")
 PHASES = ("queued", "functional", "shadow", "canary", "watch", "promoted", "rolled_back")
-LABEL_RESULTS = ("accepted", "duplicate", "conflict", "unknown", "late", "invalid")
+LABEL_RESULTS = ("accepted", "corrected", "duplicate", "conflict", "unknown", "late", "invalid")
 ACTIONS = ("advance", "promote", "rollback")
 
 

@@ -127,6 +127,7 @@ def test_labels_are_counted_by_what_became_of_them(intake):
         Label("r1", "1"),
         Label("r1", "1"),
         Label("r1", "2"),
+        Label("r1", "2", is_correction=True),
         Label("nobody", "1", route="digits"),
         Label("r1", "not json", route="digits"),
     ]
@@ -135,11 +136,39 @@ def test_labels_are_counted_by_what_became_of_them(intake):
         LabelOutcome.ACCEPTED,
         LabelOutcome.DUPLICATE,
         LabelOutcome.CONFLICT,
+        LabelOutcome.CORRECTED,
         LabelOutcome.UNKNOWN,
         LabelOutcome.INVALID,
     ]
     expected = dict.fromkeys((outcome.value for outcome in LabelOutcome), 1)
-    assert intake.label_counts("digits") == expected | {"late": 0, "waiting": 1}
+    assert intake.label_counts("digits") == expected | {"late": 0, "early": 0, "waiting": 1}
+
+
+def test_label_that_came_before_its_observation_is_counted_when_they_meet(intake):
+    (result,) = intake.label([Label("r1", "1", route="digits")], now_ns=AT_NS)
+    assert result.outcome is LabelOutcome.UNKNOWN
+    intake.take([batch(1, 1)], at_ns=AT_NS)
+    counted = intake.label_counts("digits")
+    assert (counted["unknown"], counted["early"]) == (1, 1)
+
+
+def test_correction_that_could_not_be_written_is_none(intake, connection):
+    intake.take([batch(1, 1)], at_ns=AT_NS)
+    intake.label([Label("r1", "1")], now_ns=AT_NS)
+    lock(connection)
+    with pytest.raises(StoreError):
+        intake.label([Label("r1", "2", is_correction=True)], now_ns=AT_NS)
+    unlock(connection)
+    (result,) = intake.label([Label("r1", "1")], now_ns=AT_NS)
+    assert result.outcome is LabelOutcome.DUPLICATE
+
+
+def test_requests_that_are_to_be_labelled_are_those_that_wait_without_a_label(intake):
+    intake.take([batch(1, 1, 2, 3)], at_ns=AT_NS)
+    intake.label([Label("r2", "1")], now_ns=AT_NS)
+    found = intake.wanted("digits", after=0, limit=10)
+    assert {item["request_id"] for item in found["items"]} == {"r1", "r3"}
+    assert intake.wanted("nowhere", after=0, limit=10) is None
 
 
 def test_labels_that_could_not_be_written_are_none(intake, connection):

@@ -73,6 +73,54 @@ def test_judged_observation_takes_no_label_any_more(journal: Journal) -> None:
     assert outcome(journal, "q2", "8") is LabelOutcome.CONFLICT
 
 
+def correction(journal: Journal, request_id: str, label: str, now_ns: int = S) -> LabelOutcome:
+    given = Label(request_id, label, is_correction=True)
+    return journal.label(given, now_ns=now_ns).outcome
+
+
+def test_correction_takes_the_place_of_a_label_until_its_observation_is_judged(
+    journal: Journal,
+) -> None:
+    journal.add("digits", [judgable(1)])
+    outcome(journal, "q1", "7")
+    assert correction(journal, "q1", "8") is LabelOutcome.CORRECTED
+    assert correction(journal, "q1", "8.0") is LabelOutcome.DUPLICATE
+    assert outcome(journal, "q1", "7") is LabelOutcome.CONFLICT
+    due = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert [one.label for one in due] == ["8"]
+    journal.mark_judged(due)
+    assert correction(journal, "q1", "9") is LabelOutcome.LATE
+    assert outcome(journal, "q1", "8") is LabelOutcome.DUPLICATE
+
+
+def test_correction_of_nothing_is_a_first_label(journal: Journal) -> None:
+    """It may overtake the label that it corrects, which then comes as the second one."""
+    journal.add("digits", [judgable(1)])
+    assert correction(journal, "q1", "8") is LabelOutcome.ACCEPTED
+    assert outcome(journal, "q1", "7") is LabelOutcome.CONFLICT
+
+
+def test_second_early_label_is_a_conflict_and_the_first_one_joins(journal: Journal) -> None:
+    answers = [outcome(journal, "q1", text, now_ns=0) for text in ("7", "7.0", "8")]
+    assert answers == [LabelOutcome.UNKNOWN, LabelOutcome.UNKNOWN, LabelOutcome.CONFLICT]
+    assert journal.parked() == 1
+    journal.add("digits", [judgable(1)])
+    assert journal.matured("digits", now_ns=S, maturity_ns=0)[0].label == "7"
+
+
+def test_early_label_can_be_corrected_too(journal: Journal) -> None:
+    outcome(journal, "q1", "7", now_ns=0)
+    assert correction(journal, "q1", "8", now_ns=0) is LabelOutcome.UNKNOWN
+    journal.add("digits", [judgable(1)])
+    assert journal.matured("digits", now_ns=S, maturity_ns=0)[0].label == "8"
+
+
+def test_early_label_for_another_route_is_neither_kept_nor_in_conflict(journal: Journal) -> None:
+    journal.label(Label("q1", "7", route="digits"), now_ns=0)
+    other = journal.label(Label("q1", "8", route="fraud"), now_ns=0)
+    assert (other.outcome, journal.parked()) == (LabelOutcome.UNKNOWN, 1)
+
+
 def test_label_past_the_window_is_late(journal: Journal) -> None:
     journal.add("digits", [judgable(1)])
     assert outcome(journal, "q1", "7", now_ns=11 * S, window_ns=10 * S) is LabelOutcome.LATE

@@ -51,6 +51,7 @@ BAD_ITEMS = [
     (b'{"request_id": "b", "label": 1, "label": 2}', None, "twice"),
     (b'{"request_id": "b", "label": 1, "lable": 2}', "b", "lable"),
     (b'{"request_id": "b", "label": 1, "route": 3}', "b", "route"),
+    (b'{"request_id": "b", "label": 1, "correct": "yes"}', "b", "neither true nor false"),
     (b'{"request_id": "b", "label": "\\ud800"}', "b", "Unicode"),
     (b'{"request_id": "b", "label": 1, "at": "yesterday"}', "b", "date"),
     (b'{"request_id": "b", "label": 1, "at": "2026-11-23T07:00:00"}', "b", "offset"),
@@ -158,3 +159,8 @@ def test_no_body_at_all_breaks_the_parser(body: bytes) -> None:
         parse(body)
     except BodyError:
         pass
+
+
+def test_correction_says_so() -> None:
+    bodies = (b'{"request_id":"a","label":1%s}' % rest for rest in (b"", b',"correct":true'))
+    assert [parse(body).items[0].label.is_correction for body in bodies] == [False, True]
