@@ -8,6 +8,7 @@ from collections import Counter
 import msgspec
 from msgspec import Struct
 
+from evaluator import wanted
 from evaluator.check import make, saved
 from evaluator.delivery import Delivery, DeliveryState
 from evaluator.evidence import Evidence
@@ -37,6 +38,7 @@ COUNTS = (
     "exposures_challenger",
     "judged",
     "unlabelled",
+    "needless",
     "unreadable",
     "lost",
     "fallbacks",
@@ -46,7 +48,8 @@ COUNTS = (
     "foreign",
     "epochs",
 )
-"""Always there. ``foreign``: of another experiment, or judged after its epoch was forgotten."""
+"""Always there. ``needless``: judged where no label was needed. ``foreign``: of another experiment,
+or judged after its epoch was forgotten."""
 
 OUTSIDE = ("body_too_large", "incomplete", "circuit_open", "shutdown")
 """Copies lost for these reasons were not to be made: the request is outside of the experiment or
@@ -89,7 +92,16 @@ class Evaluator:
         self._first_epoch = first_epoch
         self._extractor = Extractor(plan.prediction)
         self._state = state if state is not None else _empty(plan)
-        how = How(plan.alpha, plan.clustered, plan.label_rate, plan.prediction)
+        self._state.counts = dict.fromkeys(COUNTS, 0) | self._state.counts
+        self._is_differing_only = plan.labels_wanted == wanted.DISAGREEMENTS
+        how = How(
+            plan.alpha,
+            plan.clustered,
+            plan.label_rate,
+            plan.prediction,
+            plan.experiment,
+            self._is_differing_only,
+        )
         self._checks: dict[str, Check] = {
             spec.name: make(spec, how, self._state.checks.get(spec.name)) for spec in plan.metrics
         }
@@ -131,7 +143,9 @@ class Evaluator:
         if not 0 <= judgable.epoch <= self._state.epoch:
             self._count("foreign")
             return
-        if label is None:
+        if self._is_differing_only and not wanted.is_needed(self.plan, judgable):
+            self._count("needless")
+        elif label is None:
             self._count("unlabelled")
         elif judgable.mode is Mode.SPLIT:
             self._delivery.labelled(judgable.propensity, judgable.is_challenger, judgable.unit)

@@ -75,6 +75,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         maturity_s=labels.maturity if labels is not None else 0.0,
         window_s=labels.window if labels is not None else 0.0,
         label_rate=labels.sampled if labels is not None else None,
+        labels_wanted=labels.wanted if labels is not None else "all",
         scorer=_scorer(labels.scorer) if labels is not None and labels.scorer else None,
         on_futility=OnFutility(rollout.on_futility) if rollout is not None else OnFutility.HOLD,
         capture_bytes=limits.capture,

@@ -364,7 +364,14 @@ class Labels(Section):
     sampled: Share | None = Field(
         default=None,
         description="The share of the requests, drawn at random by whoever labels, that get one. "
-        "Only then may a `proxy` stand in for the others.",
+        "Only then may a `proxy` stand in for the others. GET /v1/labels/wanted draws them.",
+    )
+    wanted: Literal["all", "disagreements"] = Field(
+        default="all",
+        description="disagreements: of mirrored pairs only those whose answers differ are "
+        "labelled (all of them, or with `sampled` those that GET /v1/labels/wanted draws), and "
+        "equal answers count as no difference. One that has no label at maturity then counts "
+        "against whatever is claimed, unless `missing` says incorrect.",
     )
     scorer: Scorer | None = Field(
         default=None,

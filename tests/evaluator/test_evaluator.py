@@ -489,3 +489,13 @@ def test_shards_of_every_kind_in_any_order_equal_the_single_stream(clustered: bo
     for shard in shards[1:]:
         shards[0].merge(shard)
     assert_alike(shards[0], whole)
+
+
+def test_equal_answers_are_not_missing_a_label_where_disagreements_are_wanted() -> None:
+    evaluator = Evaluator(plan(ACCURACY, labels_wanted="disagreements"))
+    for number, challenger in enumerate((7, 8, 8)):
+        waiting = evaluator.observe(pair(number, challenger=answer(challenger)))
+        assert waiting is not None
+        evaluator.judge(waiting, "7" if number == 1 else None)
+    counts = evaluator.evidence(1.0).counts
+    assert (counts["judged"], counts["needless"], counts["unlabelled"]) == (3, 1, 1)
