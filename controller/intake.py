@@ -228,7 +228,7 @@ class Intake:
         """
         try:
             with store.transaction(self._connection):
-                results = [self._journal.label(label, now_ns=now_ns) for label in labels]
+                results = self._journal.label_many(labels, now_ns=now_ns)
                 self._record_labels(labels, results, now_ns)
                 pass_by("label.in_transaction")
         except store.StoreError:
