@@ -94,7 +94,9 @@ class Controller:
         for name in self._mover.take_up():
             log.error("evidence_lost", route=name)
         intent = store.load_intent(connection)
-        self._intake.record_to(None if intent is None else intent.record)
+        if intent is not None:
+            self._intake.record_to(intent.record)
+            self._intake.bound(intent.store_bytes)
 
     def adopt(self, intent: Intent, who: str) -> None:
         """Take over a routing file: the first, or a changed one.
@@ -105,6 +107,7 @@ class Controller:
         self._begin()
         self._adopter.adopt(intent, who)
         self._intake.record_to(intent.record)
+        self._intake.bound(intent.store_bytes)
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         """Count observations; return the highest durable sequence of each source.
@@ -235,6 +238,7 @@ class Controller:
             "config_error": None,
             "unrecorded": self._traffic.n_unrecorded,
             "recording": self._intake.recording(),
+            "store": self._intake.store_size(),
             "routers": [],
             "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],
         }
@@ -317,7 +321,8 @@ class Controller:
             route.name: round(max(route.window_s, route.maturity_s) * 1e9)
             for route in self._mover.serving().values()
         }
-        self._intake.tidy(windows_ns, now_ns=self._clock.wall_ns())
+        if self._intake.tidy(windows_ns, now_ns=self._clock.wall_ns()):
+            self._tidied_at_s -= TIDY_EVERY_S  # there is more: go on at the next step
 
     def _functional_task(self, state: RouteState, rollout: Rollout) -> FunctionalTask:
         route = self._mover.serving()[state.name]

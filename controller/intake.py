@@ -14,14 +14,14 @@ from msgspec import Raw
 from controller import record, store
 from controller.failpoint import pass_by
 from controller.policy import RecordSpec, RouteIntent
-from controller.record import Begun, EpochLine, LabelLine, Line, WatchLine
+from controller.record import Begun, EpochLine, LabelLine, Line, LostLine, WatchLine
 from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, stage_for
 from controller.traffic import nothing_more
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
 from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
-from evaluator.journal import Due, Journal
+from evaluator.journal import Due, Journal, JournalFull
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch
 
@@ -31,6 +31,9 @@ KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
 MATURE_AT_ONCE = 2_000
 """Observations judged in one transaction: the thread is free again within a fraction of a second.
 Chosen."""
+TIDY_AT_ONCE = 2_000
+"""Observations forgotten of one route in one transaction; at ten a second 20,000, which is more
+than a controller takes in. Chosen."""
 RECORDED = (LabelOutcome.ACCEPTED, LabelOutcome.LATE, LabelOutcome.UNKNOWN)
 """Labels that are recorded: with another maturity, or a later observation, they would be used."""
 
@@ -101,6 +104,16 @@ class Intake:
             "bytes": self._recorder.size_bytes,
             "dropped": self._recorder.n_dropped,
         }
+
+    def bound(self, max_bytes: int) -> None:
+        """Refuse observations from now on while the store's file has ``max_bytes`` or more."""
+        self._journal.max_bytes = max_bytes
+
+    def store_size(self) -> dict[str, int]:
+        """Return how large the store is and may be, in bytes, JSON-ready."""
+        with store.reading():
+            used, log = self._journal.used_bytes(), store.log_bytes(self._connection)
+        return {"bytes": used, "limit_bytes": self._journal.max_bytes, "log_bytes": log}
 
     def begin(self, plan: ExperimentPlan) -> None:
         """Start the experiment of a route, with no evidence."""
@@ -211,7 +224,7 @@ class Intake:
                 done[batch.source] = batch.sequence
         with store.transaction(self._connection):
             for route, judgables in waiting.items():
-                self._journal.add(route, judgables)
+                self._keep(route, judgables)
             for source, sequence in done.items():
                 store.note_sequence(self._connection, source, sequence, at_ns=at_ns)
             self.save(self._connection)
@@ -224,13 +237,15 @@ class Intake:
     def label(self, labels: Sequence[Label], *, now_ns: int) -> list[LabelResult]:
         """Write labels beside the observations that wait for them; one result each, in order.
 
-        StoreError when they could not be written: none of them is.
+        StoreError when they could not be written, or there is no room: none of them is.
         """
         try:
             with store.transaction(self._connection):
                 results = self._journal.label_many(labels, now_ns=now_ns)
                 self._record_labels(labels, results, now_ns)
                 pass_by("label.in_transaction")
+        except JournalFull as error:
+            raise store.StoreError(f"the state could not be written: {error}") from error
         except store.StoreError:
             self._revert_recording()
             raise
@@ -275,14 +290,24 @@ class Intake:
         pass_by("mature.after_commit")
         return True
 
-    def tidy(self, windows_ns: Mapping[str, int], *, now_ns: int) -> None:
-        """Drop what nobody will ask for again; ``windows_ns`` has each route's label window."""
+    def tidy(self, windows_ns: Mapping[str, int], *, now_ns: int) -> bool:
+        """Drop what nobody will ask for again; ``windows_ns`` has each route's label window.
+
+        Routes without one are served no more. Return whether there may be more to drop.
+        """
+        done = []
         with store.transaction(self._connection):
-            for route, window_ns in windows_ns.items():
+            for route in windows_ns.keys() | set(self._journal.routes()):
                 if route not in self._trials:
                     self._journal.forget(route)
-                self._journal.purge(route, now_ns=now_ns, window_ns=window_ns)
+                window_ns = windows_ns.get(route, 0)
+                done.append(
+                    self._journal.purge(
+                        route, now_ns=now_ns, window_ns=window_ns, limit=TIDY_AT_ONCE
+                    )
+                )
             store.forget_sources(self._connection, before_ns=now_ns - KEEP_SOURCES_NS)
+        return max(done, default=0) >= TIDY_AT_ONCE
 
     def label_counts(self, route: str) -> dict[str, int]:
         """Return what became of a route's labels since this process began, and what waits."""
@@ -290,6 +315,14 @@ class Intake:
         counts = {outcome.value: counted[outcome.value] for outcome in LabelOutcome}
         with store.reading():
             return counts | {"waiting": self._journal.waiting(route)}
+
+    def _keep(self, route: str, judgables: Sequence[Judgable]) -> None:
+        """Let observations wait for their labels; those that cannot are lost evidence, counted."""
+        added = self._journal.add(route, judgables)
+        refused, repeated = len(added.refused), added.repeated
+        if refused or repeated:
+            self._trials[route].evaluator.lose_waiting(refused=refused, repeated=repeated)
+            self._record(LostLine(route=route, refused=refused, repeated=repeated))
 
     def _observe(self, batch: Batch, waiting: dict[str, list[Judgable]]) -> None:
         for observation in batch.observations:

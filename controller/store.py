@@ -140,6 +140,15 @@ def reading() -> Iterator[None]:
         raise StoreError(f"the state could not be read: {exc}") from exc
 
 
+def log_bytes(connection: sqlite3.Connection) -> int:
+    """Return the size of the log (``-wal``): above its limit somebody reads for long."""
+    _, _, path = connection.execute("PRAGMA database_list").fetchone()
+    try:
+        return Path(f"{path}-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def put(connection: sqlite3.Connection, name: str, content: bytes) -> None:
     """Keep ``content`` under ``name``, within the caller's transaction."""
     connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, content))

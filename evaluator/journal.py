@@ -292,7 +292,7 @@ class Journal:
         return int((pages - free) * size)
 
     def _find(self, keys: Iterable[Key]) -> dict[Key, list[_Found]]:
-        """Return what is known under each of ``keys``; those under which nothing is are left out."""
+        """Return what is known under each of ``keys``; without those that nobody knows."""
         self._connection.execute("DELETE FROM wanted")
         self._connection.executemany(
             "INSERT OR IGNORE INTO wanted VALUES (?)", ((key,) for key in keys)
