@@ -453,4 +453,11 @@ def _encoded(judgable: Judgable) -> bytes:
 
 
 def _decoded(at_ns: int, key: Key, raw: bytes) -> Judgable:
-    return msgspec.structs.replace(_decoder.decode(raw), request_id=id_of(key), at_ns=at_ns)
+    """Return an observation as it was added; sqlite3.DatabaseError if its row is damaged."""
+    try:
+        kept = _decoder.decode(raw)
+    except msgspec.MsgspecError as error:
+        damage = sqlite3.DatabaseError(f"an observation cannot be read: {error}")
+        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise damage from error
+    return msgspec.structs.replace(kept, request_id=id_of(key), at_ns=at_ns)
