@@ -17,6 +17,7 @@ from controller import audit, store
 from controller.act import Act, ActRefused, UnknownRoute, perform
 from controller.adopter import Adopter
 from controller.adoption import IntentRefused
+from controller.age import Ages
 from controller.audit import Entry, iso
 from controller.clock import Clock
 from controller.dispute import Dispute
@@ -91,11 +92,14 @@ class Controller:
         self._gates = Schedule()
         self._has_begun = False
         self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
+        self._ages = Ages(clock.wall_ns(), clock.monotonic_s())
         self._day = clock.wall_ns() // DAY_NS
         for name in self._mover.take_up():
             log.error("evidence_lost", route=name)
         intent = store.load_intent(connection)
-        self._intake.record_to(None if intent is None else intent.record)
+        if intent is not None:
+            self._intake.record_to(intent.record)
+            self._intake.bound(intent.store_bytes)
 
     def adopt(self, intent: Intent, who: str) -> None:
         """Take over a routing file: the first, or a changed one.
@@ -106,6 +110,7 @@ class Controller:
         self._begin()
         self._adopter.adopt(intent, who)
         self._intake.record_to(intent.record)
+        self._intake.bound(intent.store_bytes)
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         """Count observations; return the highest durable sequence of each source.
@@ -182,7 +187,8 @@ class Controller:
         self._elapse()
         try:
             self._traffic.require_settled()
-            if self._intake.mature(now_ns=self._clock.wall_ns()):
+            self._ages.note(self._clock.wall_ns(), self._clock.monotonic_s())
+            if self._intake.mature(before_ns=self._ages.before_ns):
                 self._reviewer.note_news()
             self._roll_daily()
             self._mover.queue()
@@ -241,6 +247,7 @@ class Controller:
             "config_error": None,
             "unrecorded": self._traffic.n_unrecorded,
             "recording": self._intake.recording(),
+            "store": self._intake.store_size(),
             "routers": [],
             "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],
         }
@@ -335,9 +342,11 @@ class Controller:
             route.name: round(max(route.window_s, route.maturity_s) * 1e9)
             for route in self._mover.serving().values()
         }
-        self._intake.tidy(
+        is_more = self._intake.tidy(
             windows_ns, now_ns=self._clock.wall_ns(), record=self._dispute, mono_s=now_s
         )
+        if is_more:
+            self._tidied_at_s -= TIDY_EVERY_S  # go on at the next step
 
     def _dispute(self, connection: sqlite3.Connection, route: str, dispute: Dispute) -> None:
         """Record second labels that differ from the first, in the transaction of labels."""

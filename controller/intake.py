@@ -16,7 +16,7 @@ from controller import record, store
 from controller.dispute import Disputes, Record, unrecorded
 from controller.failpoint import pass_by
 from controller.policy import RecordSpec, RouteIntent
-from controller.record import Begun, EpochLine, LabelLine, Line, WatchLine
+from controller.record import Begun, EpochLine, LabelLine, Line, LostLine, WatchLine
 from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, stage_for
 from controller.traffic import nothing_more
@@ -24,7 +24,7 @@ from controller.wanted import COHORT, wanted_json
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
 from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
-from evaluator.journal import Due, Journal
+from evaluator.journal import Due, Journal, JournalFull
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch
 
@@ -34,6 +34,9 @@ KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
 MATURE_AT_ONCE = 2_000
 """Observations judged in one transaction: the thread is free again within a fraction of a second.
 Chosen."""
+TIDY_AT_ONCE = 2_000
+"""Observations forgotten of one route in one transaction; at ten a second 20,000, which is more
+than a controller takes in. Chosen."""
 RECORDED = (
     LabelOutcome.ACCEPTED,
     LabelOutcome.CORRECTED,
@@ -114,6 +117,16 @@ class Intake:
             "bytes": self._recorder.size_bytes,
             "dropped": self._recorder.n_dropped,
         }
+
+    def bound(self, max_bytes: int) -> None:
+        """Refuse observations from now on while the store's file has ``max_bytes`` or more."""
+        self._journal.max_bytes = max_bytes
+
+    def store_size(self) -> dict[str, int]:
+        """Return how large the store is and may be, in bytes, JSON-ready."""
+        with store.reading():
+            used, log = self._journal.used_bytes(), store.log_bytes(self._connection)
+        return {"bytes": used, "limit_bytes": self._journal.max_bytes, "log_bytes": log}
 
     def begin(self, plan: ExperimentPlan) -> None:
         """Start the experiment of a route, with no evidence."""
@@ -233,7 +246,7 @@ class Intake:
         early: dict[str, int] = {}
         with store.transaction(self._connection):
             for route, judgables in waiting.items():
-                early[route] = self._journal.add(route, judgables).labelled
+                early[route] = self._keep(route, judgables)
             for source, sequence in done.items():
                 store.note_sequence(self._connection, source, sequence, at_ns=at_ns)
             self.save(self._connection)
@@ -256,14 +269,16 @@ class Intake:
         """Write labels beside the observations that wait for them; one result each, in order.
 
         ``record`` tells the audit of second labels that differ, once a minute of ``mono_s`` at
-        most. StoreError when they could not be written: none of them is.
+        most. StoreError when they could not be written, or there is no room: none of them is.
         """
         try:
             with store.transaction(self._connection):
-                results = [self._journal.label(label, now_ns=now_ns) for label in labels]
+                results = self._journal.label_many(labels, now_ns=now_ns)
                 self._record_labels(labels, results, now_ns)
                 self._disputes.note(self._connection, labels, results, record, now_s=mono_s)
                 pass_by("label.in_transaction")
+        except JournalFull as error:
+            raise store.StoreError(f"the state could not be written: {error}") from error
         except store.StoreError:
             self._disputes.revert()
             self._revert_recording()
@@ -278,17 +293,18 @@ class Intake:
                 self._labels.setdefault(route, Counter())[result.outcome.value] += 1
         return results
 
-    def mature(self, *, now_ns: int) -> bool:
+    def mature(self, *, before_ns: Callable[[int], int]) -> bool:
         """Judge what is old enough, labelled or not; return whether there was anything.
 
-        StoreError as in ``take``.
+        ``before_ns`` gives the wall clock up to which requests are of an age, in nanoseconds: see
+        controller/age.py. StoreError as in ``take``.
         """
         with store.reading():
             due = {
                 route: self._journal.matured(
                     route,
-                    now_ns=now_ns,
-                    maturity_ns=round(trial.plan.maturity_s * SECOND_NS),
+                    now_ns=before_ns(round(trial.plan.maturity_s * SECOND_NS)),
+                    maturity_ns=0,
                     limit=MATURE_AT_ONCE,
                 )
                 for route, trial in self._trials.items()
@@ -317,28 +333,37 @@ class Intake:
         now_ns: int,
         record: Record = unrecorded,
         mono_s: float = 0.0,
-    ) -> None:
+    ) -> bool:
         """Drop what nobody will ask for again; ``windows_ns`` has each route's label window.
 
-        ``record`` tells the audit what it was not told yet, as in ``label``.
+        Routes without one are served no more. ``record`` tells the audit what it was not told yet,
+        as in ``label``. Return whether there may be more to drop.
         """
         try:
-            self._tidy(windows_ns, now_ns, record, mono_s)
+            is_more = self._tidy(windows_ns, now_ns, record, mono_s)
         except store.StoreError:
             self._disputes.revert()
             raise
         self._disputes.settled(now_s=mono_s)
+        return is_more
 
     def _tidy(
         self, windows_ns: Mapping[str, int], now_ns: int, record: Record, mono_s: float
-    ) -> None:
+    ) -> bool:
+        done = []
         with store.transaction(self._connection):
             self._disputes.flush(self._connection, record, now_s=mono_s)
-            for route, window_ns in windows_ns.items():
+            for route in windows_ns.keys() | set(self._journal.routes()):
                 if route not in self._trials:
                     self._journal.forget(route)
-                self._journal.purge(route, now_ns=now_ns, window_ns=window_ns)
+                window_ns = windows_ns.get(route, 0)
+                done.append(
+                    self._journal.purge(
+                        route, now_ns=now_ns, window_ns=window_ns, limit=TIDY_AT_ONCE
+                    )
+                )
             store.forget_sources(self._connection, before_ns=now_ns - KEEP_SOURCES_NS)
+        return max(done, default=0) >= TIDY_AT_ONCE
 
     def label_counts(self, route: str) -> dict[str, int]:
         """Return what became of a route's labels since this process began, and what waits."""
@@ -347,6 +372,18 @@ class Intake:
         counts[EARLY] = counted[EARLY]
         with store.reading():
             return counts | {"waiting": self._journal.waiting(route)}
+
+    def _keep(self, route: str, judgables: Sequence[Judgable]) -> int:
+        """Let observations wait for their labels; those that cannot are lost evidence, counted.
+
+        Return how many found a label that had come before them.
+        """
+        added = self._journal.add(route, judgables)
+        refused, repeated = len(added.refused), added.repeated
+        if refused or repeated:
+            self._trials[route].evaluator.lose_waiting(refused=refused, repeated=repeated)
+            self._record(LostLine(route=route, refused=refused, repeated=repeated))
+        return added.labelled
 
     def _observe(self, batch: Batch, waiting: dict[str, list[Judgable]]) -> None:
         for observation in batch.observations:

@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 
+from evaluator.journal import MAX_BYTES
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
 
@@ -135,3 +136,5 @@ class Intent:
     """SHA-256 of the file's bytes, hex; goes into every audit record."""
     record: RecordSpec | None = None
     """None: nothing is recorded."""
+    store_bytes: int = MAX_BYTES
+    """Size of the store's file from which on no observation is taken in."""

@@ -105,6 +105,16 @@ class JudgedLine(Struct, tag_field="kind", tag="judged", kw_only=True, omit_defa
     """null: it had none; no label is null."""
 
 
+class LostLine(Struct, tag_field="kind", tag="lost", kw_only=True, omit_defaults=True):
+    """Observations just told of that cannot wait for a label, and will not be judged."""
+
+    route: str
+    refused: int = 0
+    """The store was full."""
+    repeated: int = 0
+    """Their request id was there already."""
+
+
 class EpochLine(Struct, tag_field="kind", tag="epoch", kw_only=True):
     """The controller began a new epoch: a share or the day changed."""
 
@@ -126,7 +136,17 @@ class Gap(Struct, tag_field="kind", tag="gap", kw_only=True):
     why: str
 
 
-Line = Begun | ExposureLine | PairLine | LabelLine | JudgedLine | EpochLine | WatchLine | Gap
+Line = (
+    Begun
+    | ExposureLine
+    | PairLine
+    | LabelLine
+    | JudgedLine
+    | LostLine
+    | EpochLine
+    | WatchLine
+    | Gap
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Line)

@@ -20,6 +20,7 @@ from controller.record import (
     JudgedLine,
     LabelLine,
     Line,
+    LostLine,
     PairLine,
     WatchLine,
     judgable_of,
@@ -104,6 +105,8 @@ class Replay:
                     self._judge(line)
                 case LabelLine():
                     self._label(line)
+                case LostLine():
+                    self._lose(line)
                 case EpochLine():
                     self._epoch(line)
                 case WatchLine():
@@ -179,6 +182,12 @@ class Replay:
             self._labels[key] = text
         elif len(self._labels) < MAX_LABELS:
             self._labels.setdefault(key, text)
+
+    def _lose(self, line: LostLine) -> None:
+        """Count what the store did not keep; joined anew, the recording itself keeps it."""
+        replayed = self._running.get(line.route)
+        if replayed is not None and not replayed.joins_anew:
+            replayed.evaluator.lose_waiting(refused=line.refused, repeated=line.repeated)
 
     def _epoch(self, line: EpochLine) -> None:
         replayed = self._running.get(line.route)

@@ -47,9 +47,12 @@ COUNTS = (
     "errors_challenger",
     "foreign",
     "epochs",
+    "refused",
+    "repeated",
 )
 """Always there. ``needless``: judged where no label was needed. ``foreign``: of another experiment,
-or judged after its epoch was forgotten."""
+or judged after its epoch was forgotten. ``refused`` and ``repeated``: not kept until their label
+comes, see ``lose_waiting``."""
 
 OUTSIDE = ("body_too_large", "incomplete", "circuit_open", "shutdown")
 """Copies lost for these reasons were not to be made: the request is outside of the experiment or
@@ -92,7 +95,8 @@ class Evaluator:
         self._first_epoch = first_epoch
         self._extractor = Extractor(plan.prediction)
         self._state = state if state is not None else _empty(plan)
-        self._state.counts = dict.fromkeys(COUNTS, 0) | self._state.counts
+        for name in COUNTS:  # an older version's state may know fewer
+            self._state.counts.setdefault(name, 0)
         self._is_differing_only = plan.labels_wanted == wanted.DISAGREEMENTS
         how = How(
             plan.alpha,
@@ -152,6 +156,15 @@ class Evaluator:
             self._watch_label(judgable, label)
         for check in self._checks.values():
             check.judge(judgable, label, self._state.epoch)
+
+    def lose_waiting(self, *, refused: int = 0, repeated: int = 0) -> None:
+        """Count observations that do not wait for their label after all, and are never judged.
+
+        ``refused``: the store was full. ``repeated``: their request id was there already.
+        """
+        self._state.counts["refused"] += refused
+        self._state.counts["repeated"] += repeated
+        self._delivery.refused(refused)
 
     def roll_epoch(self, why: str) -> None:
         """Begin a new epoch: at each change of share or mode, and daily. ``why`` is for the log.
@@ -350,6 +363,7 @@ class Evaluator:
     ) -> Judgable | None:
         if not self._has_labels:
             return None
+        self._delivery.awaited()
         return Judgable(
             seen.request_id,
             seen.at_ns,

@@ -174,7 +174,7 @@ class Exchange:
         if self._kept is None:
             server.mirrors.lose(live, pair, self._loss)
             return
-        span = server.entropy.request_id()[:16] if self._head.traceparent else b""
+        span = server.entropy.span_id() if self._head.traceparent else b""
         server.mirrors.copy(
             live, variant, self._head, self.request_id, self._kept, self._body_bytes, span, pair
         )

@@ -8,12 +8,11 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controller import audit
+from controller import audit, store
 from controller.audit import Head, Verification
 from controller.controller import Act, ActRefused, Controller
 from controller.store import StoreError
@@ -176,12 +175,8 @@ class Desk:
         return await asyncio.to_thread(self._read, audit.verify)
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            uri = f"{self._database.resolve().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True)) as connection:
-                return read(connection)
-        except sqlite3.Error as error:
-            raise StoreError(f"the state could not be read: {error}") from error
+        with store.reader(self._database) as connection:
+            return read(connection)
 
     async def act(self, route: str, act: str, *, who: str, reason: str, break_glass: bool) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.

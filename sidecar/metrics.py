@@ -123,7 +123,24 @@ HISTOGRAMS = {
 """What routers count by size."""
 HISTOGRAM_LABELS = ("route", "variant", "role")
 PHASES = ("queued", "functional", "shadow", "canary", "watch", "promoted", "rolled_back")
-LABEL_RESULTS = ("accepted", "corrected", "duplicate", "conflict", "unknown", "late", "invalid")
+LABEL_RESULTS = (
+    "accepted",
+    "corrected",
+    "duplicate",
+    "conflict",
+    "unknown",
+    "late",
+    "invalid",
+    "early",
+)
+"""What labels were answered; ``early`` are those of the unknown ones that joined later."""
+STORE_SIZES = {
+    "bytes": "Size of the store's file, less what is free in it.",
+    "limit_bytes": "Size of the store's file from which on no observation waits for a label.",
+    "log_bytes": "Size of the store's write-ahead log; large while somebody reads for long.",
+}
+UNKEPT = ("refused", "repeated")
+"""Why an observation does not wait for its label."""
 ACTIONS = ("advance", "promote", "rollback")
 
 
@@ -252,12 +269,19 @@ def _sidecar(readout: Readout) -> Iterator[Metric]:
     build = InfoMetricFamily("understudy_build", "The program itself.")
     build.add_metric((), {"version": VERSION})
     yield build
+    yield from _store(readout.status.get("store") or {})
     recording = readout.status.get("recording")
     if recording:
         about = "Lines that could not be written into the recording."
         yield CounterMetricFamily("understudy_recording_dropped", about, recording["dropped"])
         about = "Size of the recording's files."
         yield GaugeMetricFamily("understudy_recording_bytes", about, recording["bytes"])
+
+
+def _store(sizes: Mapping[str, int]) -> Iterator[Metric]:
+    for key, about in STORE_SIZES.items():
+        if key in sizes:
+            yield GaugeMetricFamily(f"understudy_store_{key}", about, float(sizes[key]))
 
 
 def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
@@ -333,6 +357,15 @@ def _labels(
     results = CounterMetricFamily(
         "understudy_labels_total", "Labels by what became of them.", labels=("route", "result")
     )
+    waiting = GaugeMetricFamily(
+        "understudy_labels_waiting", "Observations that wait for their label.", labels=("route",)
+    )
+    unkept = CounterMetricFamily(
+        "understudy_observations_unkept_total",
+        "Observations of the present experiment that do not wait for their label: the store was "
+        "full (refused), or their request id was there already (repeated).",
+        labels=("route", "reason"),
+    )
     decisions = CounterMetricFamily(
         "understudy_decisions_total", "Moves of traffic.", labels=("route", "action")
     )
@@ -340,7 +373,11 @@ def _labels(
         labels = route.get("labels") or {}
         for word in LABEL_RESULTS:
             results.add_metric((route["name"], word), float(labels.get(word, 0)))
+        waiting.add_metric((route["name"],), float(labels.get("waiting", 0)))
+        for word in UNKEPT:
+            count = (route.get("counts") or {}).get(word, 0)
+            unkept.add_metric((route["name"], word), float(count))
         made = decisions_of(route["name"])
         for word in ACTIONS:
             decisions.add_metric((route["name"], word), float(made.get(word, 0)))
-    yield from (results, decisions)
+    yield from (results, waiting, unkept, decisions)

@@ -109,7 +109,11 @@ class ControllerProcess:
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
         self._pump = Pump(
-            self._engine, self._acknowledge, functional.run, after_step=self._publisher.write
+            self._engine,
+            self._acknowledge,
+            functional.run,
+            after_step=self._publisher.write,
+            condemn=lambda why: store.condemn(self._database, why),
         )
         self._hub = Hub(
             state / "control.sock",

@@ -14,7 +14,7 @@ import structlog
 
 from controller.controller import Controller
 from controller.gates.functional import FunctionalReport, FunctionalTask
-from controller.store import StoreError
+from controller.store import StoreDamaged, StoreError
 from evaluator.join import Label, LabelResult
 from router.frames import Ejected
 from router.observation import Batch
@@ -54,12 +54,15 @@ class Pump:
         acknowledge: Callable[[Mapping[str, int]], None],
         run_gate: Callable[[FunctionalTask], Awaitable[FunctionalReport]],
         after_step: Callable[[], None] = lambda: None,
+        condemn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._acknowledge = acknowledge
         self._run_gate = run_gate
         self._after_step = after_step
         """Called in the engine's thread after each step."""
+        self._condemn = condemn
+        """Told why the state must not be used again."""
         self._arrived = asyncio.Event()
         self.batches: Inbox[Batch] = Inbox(
             self._arrived, max_count=MAX_BATCHES, max_bytes=MAX_BATCH_BYTES
@@ -219,6 +222,9 @@ class Pump:
         if self.store_error is None:  # once per trouble, not ten times a second
             log.error("the state cannot be written; nothing is acknowledged", error=str(error))
         self.store_error = str(error)
+        if isinstance(error, StoreDamaged):
+            self._condemn(str(error))
+            self.fail(error)
 
 
 def _ejection(gone: Ejected) -> Callable[[Controller], None]:

@@ -47,7 +47,9 @@ def intent_of(
     routes = tuple(
         _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
     )
-    return Intent(routes=routes, digest=digest, record=_record(file, folder))
+    return Intent(
+        routes=routes, digest=digest, record=_record(file, folder), store_bytes=file.store.size
+    )
 
 
 def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:

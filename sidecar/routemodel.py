@@ -125,6 +125,17 @@ class Record(Section):
     )
 
 
+class Store(Section):
+    """What the embedded store may take."""
+
+    size: RecordSize = default(
+        "8GiB",
+        "How large its file may grow. At this size no observation is taken in to wait for its "
+        "label (it is counted as `refused`), and at a quarter more no label; moves of traffic are "
+        "always recorded. An observation that waits takes about 200 bytes.",
+    )
+
+
 class HeaderMatch(Section):
     """A header that a request must carry."""
 
@@ -606,6 +617,7 @@ class RoutingFile(Section):
         default="./understudy-state",
         description="The folder of the embedded store, relative to the routing file.",
     )
+    store: Store = Field(default=Store(), description="What the embedded store may take.")
     workers: Workers = default("1", "Router processes.")
     stop: Stop = Field(default=Stop(), description="How it stops after SIGTERM.")
     limits: RouterLimits = Field(

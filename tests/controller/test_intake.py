@@ -1,5 +1,5 @@
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from controller import store
-from controller.intake import Intake, experiment_plan
+from controller.intake import TIDY_AT_ONCE, Intake, experiment_plan
 from controller.rollout import Phase, Rollout
 from controller.store import StoreError, open_database
+from evaluator.evidence import CheckState, Evidence
 from evaluator.join import Label, LabelOutcome
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch, MirroredPair, Outcome
@@ -60,10 +61,19 @@ def batch(sequence: int, *numbers: int, source: str = "w0") -> Batch:
     return Batch(source, sequence, tuple(pair(number) for number in numbers))
 
 
-def counts(intake: Intake) -> dict[str, int]:
+def evidence_of(intake: Intake) -> Evidence:
     evidence = intake.evidence("digits", now_s=NOW_S)
     assert evidence is not None
-    return evidence.counts
+    return evidence
+
+
+def counts(intake: Intake) -> dict[str, int]:
+    return evidence_of(intake).counts
+
+
+def by(now_ns: int) -> Callable[[int], int]:
+    """Ages by a clock that does not jump."""
+    return lambda age_ns: now_ns - age_ns
 
 
 def lock(connection: sqlite3.Connection) -> None:
@@ -184,9 +194,9 @@ def test_labels_that_could_not_be_written_are_none(intake, connection):
 def test_observations_are_judged_at_maturity_and_once(intake):
     intake.take([batch(1, 1, 2)], at_ns=AT_NS)
     intake.label([Label("r1", "1")], now_ns=AT_NS)
-    assert not intake.mature(now_ns=AT_NS + 10**9 - 1)
-    assert intake.mature(now_ns=AT_NS + 10**9)
-    assert not intake.mature(now_ns=AT_NS + 10**9)
+    assert not intake.mature(before_ns=by(AT_NS + 10**9 - 1))
+    assert intake.mature(before_ns=by(AT_NS + 10**9))
+    assert not intake.mature(before_ns=by(AT_NS + 10**9))
     assert (counts(intake)["judged"], counts(intake)["unlabelled"]) == (2, 1)
     (result,) = intake.label([Label("r2", "1")], now_ns=AT_NS + 2 * 10**9)
     assert result.outcome is LabelOutcome.LATE
@@ -196,10 +206,10 @@ def test_a_judgement_that_could_not_be_written_is_made_again(intake, connection)
     intake.take([batch(1, 1)], at_ns=AT_NS)
     lock(connection)
     with pytest.raises(StoreError):
-        intake.mature(now_ns=AT_NS + 10**9)
+        intake.mature(before_ns=by(AT_NS + 10**9))
     intake.revert()
     unlock(connection)
-    assert intake.mature(now_ns=AT_NS + 10**9)
+    assert intake.mature(before_ns=by(AT_NS + 10**9))
     assert counts(intake)["judged"] == 1
 
 
@@ -207,7 +217,7 @@ def test_a_new_experiment_is_not_judged_on_what_the_last_one_left(intake, connec
     intake.take([batch(1, 1, 2)], at_ns=AT_NS)
     intake.end("digits")
     begin(intake, connection, replace(PLAN, experiment="y"))
-    assert not intake.mature(now_ns=AT_NS + 10**10)
+    assert not intake.mature(before_ns=by(AT_NS + 10**10))
     assert counts(intake)["judged"] == 0
 
 
@@ -223,7 +233,7 @@ def test_an_experiment_is_taken_up_with_its_evidence_or_none(intake, connection)
 
 def test_tidying_drops_judged_observations_past_their_window_and_old_sources(intake, connection):
     intake.take([batch(1, 1)], at_ns=AT_NS)
-    intake.mature(now_ns=AT_NS + 10**9)
+    intake.mature(before_ns=by(AT_NS + 10**9))
     week_ns = 8 * 86_400 * 10**9
     intake.tidy({"digits": 60 * 10**9}, now_ns=AT_NS + week_ns)
     (result,) = intake.label([Label("r1", "1")], now_ns=AT_NS + week_ns)
@@ -249,3 +259,57 @@ def test_a_new_epoch_is_written_with_the_change_that_made_it(intake, connection)
     again = Intake(connection)
     again.resume(PLAN)
     assert counts(again)["epochs"] == before + 1
+
+
+def test_what_a_full_store_refuses_is_counted_with_the_evidence_and_judged_never(intake):
+    intake.take([batch(1, 1, 2)], at_ns=AT_NS)
+    intake.bound(1)
+    assert intake.take([batch(2, 3, 4)], at_ns=AT_NS) == {"w0": 2}
+    intake.bound(2**40)
+    intake.take([batch(3, 1, 5)], at_ns=AT_NS)
+    told = counts(intake)
+    assert (told["pairs"], told["refused"], told["repeated"]) == (6, 2, 1)
+    reading = next(r for r in evidence_of(intake).readings if r.check == "delivery")
+    assert (reading.state, "refused" in reading.because) == (CheckState.UNKNOWN, True)
+    assert intake.mature(before_ns=by(AT_NS + 10**10))
+    assert counts(intake)["judged"] == 3
+
+
+def test_losses_are_taken_back_with_the_transaction_that_they_belong_to(intake, connection):
+    intake.take([batch(1, 1)], at_ns=AT_NS)
+    connection.execute(
+        "CREATE TRIGGER full BEFORE INSERT ON batch BEGIN SELECT RAISE(FAIL, ''); END"
+    )
+    with pytest.raises(StoreError):
+        intake.take([batch(2, 1)], at_ns=AT_NS)
+    intake.revert()
+    assert counts(intake)["repeated"] == 0
+    connection.execute("DROP TRIGGER full")
+    intake.take([batch(2, 1)], at_ns=AT_NS)
+    assert counts(intake)["repeated"] == 1
+
+
+def test_labels_without_room_are_refused_as_a_whole_and_say_so(intake):
+    intake.take([batch(1, 1)], at_ns=AT_NS)
+    intake.bound(1)
+    with pytest.raises(StoreError, match="no room for labels"):
+        intake.label([Label("r1", "1")], now_ns=AT_NS)
+    intake.bound(2**40)
+    assert intake.label([Label("r1", "1")], now_ns=AT_NS)[0].outcome is LabelOutcome.ACCEPTED
+
+
+def test_tidying_says_whether_there_is_more_and_takes_up_routes_that_are_served_no_more(intake):
+    many = batch(1, *range(TIDY_AT_ONCE + 5))
+    intake.take([many], at_ns=AT_NS)
+    intake.end("digits")
+    assert intake.tidy({}, now_ns=AT_NS + 10**9)  # what waited waits no more
+    while intake.tidy({}, now_ns=AT_NS + 10**9):
+        pass
+    (result,) = intake.label([Label("r1", "1")], now_ns=AT_NS)
+    assert result.outcome is LabelOutcome.UNKNOWN
+
+
+def test_the_size_of_the_store_is_known(intake):
+    size = intake.store_size()
+    assert size["limit_bytes"] == 8 * 1024**3
+    assert 4096 < size["bytes"] < 1e6 and 0 < size["log_bytes"] < 1e6

@@ -243,3 +243,16 @@ def test_simulation_without_record_writes_nothing(start, tmp_path) -> None:
     assert simulation.controller.status()["recording"] is None
     assert not (tmp_path / "recording").exists()
     assert isinstance(simulation.connection, sqlite3.Connection)
+
+
+def test_what_the_store_did_not_keep_is_replayed_as_lost(recorded, tmp_path):
+    simulation = recorded()
+    simulation.run("canary")
+    intake = simulation.controller._intake
+    intake.bound(intake.store_size()["bytes"])
+    for _ in range(3):
+        simulation.tick()
+    intake.bound(2**40)
+    simulation.tick()
+    assert simulation.status()["counts"]["refused"] > 0
+    assert_equal(simulation, tmp_path)

@@ -107,6 +107,22 @@ def test_status_becomes_gauges() -> None:
     assert value(found, "understudy_routing_table_version") == 17
 
 
+def test_the_store_tells_its_size_and_what_it_could_not_keep() -> None:
+    route = ROUTE | {
+        "labels": {"accepted": 7, "waiting": 41},
+        "counts": {"refused": 3, "repeated": 2},
+    }
+    store = {"bytes": 4096, "limit_bytes": 8192, "log_bytes": 100}
+    found = samples(status=STATUS | {"routes": [route], "store": store})
+    assert value(found, "understudy_store_bytes") == 4096
+    assert value(found, "understudy_store_limit_bytes") == 8192
+    assert value(found, "understudy_store_log_bytes") == 100
+    assert value(found, "understudy_labels_waiting", route="digits") == 41
+    name = "understudy_observations_unkept_total"
+    assert value(found, name, route="digits", reason="refused") == 3
+    assert value(found, name, route="digits", reason="repeated") == 2
+
+
 def test_what_is_not_known_yet_is_absent_and_not_zero() -> None:
     found = samples()
     assert not any(name == "understudy_check_effect_high" for name, _ in found)
