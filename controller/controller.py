@@ -391,6 +391,7 @@ class Controller:
                 self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
             ),
             labels=self._intake.label_counts(route.name),
+            pending=self._intake.pending(route.name),
         )
 
 

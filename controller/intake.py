@@ -19,6 +19,7 @@ from controller.policy import RecordSpec, RouteIntent
 from controller.record import Begun, EpochLine, LabelLine, Line, LostLine, WatchLine
 from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, stage_for
+from controller.status import Pending
 from controller.traffic import nothing_more
 from controller.wanted import COHORT, wanted_json
 from evaluator.evaluator import Evaluator
@@ -44,6 +45,8 @@ RECORDED = (
     LabelOutcome.UNKNOWN,
 )
 """Labels that are recorded: with another maturity, or a later observation, they would be used."""
+LOOK_AT = 1_000
+"""Observations looked at to tell how many have a label: a millisecond or two. Chosen."""
 EARLY = "early"
 """Counted beside what labels were answered: those that were ``unknown`` and joined an observation
 that came after them."""
@@ -372,6 +375,14 @@ class Intake:
         counts[EARLY] = counted[EARLY]
         with store.reading():
             return counts | {"waiting": self._journal.waiting(route)}
+
+    def pending(self, route: str) -> Pending | None:
+        """Return what waits to be judged on ``route``; None without an experiment."""
+        if route not in self._trials:
+            return None
+        with store.reading():
+            oldest = self._journal.oldest(route, limit=LOOK_AT)
+            return Pending(self._journal.waiting(route), *oldest)
 
     def _keep(self, route: str, judgables: Sequence[Judgable]) -> int:
         """Let observations wait for their labels; those that cannot are lost evidence, counted.

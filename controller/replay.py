@@ -10,6 +10,8 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from controller.intake import experiment_plan
 from controller.policy import RouteIntent
 from controller.record import (
@@ -22,6 +24,7 @@ from controller.record import (
     Line,
     LostLine,
     PairLine,
+    WaitingLine,
     WatchLine,
     judgable_of,
     label_of,
@@ -103,6 +106,8 @@ class Replay:
                     self._observe(line)
                 case JudgedLine():
                     self._judge(line)
+                case WaitingLine():
+                    self._wait(line)
                 case LabelLine():
                     self._label(line)
                 case LostLine():
@@ -167,6 +172,20 @@ class Replay:
             replayed.evaluator.judge(judgable or judgable_of(line), label)
         elif judgable is not None:
             replayed.evaluator.judge(judgable, label)
+
+    def _wait(self, line: WaitingLine) -> None:
+        """Take up what an export says is waiting: it was seen already, and not judged."""
+        replayed = self._running.get(line.route)
+        if replayed is None or line.request_id in replayed.waiting:
+            return
+        judgable, label = judgable_of(line), label_of(line)
+        replayed.at_ns = max(replayed.at_ns, line.at_ns)
+        if replayed.joins_anew:  # bets are made anew too, and there is one epoch to make them for
+            judgable = structs.replace(judgable, epoch=0)
+            heapq.heappush(replayed.due, (line.at_ns, self.n_lines, line.request_id))
+            if label is not None:
+                self._labels[(line.route, line.request_id)] = label
+        replayed.waiting[line.request_id] = judgable
 
     def _label(self, line: LabelLine) -> None:
         """Keep a label for a plan with another maturity; the first of a request stays, unless it

@@ -231,6 +231,16 @@ class Journal:
         )
         return [Due(row[0], _decoded(*row[1:4]), row[4]) for row in rows]
 
+    def all_waiting(self, route: str) -> Iterator[Due]:
+        """Yield everything that waits on a route, in the order of requests; for one reading."""
+        rows = self._connection.execute(
+            "SELECT o.sequence, o.at_ns, o.key, o.judgable, l.content"
+            " FROM observation o LEFT JOIN label l ON l.sequence = o.sequence"
+            " WHERE o.queue = ? ORDER BY o.at_ns, o.sequence",
+            (self._queue(route),),
+        )
+        return (Due(row[0], _decoded(*row[1:4]), row[4]) for row in rows)
+
     def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
         """Return waiting observations without a label behind sequence ``after``, in their order."""
         rows = self._connection.execute(
@@ -278,6 +288,17 @@ class Journal:
             "SELECT waiting FROM queue WHERE route = ? AND is_open", (route,)
         ).fetchone()
         return 0 if row is None else int(row[0])
+
+    def oldest(self, route: str, *, limit: int) -> tuple[int | None, int, int]:
+        """Return when the oldest observation that waits was made (wall clock, None: none waits);
+        how many of the oldest were looked at, at most ``limit``; and how many have a label."""
+        at_ns, n, labelled = self._connection.execute(
+            "SELECT min(o.at_ns), count(*), count(l.sequence) FROM (SELECT sequence, at_ns"
+            " FROM observation WHERE queue = ? ORDER BY at_ns, sequence LIMIT ?) o"
+            " LEFT JOIN label l ON l.sequence = o.sequence",
+            (self._queue(route), limit),
+        ).fetchone()
+        return at_ns, n, labelled
 
     def parked(self) -> int:
         """Return how many labels wait for an observation to arrive."""

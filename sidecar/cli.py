@@ -181,6 +181,19 @@ def replay(
 
 
 @app.command()
+def export(
+    state: Annotated[
+        Path, typer.Argument(metavar="STATE", help="The folder `state:` of the routing file.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here, not to standard output.")
+    ] = None,
+) -> None:
+    """Write the evidence of a state, and what waits for its label, for `understudy replay`."""
+    raise typer.Exit(_module("export").export(state, out=out))
+
+
+@app.command()
 def demo(
     scenario: Annotated[
         Scenario, typer.Option(help="What the challenger is like.")

@@ -77,6 +77,23 @@ def test_judged_observation_takes_no_label_any_more(journal: Journal) -> None:
     assert outcome(journal, "q2", "8") is LabelOutcome.CONFLICT
 
 
+def test_oldest_that_wait_are_told_with_how_many_have_a_label(journal: Journal) -> None:
+    assert journal.oldest("digits", limit=5) == (None, 0, 0)
+    journal.add("digits", [judgable(1, at_ns=30), judgable(2, at_ns=10), judgable(3, at_ns=20)])
+    outcome(journal, "q2", "7")
+    outcome(journal, "q1", "7")
+    assert journal.oldest("digits", limit=2) == (10, 2, 1)
+    assert journal.oldest("digits", limit=9) == (10, 3, 2)
+
+
+def test_everything_that_waits_is_told_in_the_order_of_requests(journal: Journal) -> None:
+    journal.add("digits", [judgable(1, at_ns=30), judgable(2, at_ns=10)])
+    journal.add("fraud", [judgable(3)])
+    outcome(journal, "q1", "7")
+    told = [(due.judgable, due.label) for due in journal.all_waiting("digits")]
+    assert told == [(judgable(2, at_ns=10), None), (judgable(1, at_ns=30), "7")]
+
+
 def correction(journal: Journal, request_id: str, label: str, now_ns: int = S) -> LabelOutcome:
     given = Label(request_id, label, is_correction=True)
     return journal.label(given, now_ns=now_ns).outcome
