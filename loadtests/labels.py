@@ -219,7 +219,7 @@ def in_process(folder: Path, pending: int, kind: str) -> Figures:
         command = [sys.executable, "-m", "loadtests.labels", "--one", str(state)]
         command += ["--sizes", str(pending), "--ids", kind]
         ended = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        return Figures(**json.loads(ended.stdout))
+        return Figures(**json.loads(ended.stdout.splitlines()[-1]))  # before it, the log
     finally:
         shutil.rmtree(state)
 
