@@ -318,6 +318,8 @@ class Intake:
 
     def _keep(self, route: str, judgables: Sequence[Judgable]) -> None:
         """Let observations wait for their labels; those that cannot are lost evidence, counted."""
+        excess = store.log_bytes(self._connection) - store.WAL_LIMIT_BYTES
+        self._journal.outside_bytes = max(0, excess)  # somebody reads for long
         added = self._journal.add(route, judgables)
         refused, repeated = len(added.refused), added.repeated
         if refused or repeated:
