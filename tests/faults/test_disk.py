@@ -1,4 +1,4 @@
-"""The disk fails: fsync refuses (F29), the power is cut (F30), the file is damaged (F31)."""
+"""The disk fails: full (F28), fsync refuses (F29), the power is cut (F30), a file is damaged (F31)."""
 
 import contextlib
 import os
@@ -31,6 +31,43 @@ def acknowledged(sidecar: Sidecar, labeller: Labeller, more: int) -> None:
     """Wait for ``more`` further labels to be acknowledged."""
     enough = len(labeller.acknowledged) + more
     sidecar.until(lambda: len(labeller.acknowledged) > enough, 60)
+
+
+def ran(*command: object) -> None:
+    subprocess.run([str(part) for part in command], check=True, capture_output=True)
+
+
+# F28
+
+
+def test_a_full_disk_refuses_labels_and_takes_them_when_there_is_room_again(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("a small file system needs root")
+    try:
+        ran("mount", "-t", "tmpfs", "-o", "size=8M", "tmpfs", state)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no small file system to be had: {error.stderr!r}")
+    try:
+        sidecar = begin(tmp_path)
+        try:
+            with labelling(sidecar) as (asker, labeller):
+                acknowledged(sidecar, labeller, 50)
+                filler = state / "filler"
+                with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+                    while file.write(b"x" * 4096):
+                        pass
+                sidecar.until(lambda: 503 in labeller.statuses[-5:], 60)
+                sidecar.until(lambda: sidecar.get("/v1/status")[1].get("store_error"), 60)
+                filler.unlink()
+                acknowledged(sidecar, labeller, 50)
+            assert asker.failures == []
+            assert lost(labeller, state / "understudy.db") == []
+        finally:
+            sidecar.close()
+    finally:
+        ran("umount", "-l", state)
 
 
 # F29
@@ -96,10 +133,6 @@ def test_killed_while_fsync_fails_it_starts_again_with_all_that_was_acknowledged
 
 
 # F30
-
-
-def ran(*command: object) -> None:
-    subprocess.run([str(part) for part in command], check=True, capture_output=True)
 
 
 @contextlib.contextmanager
