@@ -1,4 +1,4 @@
-"""The disk fails: full (F28), fsync refuses (F29), the power is cut (F30), a file is damaged (F31)."""
+"""The disk fails: it is full (F28), fsync refuses (F29), power is cut (F30), files break (F31)."""
 
 import contextlib
 import os
