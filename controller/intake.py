@@ -389,6 +389,8 @@ class Intake:
 
         Return how many found a label that had come before them.
         """
+        excess = store.log_bytes(self._connection) - store.WAL_LIMIT_BYTES
+        self._journal.outside_bytes = max(0, excess)  # somebody reads for long
         added = self._journal.add(route, judgables)
         refused, repeated = len(added.refused), added.repeated
         if refused or repeated:

@@ -288,7 +288,8 @@ def _suspicion(path: Path) -> Path:
 
 def _error(done: str, exc: sqlite3.Error) -> StoreError:
     of = StoreDamaged if _is_broken(exc) else StoreError
-    return of(f"the state could not be {done}: {exc}")
+    name = getattr(exc, "sqlite_errorname", "")
+    return of(f"the state could not be {done}: {exc}" + (f" ({name})" if name else ""))
 
 
 def _is_broken(exc: sqlite3.Error) -> bool:
@@ -347,6 +348,22 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         _upgrade(connection, version)
     _read_all(connection)
     _check_mark(connection, path)
+    _settle_log(connection)
+
+
+def _settle_log(connection: sqlite3.Connection) -> None:
+    """Write what the log holds into the file, if there is room for it.
+
+    After an fsync that failed the kernel takes the pages for clean, and a process that is killed
+    then leaves commits in the log that are in the page cache alone: writing them into the file,
+    with an fsync of that, makes them durable before anything is built on them.
+    """
+    try:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    except sqlite3.Error as exc:
+        if _is_broken(exc):
+            raise
+        log.warning("the log was not written into the state's file", error=str(exc))
 
 
 def _check_mark(connection: sqlite3.Connection, path: Path) -> None:

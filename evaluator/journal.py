@@ -141,6 +141,8 @@ class Journal:
         self._connection = connection
         self.max_bytes = max_bytes
         """Of the whole file, from which on observations are refused."""
+        self.outside_bytes = 0
+        """What else counts against the bound; the owner knows of it."""
         for statement in statements(SCHEMA + PARKING_SCHEMA + _TEMPORARY):
             connection.execute(statement)
         self._parking = Parking(connection, max_parked=max_parked)
@@ -151,7 +153,7 @@ class Journal:
         A full journal refuses the newest: whether it is full depends on what came before, never on
         an observation's variant, answer or label, so what is left is as random as it was.
         """
-        if self.used_bytes() >= self.max_bytes:
+        if self.used_bytes() + self.outside_bytes >= self.max_bytes:
             return Added(refused=tuple(judgables))
         keys = {key_of(one.request_id): one for one in reversed(judgables)}  # the first one stays
         for key, known in self._find(keys).items():

@@ -6,8 +6,8 @@ HTTP. See loadtests/README.md.
 """
 
 import argparse
+import hashlib
 import json
-import os
 import random
 import resource
 import shutil
@@ -33,7 +33,7 @@ ADD_BATCH = 2_000
 """Observations in one transaction: a second of a busy route."""
 ADDED = 20_000
 """The last observations, whose rate is measured; those before fill the state in large batches."""
-FILL_BATCH = 100_000
+FILL_BATCH = 20_000
 MOST_LABELS = 200_000
 """Labels joined of one kind, at most: seconds, not hours, for the largest state."""
 PER_PAGE = PAGE_BYTES // 32
@@ -74,7 +74,7 @@ def measure(folder: Path, pending: int, kind: str) -> Figures:
     """Fill a state with ``pending`` observations and label some of them."""
     rss_empty = _rss_mb()
     path = folder / "understudy.db"
-    ids = _Ids(pending, kind)
+    ids = _Ids(kind)
     connection = store.open_database(path)
     intake, journal = Intake(connection), Journal(connection)
     last = min(ADDED, pending // 2)
@@ -112,21 +112,19 @@ def measure(folder: Path, pending: int, kind: str) -> Figures:
     )
 
 
+@dataclass(frozen=True, slots=True)
 class _Ids:
-    """The request ids of a run, made again when they are asked for: ten million texts would be
-    most of the memory that is measured."""
+    """The request ids of a run, made anew when they are asked for: kept, ten million of them would
+    be most of the memory that is measured."""
 
-    def __init__(self, count: int, kind: str) -> None:
-        self._raw = bytearray()
-        for k in range(count):
-            if kind == "router":  # as router/entropy.py makes them, a page of them at a time
-                at_ms = (BEGAN_NS + k // PER_PAGE * PER_PAGE * EVERY_NS) // 10**6
-                self._raw += at_ms.to_bytes(6, "big") + os.urandom(10)
-            else:
-                self._raw += os.urandom(16)
+    kind: str
 
     def of(self, k: int) -> str:
-        return self._raw[16 * k : 16 * k + 16].hex()
+        digest = hashlib.blake2b(k.to_bytes(8, "big"), digest_size=16).hexdigest()
+        if self.kind == "client":
+            return digest
+        at_ms = (BEGAN_NS + k // PER_PAGE * PER_PAGE * EVERY_NS) // 10**6
+        return f"{at_ms:012x}{digest[:20]}"  # as router/entropy.py makes them, a page at a time
 
 
 def _add(
@@ -219,7 +217,7 @@ def in_process(folder: Path, pending: int, kind: str) -> Figures:
         command = [sys.executable, "-m", "loadtests.labels", "--one", str(state)]
         command += ["--sizes", str(pending), "--ids", kind]
         ended = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        return Figures(**json.loads(ended.stdout))
+        return Figures(**json.loads(ended.stdout.splitlines()[-1]))  # before it, the log
     finally:
         shutil.rmtree(state)
 
@@ -231,6 +229,7 @@ def main() -> None:
     parser.add_argument("--ids", default=",".join(IDS), help="router, client, or both")
     parser.add_argument("--folder", type=Path, default=Path("build"), help="for the states")
     parser.add_argument("--json", type=Path, default=Path("build/labels.json"))
+    # What a size is measured with, in a process of its own.
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     sizes, kinds = [int(size) for size in options.sizes.split(",")], options.ids.split(",")
@@ -238,6 +237,7 @@ def main() -> None:
         print(json.dumps(asdict(measure(options.one, sizes[0], kinds[0]))))
         return
     options.folder.mkdir(parents=True, exist_ok=True)
+    options.json.parent.mkdir(parents=True, exist_ok=True)
     rows = []
     for pending in sizes:
         for kind in kinds:

@@ -9,7 +9,7 @@ import pytest
 from controller import store
 from controller.intake import TIDY_AT_ONCE, Intake, experiment_plan
 from controller.rollout import Phase, Rollout
-from controller.store import StoreError, open_database
+from controller.store import StoreDamaged, StoreError, open_database
 from evaluator.evidence import CheckState, Evidence
 from evaluator.join import Label, LabelOutcome
 from evaluator.metric import ExperimentPlan
@@ -313,3 +313,21 @@ def test_the_size_of_the_store_is_known(intake):
     size = intake.store_size()
     assert size["limit_bytes"] == 8 * 1024**3
     assert 4096 < size["bytes"] < 1e6 and 0 < size["log_bytes"] < 1e6
+
+
+def test_a_log_that_a_reader_keeps_long_counts_against_the_bound(intake, monkeypatch):
+    intake.bound(2**30)
+    intake.take([batch(1, 1)], at_ns=AT_NS)
+    monkeypatch.setattr(store, "log_bytes", lambda _: store.WAL_LIMIT_BYTES + 2**30)
+    intake.take([batch(2, 2)], at_ns=AT_NS)
+    assert counts(intake)["refused"] == 1
+    monkeypatch.setattr(store, "log_bytes", lambda _: store.WAL_LIMIT_BYTES)
+    intake.take([batch(3, 3)], at_ns=AT_NS)
+    assert counts(intake)["refused"] == 1
+
+
+def test_an_observation_that_cannot_be_read_any_more_is_damage(intake, connection):
+    intake.take([batch(1, 1)], at_ns=AT_NS)
+    connection.execute("UPDATE observation SET judgable = x'c1'")
+    with pytest.raises(StoreDamaged, match="cannot be read"):
+        intake.mature(now_ns=AT_NS + 10**10)

@@ -1,4 +1,4 @@
-"""A whole sidecar whose observations wait for labels, and a sender who keeps what was acknowledged."""
+"""A whole sidecar whose observations wait for labels, and who keeps what was acknowledged."""
 
 import contextlib
 import http.client
@@ -42,7 +42,7 @@ def routing(maturity: str) -> str:
 
 
 class Asker:
-    """Asks for predictions without pause; every request id that was answered waits to be labelled."""
+    """Asks for predictions without pause; what was answered waits to be labelled."""
 
     def __init__(self, sidecar: Sidecar, pause_s: float = 0.003) -> None:
         self._sidecar = sidecar

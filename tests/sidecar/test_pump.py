@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from controller.gates.functional import FunctionalReport, FunctionalTask
-from controller.store import StoreError
+from controller.store import StoreDamaged, StoreError
 from evaluator.join import Label
 from router.frames import Ejected
 from router.observation import Batch
@@ -32,7 +32,13 @@ class Bench:
         self.gate_answer: asyncio.Future[FunctionalReport] = (
             asyncio.get_running_loop().create_future()
         )
-        self.pump = Pump(self.engine, self._acknowledge, lambda _: self.gate_answer)
+        self.condemned: list[str] = []
+        self.pump = Pump(
+            self.engine,
+            self._acknowledge,
+            lambda _: self.gate_answer,
+            condemn=self.condemned.append,
+        )
 
     def _acknowledge(self, done: Mapping[str, int]) -> None:
         self.acknowledged |= done
@@ -110,6 +116,17 @@ async def test_labels_are_not_acknowledged_when_the_disk_refuses(bench: Bench) -
     with pytest.raises(StoreError):
         await request.answer
     assert bench.pump.labels.count == 0
+
+
+async def test_a_state_that_shows_its_damage_is_condemned_and_ends_the_process(
+    bench: Bench,
+) -> None:
+    """Opened again it is moved aside; gone on with, it would fail for ever."""
+    bench.double.step_error = StoreDamaged("malformed")
+    await bench.pump.turn()
+    assert bench.condemned == ["malformed"]
+    with pytest.raises(StoreDamaged):
+        await bench.pump.turn()
 
 
 async def test_label_whose_client_left_goes_in_all_the_same(bench: Bench) -> None:
