@@ -330,4 +330,4 @@ def test_an_observation_that_cannot_be_read_any_more_is_damage(intake, connectio
     intake.take([batch(1, 1)], at_ns=AT_NS)
     connection.execute("UPDATE observation SET judgable = x'c1'")
     with pytest.raises(StoreDamaged, match="cannot be read"):
-        intake.mature(now_ns=AT_NS + 10**10)
+        intake.mature(before_ns=by(AT_NS + 10**10))
