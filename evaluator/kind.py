@@ -1,7 +1,7 @@
 """What every kind of check is shown, and what it must answer. Pure.
 
-Families are in files of their own (rates, latency, agreement, mean, divergence, ratio, ranking);
-``evaluator/check.py`` picks one by the metric's kind.
+Families are in files of their own (rates, latency, agreement, mean, divergence, drift, ratio,
+ranking); ``evaluator/check.py`` picks one by the metric's kind.
 """
 
 from typing import Any, ClassVar

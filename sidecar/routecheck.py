@@ -422,7 +422,7 @@ def _reads_prediction(metric: MetricSection) -> bool:
         return True
     if metric.kind == "mean":
         return metric.source == "scorer" or (metric.value is None and metric.source != "label")
-    return metric.kind in ("loss", "divergence", "auc") and metric.of is None
+    return metric.kind in ("loss", "divergence", "drift", "auc") and metric.of is None
 
 
 def samples_of(tree: Tree, route: Path) -> tuple[Path, str] | None:

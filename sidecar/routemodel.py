@@ -241,7 +241,8 @@ class MetricSection(Section):
         description="correct: the prediction equals the label. error: status 5xx or no answer. "
         "latency: seconds to the whole answer. agreement: a mirrored pair has equal answers. "
         "mean: a number in the answer or the label. loss: how far the prediction is from the "
-        "label. divergence: how far the answers of a mirrored pair are apart. precision, recall, "
+        "label. divergence: how far the answers of a mirrored pair are apart. drift: how far the "
+        "distributions of a score are apart. precision, recall, "
         "f1: of one class. auc: how well a score ranks one class."
     )
     role: RoleName = Field(
@@ -275,7 +276,8 @@ class MetricSection(Section):
     )
     at_most: Bound | None = Field(
         default=None,
-        description="divergence: what the mean distance must stay below. error, mean, loss: what "
+        description="divergence: what the mean distance must stay below. drift: what the shares of "
+        "answers at or below a score may differ by. error, mean, loss: what "
         "the challenger must stay below by itself.",
     )
     quantile: Quantile | None = Field(
@@ -314,8 +316,8 @@ class MetricSection(Section):
     )
     of: Expression | None = Field(
         default=None,
-        description="loss, divergence, auc: JMESPath to what is compared in the answer (a number, "
-        "a vector, a score). Without it the route's prediction.",
+        description="loss, divergence, drift, auc: JMESPath to what is compared in the answer (a "
+        "number, a vector, a score). Without it the route's prediction.",
     )
     positive: Class | None = Field(
         default=None,

@@ -358,6 +358,7 @@ Kind = Literal[
     "mean",
     "loss",
     "divergence",
+    "drift",
     "precision",
     "recall",
     "f1",

@@ -262,6 +262,24 @@ def test_labels_sent_up_to_five_times_at_once_are_counted_once(start) -> None:
     ]
 
 
+@pytest.mark.slow
+def test_wanted_labels_are_the_disagreements_until_they_are_labelled(start) -> None:
+    sidecar = start(maturity="1h, wanted: disagreements")
+    sidecar.until(lambda: route_of(sidecar).get("phase") == "shadow")
+    ids = [f"q-{number}" for number in range(30)]
+    ask(sidecar, ids)
+    sidecar.until(lambda: waiting(sidecar) == len(ids))
+    _, found = sidecar.get("/v1/labels/wanted?limit=100")
+    draws = [item["draw"] for item in found["items"]]
+    assert draws == sorted(draws) and {item["request_id"] for item in found["items"]} == set(ids)
+    bought = [item["request_id"] for item in found["items"][:12]]
+    assert post(sidecar, [(one, '"digits-1"') for one in bought])[0] == 200
+    _, rest = sidecar.get("/v1/labels/wanted?route=digits&limit=100")
+    assert rest["items"] == found["items"][12:]
+    told = route_of(sidecar)["maturing"]
+    assert (told["waiting"], told["looked_at"], told["labelled"]) == (30, 30, 12)
+
+
 class Jumping(Sidecar):
     """A sidecar whose wall clock can be put on: libfaketime reads it from a file."""
 
