@@ -48,6 +48,11 @@ INSERT OR IGNORE INTO commits VALUES (1, 0);
 
 log = structlog.get_logger(__name__)
 
+WHOLE_CHECK_BYTES = 512 * 1024 * 1024
+"""Of a file up to this size every page is checked at the start, below a second; ten million
+observations would take ten. Chosen."""
+LARGE = ("observation", "ident", "label", "judged")
+"""Tables of which there is a row for each observation."""
 SOUND_SINCE = (3, 51, 3)
 """Versions of SQLite before this may damage a file when one connection writes while another one
 checkpoints (the WAL-reset bug): docs/adr/0016."""
@@ -332,9 +337,7 @@ def _open_checked(path: Path) -> sqlite3.Connection | str:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-    (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if found != "ok":
-        raise _broken(f"quick_check: {found}")
+    _check_pages(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT_BYTES}")
@@ -373,6 +376,21 @@ def _check_mark(connection: sqlite3.Connection, path: Path) -> None:
         raise _broken(
             f"its last {lost} changes are missing: its log was cut off, or it is an old copy"
         )
+
+
+def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
+    """Check the whole file; of a large one the tables that decide who gets traffic, and why.
+
+    What is wrong with the others is found when it is read, and then treated alike.
+    """
+    checks = ["1"]
+    if path.stat().st_size > WHOLE_CHECK_BYTES:
+        small = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT IN (?, ?, ?, ?)"
+        checks = [f"'{name}'" for (name,) in connection.execute(small, LARGE)]
+    for what in checks:
+        (found,) = connection.execute(f"PRAGMA quick_check({what})").fetchone()
+        if found != "ok":
+            raise _broken(f"quick_check: {found}")
 
 
 def _upgrade(connection: sqlite3.Connection, version: int) -> None:

@@ -30,6 +30,8 @@ MAX_BATCH_BYTES = 64 * 1024 * 1024
 MAX_LABELS = 50_000
 MAX_LABEL_BYTES = 32 * 1024 * 1024
 """Of labels, before further ones are refused with 429."""
+LABELS_AT_ONCE = 20_000
+"""Labels in one call: a rollback never waits for more than a second of joining. Chosen."""
 MAX_EJECTIONS = 1_000
 
 log = structlog.get_logger()
@@ -92,7 +94,7 @@ class Pump:
             self._arrived.set()
 
     async def run(self) -> None:
-        """Turn until ``stop``, and once more for what waits then.
+        """Turn until ``stop``, and on for what waits then.
 
         Whatever but a StoreError ends it: the memory may be half changed, the disk is not, so the
         process must start again from the disk.
@@ -104,6 +106,8 @@ class Pump:
                     await self._arrived.wait()
             await self.turn()
         await self.turn()
+        while self.labels.count:
+            await self.turn()
 
     def fail(self, error: Exception) -> None:
         """Let ``run`` end with ``error``, which left the controller half changed elsewhere."""
@@ -168,7 +172,7 @@ class Pump:
         self._acknowledge(done)
 
     async def _label(self) -> None:
-        entries = self.labels.take()
+        entries = self.labels.take(LABELS_AT_ONCE)
         if not entries:
             return
         requests = [entry.item for entry in entries]

@@ -414,3 +414,39 @@ def test_the_version_of_sqlite_is_told_at_the_start(path, monkeypatch, version, 
     (line,) = [line for line in told if line["event"] == "SQLite"]
     assert line["has_wal_reset_bug"] is has_bug
     assert line["version"] == sqlite3.sqlite_version
+
+
+def page_of(opened: sqlite3.Connection, table: str) -> int:
+    """Return where the first page of ``table`` is in the file."""
+    row = opened.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    return (row[0] - 1) * 4096
+
+
+@pytest.mark.parametrize("table", ["meta", "route", "snapshot", "audit"])
+def test_of_a_large_file_what_decides_is_checked_at_the_start(path, monkeypatch, table):
+    monkeypatch.setattr(store, "WHOLE_CHECK_BYTES", 0)
+    filled(path)
+    opened = open_database(path)
+    at = page_of(opened, table)
+    opened.close()
+    overwrite(path, at, b"\xff" * 2048)
+    opened = open_database(path)
+    assert "damaged" in store.damage(opened)
+    opened.close()
+
+
+def test_of_a_large_file_a_damaged_observation_is_found_when_it_is_read(path, monkeypatch):
+    monkeypatch.setattr(store, "WHOLE_CHECK_BYTES", 0)
+    opened = open_database(path)
+    journal = Journal(opened)
+    one = Judgable("a", 5, Mode.PAIR, 0.5, 1, 0, Answer("7"), Answer("8"))
+    with transaction(opened):
+        journal.add("digits", [one])
+    at = page_of(opened, "observation")
+    opened.close()
+    overwrite(path, at, b"\xff" * 2048)
+    opened = open_database(path)
+    assert store.damage(opened) == ""
+    with pytest.raises(StoreDamaged), store.reading():
+        Journal(opened).matured("digits", now_ns=10, maturity_ns=0)
+    opened.close()

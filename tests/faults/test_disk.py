@@ -40,6 +40,7 @@ def ran(*command: object) -> None:
 # F28
 
 
+@pytest.mark.slow
 def test_a_full_disk_refuses_labels_and_takes_them_when_there_is_room_again(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
@@ -87,6 +88,7 @@ def failing_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return flag
 
 
+@pytest.mark.slow
 def test_while_fsync_fails_no_label_is_acknowledged_and_afterwards_all_are(failing_fsync, tmp_path):
     """F29: what was written and not synced is written again, never taken for durable."""
     sidecar = begin(tmp_path)
@@ -111,6 +113,7 @@ def test_while_fsync_fails_no_label_is_acknowledged_and_afterwards_all_are(faili
         sidecar.close()
 
 
+@pytest.mark.slow
 def test_killed_while_fsync_fails_it_starts_again_with_all_that_was_acknowledged(
     failing_fsync, tmp_path
 ):
@@ -241,6 +244,7 @@ def check_held(sidecar: Sidecar, database: Path) -> None:
     assert not {one["action"] for one in records} & {"start", "advance", "promote"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [header, page])
 def test_a_damaged_file_starts_as_champion_only_and_on_hold(
     tmp_path: Path, spoil: Callable[[Path], None]
@@ -259,6 +263,7 @@ def test_a_damaged_file_starts_as_champion_only_and_on_hold(
         sidecar.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [frame, cut, gone])
 def test_a_log_that_lost_what_it_had_is_noticed_under_load_and_no_request_fails(
     tmp_path: Path, spoil: Callable[[Path], None]
@@ -277,6 +282,7 @@ def test_a_log_that_lost_what_it_had_is_noticed_under_load_and_no_request_fails(
         sidecar.close()
 
 
+@pytest.mark.slow
 def test_a_lost_index_of_the_log_loses_nothing(tmp_path: Path) -> None:
     database = tmp_path / "state" / "understudy.db"
     sidecar = begin(tmp_path)

@@ -79,6 +79,7 @@ def test_killed_at_any_moment_it_loses_no_label_and_comes_to_the_same_evidence(s
     print(f"{len(labeller.acknowledged)} labels acknowledged, 0 lost; evidence equal")
 
 
+@pytest.mark.slow
 def test_a_stopped_controller_fails_no_request_and_no_label_that_it_acknowledged(start, tmp_path):
     """F23: SIGSTOP. Labels wait or are sent again; nobody who asks for predictions notices."""
     sidecar = start()
@@ -96,6 +97,7 @@ def test_a_stopped_controller_fails_no_request_and_no_label_that_it_acknowledged
     assert lost(labeller, tmp_path / "state" / "understudy.db") == []
 
 
+@pytest.mark.slow
 def test_another_process_that_holds_the_file_stops_labels_and_nothing_else(start, tmp_path):
     """F32: BEGIN IMMEDIATE elsewhere. 503, none lost, the admin port answers all the while."""
     sidecar = start()
@@ -124,6 +126,7 @@ def test_another_process_that_holds_the_file_stops_labels_and_nothing_else(start
     sidecar.until(lambda: seen(sidecar) == len(asker.answered), 60)
 
 
+@pytest.mark.slow
 def test_a_reader_for_the_whole_run_makes_the_log_longer_and_the_metric_shows_it(start, tmp_path):
     """F33: the log cannot be reset while somebody reads from it; it can when he has gone."""
     sidecar = start()
@@ -149,6 +152,7 @@ def test_a_reader_for_the_whole_run_makes_the_log_longer_and_the_metric_shows_it
     assert lost(labeller, database) == []
 
 
+@pytest.mark.slow
 def test_a_label_is_acknowledged_once_it_is_on_the_disk_and_not_before(start, tmp_path):
     """A second reader sees it as soon as the sender does."""
     sidecar = start()

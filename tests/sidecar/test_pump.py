@@ -129,6 +129,20 @@ async def test_a_state_that_shows_its_damage_is_condemned_and_ends_the_process(
         await bench.pump.turn()
 
 
+async def test_a_flood_of_labels_goes_in_bit_by_bit_with_a_step_between_and_to_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback must not wait for all of them."""
+    monkeypatch.setattr("sidecar.pump.LABELS_AT_ONCE", 4)
+    requests = [bench.label("a", "b", "c") for _ in range(3)]
+    await bench.pump.turn()
+    assert bench.double.calls == ["label 3", "step"]
+    bench.pump.stop()
+    await bench.pump.run()
+    assert bench.double.calls == ["label 3", "step"] * 3
+    assert all(request.answer.done() for request in requests)
+
+
 async def test_label_whose_client_left_goes_in_all_the_same(bench: Bench) -> None:
     gone, stays = bench.label("a"), bench.label("b")
     gone.answer.cancel()
