@@ -247,6 +247,7 @@ class Controller:
             "config_error": None,
             "unrecorded": self._traffic.n_unrecorded,
             "recording": self._intake.recording(),
+            "labels": self._intake.unrouted_counts(),
             "store": self._intake.store_size(),
             "routers": [],
             "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],

@@ -47,6 +47,8 @@ RECORDED = (
 """Labels that are recorded: with another maturity, or a later observation, they would be used."""
 LOOK_AT = 1_000
 """Observations looked at to tell how many have a label: a millisecond or two. Chosen."""
+UNROUTED = ""
+"""Stands for the route of labels that belong to none."""
 EARLY = "early"
 """Counted beside what labels were answered: those that were ``unknown`` and joined an observation
 that came after them."""
@@ -291,9 +293,10 @@ class Intake:
             self._recorder.settled()
         pass_by("label.after_commit")
         for label, result in zip(labels, results, strict=True):
-            route = result.route or label.route
-            if route is not None:
-                self._labels.setdefault(route, Counter())[result.outcome.value] += 1
+            # The route that a label names is its sender's word: they could name any number.
+            named = label.route if label.route in self._trials else None
+            route = result.route or named or UNROUTED
+            self._labels.setdefault(route, Counter())[result.outcome.value] += 1
         return results
 
     def mature(self, *, before_ns: Callable[[int], int]) -> bool:
@@ -370,11 +373,17 @@ class Intake:
 
     def label_counts(self, route: str) -> dict[str, int]:
         """Return what became of a route's labels since this process began, and what waits."""
+        with store.reading():
+            return self._label_counts(route) | {"waiting": self._journal.waiting(route)}
+
+    def unrouted_counts(self) -> dict[str, int]:
+        """Return what became of labels that belong to no route that we know of."""
+        return self._label_counts(UNROUTED)
+
+    def _label_counts(self, route: str) -> dict[str, int]:
         counted = self._labels.get(route, Counter())
         counts = {outcome.value: counted[outcome.value] for outcome in LabelOutcome}
-        counts[EARLY] = counted[EARLY]
-        with store.reading():
-            return counts | {"waiting": self._journal.waiting(route)}
+        return counts | {EARLY: counted[EARLY]}
 
     def pending(self, route: str) -> Pending | None:
         """Return what waits to be judged on ``route``; None without an experiment."""

@@ -148,6 +148,7 @@ async def _labels(request: web.Request) -> web.Response:
     except Busy as error:
         remedy = "none of these labels is acknowledged; send them again after Retry-After"
         raise Refusal(429, str(error), remedy, {"Retry-After": "1"}) from error
+    request.app[DESK].n_unread += len(parsed.faults)
     answer = label_answer(parsed, list(results))
     is_lone = len(parsed.items) == 1 and not parsed.faults
     if is_lone and results[0].outcome is LabelOutcome.CONFLICT:

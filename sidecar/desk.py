@@ -80,6 +80,8 @@ class Desk:
         """Whether the sidecar is about to stop: nothing new should come here."""
         self._scored = scored
         """What became of the answers offered to scorers, by route."""
+        self.n_unread = 0
+        """Labels that could not be read since this process began."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -98,6 +100,8 @@ class Desk:
         if self._hub.table is not None and "routes" in status:
             counts = self._counts.total()
             status["routes"] = with_standby(status["routes"], self._hub.table, counts)
+        unread = {"invalid": status.get("labels", {}).get("invalid", 0) + self.n_unread}
+        status["labels"] = status.get("labels", {}) | unread
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}

@@ -182,7 +182,8 @@ class _Families(Collector):
         yield from _sidecar(self._readout)
         yield from _rollouts(routes)
         yield from _checks(routes)
-        yield from _labels(routes, self._readout.decisions)
+        unrouted = self._readout.status.get("labels") or {}
+        yield from _labels(routes, unrouted, self._readout.decisions)
 
 
 def _samples(readout: Readout, routes: set[str]) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -352,11 +353,17 @@ def _each_check(routes: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, A
 
 
 def _labels(
-    routes: list[dict[str, Any]], decisions_of: Callable[[str], Mapping[str, int]]
+    routes: list[dict[str, Any]],
+    unrouted: Mapping[str, int],
+    decisions_of: Callable[[str], Mapping[str, int]],
 ) -> Iterator[Metric]:
     results = CounterMetricFamily(
-        "understudy_labels_total", "Labels by what became of them.", labels=("route", "result")
+        "understudy_labels_total",
+        "Labels by what became of them; without a route, those that belong to none that is known.",
+        labels=("route", "result"),
     )
+    for word in LABEL_RESULTS:
+        results.add_metric(("", word), float(unrouted.get(word, 0)))
     waiting = GaugeMetricFamily(
         "understudy_labels_waiting", "Observations that wait for their label.", labels=("route",)
     )

@@ -331,3 +331,12 @@ def test_an_observation_that_cannot_be_read_any_more_is_damage(intake, connectio
     connection.execute("UPDATE observation SET judgable = x'c1'")
     with pytest.raises(StoreDamaged, match="cannot be read"):
         intake.mature(before_ns=by(AT_NS + 10**10))
+
+
+def test_labels_without_a_known_route_are_counted_together(intake):
+    """A sender may name any number of routes: counting by them would fill the memory."""
+    labels = [Label(f"nobody-{k}", "1", route=f"invented-{k}") for k in range(50)]
+    intake.label([*labels, Label("nobody", "1"), Label("nobody", "nonsense")], now_ns=AT_NS)
+    found = intake.unrouted_counts()
+    assert (found["unknown"], found["invalid"]) == (51, 1)
+    assert len(intake._labels) == 1

@@ -359,3 +359,12 @@ async def test_wanted_labels_need_the_label_token_once_it_is_set(tmp_path: Path)
     await bench.start()
     await refused(await bench.get("/v1/labels/wanted"), 401)
     await bench.close()
+
+
+async def test_labels_that_cannot_be_read_are_counted(bench: AdminBench) -> None:
+    await bench.post("/v1/labels", '[{"request_id": "a", "label": NaN}, {"label": 1}]')
+    content = await (await bench.get("/v1/status")).json()
+    assert content["labels"]["invalid"] == 2
+    assert 'understudy_labels_total{result="invalid",route=""} 2.0' in (
+        await (await bench.get("/metrics")).text()
+    )

@@ -14,7 +14,7 @@ def test_judged_too_young_it_is_promoted() -> None:
 
 @pytest.mark.slow
 def test_judged_when_nearly_all_labels_are_there_it_is_hardly_ever_promoted() -> None:
-    """Through the real journal and evaluator; ``make calibrate`` counts 400 runs."""
+    """Through the real journal and evaluator; ``make calibrate`` counts hundreds of runs."""
     runs, world = 24, World(a_day=60)
     falsely = sum(promoted(world, 14.0, seed) for seed in range(runs))
     assert falsely / runs <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / runs)
