@@ -95,6 +95,7 @@ class Controller:
             log.error("evidence_lost", route=name)
         intent = store.load_intent(connection)
         self._intake.record_to(None if intent is None else intent.record)
+        self._intake.sign_for(() if intent is None else intent.routes)
 
     def adopt(self, intent: Intent, who: str) -> None:
         """Take over a routing file: the first, or a changed one.
@@ -105,6 +106,7 @@ class Controller:
         self._begin()
         self._adopter.adopt(intent, who)
         self._intake.record_to(intent.record)
+        self._intake.sign_for(intent.routes)
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         """Count observations; return the highest durable sequence of each source.
@@ -235,6 +237,7 @@ class Controller:
             "config_error": None,
             "unrecorded": self._traffic.n_unrecorded,
             "recording": self._intake.recording(),
+            "forged_labels": self._intake.n_forged,
             "routers": [],
             "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],
         }
@@ -342,6 +345,7 @@ class Controller:
                 self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
             ),
             labels=self._intake.label_counts(route.name),
+            tokens=self._intake.token_counts(route.name),
         )
 
 

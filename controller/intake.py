@@ -6,7 +6,7 @@ undone here too, so evidence after a restart is the evidence before it.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from msgspec import Raw
@@ -17,13 +17,16 @@ from controller.policy import RecordSpec, RouteIntent
 from controller.record import Begun, EpochLine, LabelLine, Line, WatchLine
 from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, stage_for
+from controller.tokens import Tokens
 from controller.traffic import nothing_more
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
-from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
+from evaluator.exposed import Exposed
+from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, Mode, checked
 from evaluator.journal import Due, Journal
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch
+from router.token import Served
 
 SECOND_NS = 10**9
 KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
@@ -50,6 +53,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         window_s=policy.window_s,
         label_rate=policy.label_rate,
         alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
+        joins_by_token=policy.token is not None and policy.token.joins,
     )
 
 
@@ -77,6 +81,7 @@ class Intake:
         self._journal = Journal(connection)
         self._trials: dict[str, Trial] = {}
         self._labels: dict[str, Counter[str]] = {}
+        self._tokens = Tokens()
         self._recorder: Recorder | None = None
         self._recording: RecordSpec | None = None
 
@@ -91,6 +96,10 @@ class Intake:
                 None if spec is None else Recorder(spec, self._connection, self._under_way)
             )
             self._revert_recording()
+
+    def sign_for(self, routes: Iterable[RouteIntent]) -> None:
+        """Take tokens of these routes from now on, and of no others."""
+        self._tokens.use(routes)
 
     def recording(self) -> dict[str, object] | None:
         """Return what became of the recording, JSON-ready; None if there is none."""
@@ -226,10 +235,14 @@ class Intake:
 
         StoreError when they could not be written: none of them is.
         """
+        read = self._tokens.read(labels, self._exposed, now_ns=now_ns)
         try:
             with store.transaction(self._connection):
-                results = [self._journal.label(label, now_ns=now_ns) for label in labels]
-                self._record_labels(labels, results, now_ns)
+                results = [
+                    one if isinstance(one, LabelResult) else self._journal.label(one, now_ns=now_ns)
+                    for one in read
+                ]
+                self._record_labels(read, results, now_ns)
                 pass_by("label.in_transaction")
         except store.StoreError:
             self._revert_recording()
@@ -237,6 +250,7 @@ class Intake:
         if self._recorder is not None:
             self._recorder.settled()
         pass_by("label.after_commit")
+        self._tokens.count(read, results)
         for label, result in zip(labels, results, strict=True):
             route = result.route or label.route
             if route is not None:
@@ -291,6 +305,28 @@ class Intake:
         with store.reading():
             return counts | {"waiting": self._journal.waiting(route)}
 
+    def token_counts(self, route: str) -> dict[str, int]:
+        """Return what became of the labels that came with a token of ``route``."""
+        return self._tokens.counts(route)
+
+    @property
+    def n_forged(self) -> int:
+        """How many labels came with a token that is not ours, since this process began."""
+        return self._tokens.n_forged
+
+    def _exposed(self, served: Served, label: str, now_ns: int) -> Exposed:
+        """Return what a token of ours brings to its label, as far as its cohort still is open."""
+        route, trial = served.route, self._trials.get(served.route)
+        judgable, refusal = None, None
+        if trial is None or served.experiment != trial.plan.experiment:
+            refusal = LabelResult(LabelOutcome.LATE, "its experiment is over", route)
+        elif now_ns - served.at_ns >= trial.plan.maturity_s * SECOND_NS:
+            because = "it is past its maturity: requests of its age are judged"
+            refusal = LabelResult(LabelOutcome.LATE, because, route)
+        else:
+            judgable = trial.evaluator.exposed(served, label)
+        return Exposed(route, served.request_id, served.at_ns, judgable, refusal)
+
     def _observe(self, batch: Batch, waiting: dict[str, list[Judgable]]) -> None:
         for observation in batch.observations:
             trial = self._trials.get(observation.route)
@@ -300,7 +336,7 @@ class Intake:
             trial.is_changed = True
             if self._recorder is not None:
                 self._recorder.add(record.of_observation(observation))
-            if judgable is not None:
+            if judgable is not None and not _has_token(trial.plan, judgable):
                 waiting.setdefault(observation.route, []).append(judgable)
 
     def _revert_recording(self) -> None:
@@ -321,13 +357,13 @@ class Intake:
             self._recorder.add(record.of_judged(route, one.judgable, one.label))
 
     def _record_labels(
-        self, labels: Sequence[Label], results: Sequence[LabelResult], now_ns: int
+        self, labels: Sequence[Label | LabelResult], results: Sequence[LabelResult], now_ns: int
     ) -> None:
         """Write labels into the recording, within the caller's transaction of nothing else."""
         if self._recorder is None:
             return
         for label, result in zip(labels, results, strict=True):
-            clean = checked(label)
+            clean = checked(label) if isinstance(label, Label) else label
             if result.outcome in RECORDED and isinstance(clean, Label):
                 self._recorder.add(
                     LabelLine(
@@ -346,3 +382,8 @@ class Intake:
             for trial in self._trials.values()
             if not trial.is_new
         ]
+
+
+def _has_token(plan: ExperimentPlan, judgable: Judgable) -> bool:
+    """Whether a token will bring an observation back, so that it need not be kept."""
+    return plan.joins_by_token and judgable.mode is Mode.SPLIT

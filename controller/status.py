@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from controller.account import challenger_share, mirror_share, reading_json
@@ -36,6 +36,8 @@ class RouteView:
     required: Sequence[Reading]
     """What the present stage asks for."""
     labels: dict[str, int]
+    tokens: dict[str, int] = field(default_factory=dict)
+    """Labels that came with an exposure token, by what became of them."""
 
 
 def render_route(view: RouteView) -> dict[str, Any]:
@@ -64,6 +66,7 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
         "labels": view.labels,
+        "tokens": view.tokens,
         "history": [
             {
                 "challenger": past.challenger,

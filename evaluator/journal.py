@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from evaluator.exposed import Exposed
 from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
 
 MAX_ROWS = 2_000_000
@@ -117,6 +118,10 @@ class Journal:
         clean = checked(label)
         if isinstance(clean, LabelResult):
             return clean
+        if clean.exposure is not None:
+            refused = self._admit(clean.exposure)
+            if refused is not None:
+                return refused
         rows = self._connection.execute(
             "SELECT sequence, route, at_ns, label, state FROM observation"
             " WHERE request_id = ? AND (?2 IS NULL OR route = ?2) LIMIT 2",
@@ -199,6 +204,24 @@ class Journal:
     def parked(self) -> int:
         """Return how many labels wait for an observation to arrive."""
         return int(self._connection.execute("SELECT count(*) FROM parked_label").fetchone()[0])
+
+    def _admit(self, exposure: Exposed) -> LabelResult | None:
+        """Keep what a token tells, so that its label has something to join; or say why not."""
+        route = exposure.route
+        row = self._connection.execute(
+            "SELECT at_ns FROM observation WHERE request_id = ? AND route = ?",
+            (exposure.request_id, route),
+        ).fetchone()
+        if row is not None:
+            if row[0] == exposure.at_ns:
+                return None
+            because = "another request had this id before, and stays"
+            return LabelResult(LabelOutcome.CONFLICT, because, route)
+        if exposure.judgable is None:
+            return exposure.refusal
+        if self.add(route, [exposure.judgable]).refused:
+            return LabelResult(LabelOutcome.UNKNOWN, "the store is full", route)
+        return None
 
     def _span(self, table: str) -> int:
         """Return an upper bound of the rows in one of our two tables, without counting them."""

@@ -139,7 +139,7 @@ def test_labels_are_counted_by_what_became_of_them(intake):
         LabelOutcome.INVALID,
     ]
     expected = dict.fromkeys((outcome.value for outcome in LabelOutcome), 1)
-    assert intake.label_counts("digits") == expected | {"late": 0, "waiting": 1}
+    assert intake.label_counts("digits") == expected | {"late": 0, "forged": 0, "waiting": 1}
 
 
 def test_labels_that_could_not_be_written_are_none(intake, connection):
