@@ -317,8 +317,7 @@ class Controller:
             return
         self._tidied_at_s = now_s
         windows_ns = {
-            route.name: round(max(route.window_s, route.maturity_s) * 1e9)
-            for route in self._mover.serving().values()
+            route.name: round(_kept_s(route) * 1e9) for route in self._mover.serving().values()
         }
         self._intake.tidy(windows_ns, now_ns=self._clock.wall_ns())
 
@@ -347,6 +346,15 @@ class Controller:
             labels=self._intake.label_counts(route.name),
             tokens=self._intake.token_counts(route.name),
         )
+
+
+def _kept_s(route: RouteIntent) -> float:
+    """Return how long what was judged is kept, to know its label when it comes again, seconds.
+
+    A token that comes again after its maturity is late by the time in it: nothing need be kept.
+    """
+    joins_by_token = route.token is not None and route.token.joins
+    return route.maturity_s if joins_by_token else max(route.window_s, route.maturity_s)
 
 
 def _by_name(table: RoutingTable | None) -> dict[str, Route]:
