@@ -24,9 +24,9 @@ log = logging.getLogger("router.signer")
 
 POLL_S = 2.0
 """How often key files are looked at, as certificates are."""
-ISSUED: Final = "understudy_tokens_total"
-WITHHELD: Final = "understudy_tokens_withheld_total"
-RELOADS: Final = "understudy_token_key_reloads_total"
+ISSUED: Final = "understudy_exposure_tokens_total"
+WITHHELD: Final = "understudy_exposure_tokens_withheld_total"
+RELOADS: Final = "understudy_exposure_key_reloads_total"
 
 Read = Callable[[Outcome], tuple[str | None, bool]]
 """Returns the prediction in a whole answer as canonical JSON text, or None; and whether it is None

@@ -81,16 +81,16 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Changes of certificate files, by whether they were taken or the last ones were kept.",
         ("certificate", "result"),
     ),
-    "understudy_tokens_total": (
+    "understudy_exposure_tokens_total": (
         "Exposure tokens issued, by what they know of the prediction: value, digest, none (the "
         "answer holds none), failed (the variant gave no answer), cut (it was not looked at).",
         ("route", "prediction"),
     ),
-    "understudy_tokens_withheld_total": (
+    "understudy_exposure_tokens_withheld_total": (
         "Answers of a route that gives tokens which got none, by reason.",
         ("route", "reason"),
     ),
-    "understudy_token_key_reloads_total": (
+    "understudy_exposure_key_reloads_total": (
         "Changes of token key files, by whether they were taken or the last keys were kept.",
         ("result",),
     ),
@@ -362,7 +362,7 @@ def _labels(
 
 def _tokens(routes: list[dict[str, Any]], status: Mapping[str, Any]) -> Iterator[Metric]:
     results = CounterMetricFamily(
-        "understudy_token_labels_total",
+        "understudy_exposure_token_labels_total",
         "Labels that came with an exposure token of ours, by what became of them.",
         labels=("route", "result"),
     )

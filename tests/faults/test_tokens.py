@@ -130,8 +130,8 @@ def test_labels_by_token_alone_lead_to_a_promotion(signed: Signed) -> None:
     (check,) = (one for one in signed.route()["checks"] if one["check"] == "right")
     assert check["state"] == "passed" and check["log_e"] > 3.0
     metrics = signed.sidecar.text("/metrics")
-    assert 'understudy_tokens_total{prediction="value",route="digits"}' in metrics
-    assert 'understudy_token_labels_total{result="accepted",route="digits"}' in metrics
+    assert 'understudy_exposure_tokens_total{prediction="value",route="digits"}' in metrics
+    assert 'understudy_exposure_token_labels_total{result="accepted",route="digits"}' in metrics
 
 
 @pytest.mark.parametrize("join", ["store"])

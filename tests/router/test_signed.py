@@ -77,7 +77,7 @@ async def test_a_served_answer_carries_what_the_observation_says(signs: dict[str
             assert (found.request_id, found.unit) == (exposure.request_id, exposure.unit)
             assert (found.propensity, found.table_version) == (0.5, exposure.table_version)
             assert (found.at_ns, found.kind, found.text) == (exposure.at_ns, "value", '"cat"')
-        assert r.events["understudy_tokens_total|route=r|prediction=value"] == 8
+        assert r.events["understudy_exposure_tokens_total|route=r|prediction=value"] == 8
 
 
 async def test_nobody_else_can_say_what_is_ours_to_say(signs: dict[str, Any]) -> None:
@@ -258,7 +258,7 @@ async def test_what_is_outside_of_the_experiment_gets_no_token(signs: dict[str, 
             assert b"x-understudy-exposure" not in (await client.ask(raw)).fields
         exposures = await r.exposures(2)
         assert {one.loss for one in exposures} == {"body_too_large"}
-        reasons = "understudy_tokens_withheld_total|route=r|reason=body_too_large"
+        reasons = "understudy_exposure_tokens_withheld_total|route=r|reason=body_too_large"
         assert r.events[reasons] == 2
 
 
@@ -268,7 +268,7 @@ async def test_an_answer_before_the_whole_request_gets_no_token(signs: dict[str,
         await client.send(b"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n123")
         answer = await client.answer()
         assert answer.status == 200 and b"x-understudy-exposure" not in answer.fields
-        assert r.events["understudy_tokens_withheld_total|route=r|reason=incomplete"] == 1
+        assert r.events["understudy_exposure_tokens_withheld_total|route=r|reason=incomplete"] == 1
 
 
 async def test_each_of_two_pipelined_requests_gets_a_token_of_its_own(

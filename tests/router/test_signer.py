@@ -108,8 +108,8 @@ async def test_without_a_key_nothing_is_signed_and_that_is_counted(tmp_path: Pat
     assert signer.token(b"r1", SERVED_B, 99, OUTCOME, is_failed=False) == b""
     signers.close()
     counted = counters.values()
-    assert counted["understudy_tokens_withheld_total|route=digits|reason=no_key"] == 1
-    assert counted["understudy_token_key_reloads_total|result=refused"] == 1
+    assert counted["understudy_exposure_tokens_withheld_total|route=digits|reason=no_key"] == 1
+    assert counted["understudy_exposure_key_reloads_total|result=refused"] == 1
 
 
 async def test_the_newest_key_signs_once_the_file_has_it(tmp_path: Path) -> None:
@@ -128,12 +128,12 @@ async def test_the_newest_key_signs_once_the_file_has_it(tmp_path: Path) -> None
     await until(lambda: key_id() == b"k1")
     write(path, "not a key file")
     await until(
-        lambda: counters.values().get("understudy_token_key_reloads_total|result=refused") == 1
+        lambda: counters.values().get("understudy_exposure_key_reloads_total|result=refused") == 1
     )
     assert key_id() == b"k1"
     write(path, LINES[2])
     await until(lambda: key_id() == b"k2")
-    taken = "understudy_token_key_reloads_total|result=taken"
+    taken = "understudy_exposure_key_reloads_total|result=taken"
     await until(lambda: counters.values().get(taken) == 2)
     signers.close()
 
@@ -147,7 +147,7 @@ async def test_files_that_no_route_names_any_more_are_forgotten(tmp_path: Path) 
     await signers.ready(5.0)
     signers.keep([one])
     write(path, "broken once")
-    refused = "understudy_token_key_reloads_total|result=refused"
+    refused = "understudy_exposure_key_reloads_total|result=refused"
     await until(lambda: counters.values().get(refused) == 1)
     signers.keep([])
     write(path, "broken twice")
