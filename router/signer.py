@@ -156,10 +156,16 @@ class Signers:
         return file
 
     def _read(self, prediction: str | None) -> Read | None:
+        """Return what reads predictions; None, and tokens hold none, where that cannot be made."""
         if self._make_read is None:
             return None
         if prediction not in self._reads:
-            self._reads[prediction] = self._make_read(prediction)
+            try:
+                self._reads[prediction] = self._make_read(prediction)
+            except (ImportError, AttributeError, ValueError) as error:
+                # A table must never fail for it: its other half may be a rollback.
+                log.error("predictions cannot be read for tokens", extra={"reason": str(error)})
+                return None
         return self._reads[prediction]
 
     async def _poll(self) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from msgspec import Raw, structs
 
-from evaluator.evidence import Role
 from evaluator.evaluator import Evaluator
+from evaluator.evidence import Role
 from evaluator.exposed import judgable_of
 from evaluator.join import Answer, Mode
 from evaluator.metric import MetricSpec
@@ -19,9 +19,7 @@ LOSS = MetricSpec("loss", "loss", Role.OBJECTIVE, detect=0.1, measure="absolute"
 
 
 def served(kind: Any = "value", prediction: bytes = b"7", **fields: Any) -> Served:
-    one = Served(
-        "digits", "x1", "q1", 11, "digits-2", 0.5, 1, 1_000_000_001, kind, Raw(prediction)
-    )
+    one = Served("digits", "x1", "q1", 11, "digits-2", 0.5, 1, 1_000_000_001, kind, Raw(prediction))
     return structs.replace(one, **fields)
 
 

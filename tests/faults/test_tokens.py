@@ -13,24 +13,24 @@ import pytest
 
 from tests.faults.running import PATH, Sidecar
 
-ROUTING = """listen: 127.0.0.1:{{listen}}
-{{top}}
-admin: {{{{listen: "127.0.0.1:{{admin}}"}}}}
+ROUTING = """listen: 127.0.0.1:{listen}
+{top}
+admin: {{listen: "127.0.0.1:{admin}"}}
 state: ./state
-workers: {{workers}}
+workers: {workers}
 routes:
   - name: digits
-    match: {{{{path: "{{path}}"}}}}
-    champion: {{{{name: digits-1, url: "http://{{host}}:{{champion}}"}}}}
-    challengers: [{{{{name: digits-2, url: "http://127.0.0.1:{{challenger}}"}}}}]
+    match: {{path: "{path}"}}
+    champion: {{name: digits-1, url: "http://{host}:{champion}"}}
+    challengers: [{{name: digits-2, url: "http://127.0.0.1:{challenger}"}}]
     prediction: predictions[0]
     metrics:
-      right: {{{{kind: correct, role: objective, detect: 20%}}}}
-    labels: {{{{window: 1h, maturity: {maturity}, join: {join}, token: {{{{keys: exposure.keys}}}}}}}}
+      right: {{kind: correct, role: objective, detect: 20%}}
+    labels: {{window: 1h, maturity: MATURITY, join: JOIN, token: {{keys: exposure.keys}}}}
     rollout:
       stages:
-        - canary: {{{{shares: [50%], at_least: 20}}}}
-        - production: {{{{watch: 1h, holdback: 50%}}}}
+        - canary: {{shares: [50%], at_least: 20}}
+        - production: {{watch: 1h, holdback: 50%}}
 ...
 """
 
@@ -46,7 +46,8 @@ class Signed:
         self.folder = folder
         self.keys = folder / "exposure.keys"
         self.write_keys("k1")
-        self.sidecar = Sidecar(folder, routing=ROUTING.format(join=join, maturity=maturity))
+        routing = ROUTING.replace("JOIN", join).replace("MATURITY", maturity)
+        self.sidecar = Sidecar(folder, routing=routing)
         self.sidecar.until(lambda: self.route().get("phase") == "canary")
         self.sidecar.until(lambda: self.ask()[1])
 

@@ -4,12 +4,13 @@ import asyncio
 import base64
 from pathlib import Path
 
+import pytest
 from msgspec import Raw, structs
 
 from router.choose import Decision
 from router.counters import Counters
 from router.observation import Outcome
-from router.signer import Signer, Signers
+from router.signer import Read, Signer, Signers
 from router.table import Match, Route, Signing, Split, Variant
 from router.token import Key, Served, claims, verify
 from tests.router.kit import until
@@ -153,4 +154,19 @@ async def test_files_that_no_route_names_any_more_are_forgotten(tmp_path: Path) 
     write(path, "broken twice")
     await asyncio.sleep(0.1)
     assert counters.values()[refused] == 1
+    signers.close()
+
+
+@pytest.mark.parametrize("error", [ImportError("gone"), ValueError("not JMESPath")])
+async def test_a_table_is_in_force_also_if_predictions_cannot_be_read(
+    tmp_path: Path, error: Exception
+) -> None:
+    def fail(prediction: str | None) -> Read:
+        raise error
+
+    signers = Signers(Counters(), fail)
+    signer = signers.of(route(write(tmp_path / "keys", LINES[0])), 7)
+    await signers.ready(5.0)
+    assert signer is not None
+    assert opened(signer.token(b"r1", SERVED_B, 99, OUTCOME, is_failed=False)).kind == "cut"
     signers.close()

@@ -10,8 +10,9 @@ import pytest
 from aiohttp import ClientResponse
 
 from controller.controller import Act
+from controller.tokens import FORGED
 from router.table import RoutingTable
-from sidecar import api
+from sidecar import api, labels
 from sidecar.labels import Fault, Parsed
 from tests.sidecar.admin_bench import TOKEN, AdminBench
 from tests.sidecar.double import HOSTILE
@@ -322,3 +323,20 @@ async def test_fault_of_ours_is_an_answer_without_its_details(bench: AdminBench)
 def test_label_answer_is_in_the_order_of_the_body() -> None:
     parsed = Parsed((), (Fault(3, None, "x"), Fault(1, "b", "y")))
     assert [row["index"] for row in api.label_answer(parsed, [])["items"]] == [1, 3]
+
+
+async def test_a_label_with_a_token_needs_no_request_id(bench: AdminBench) -> None:
+    response = await bench.post("/v1/labels", '{"token": "v1.k.p.m", "label": 1}')
+    assert response.status == 200 and (await response.json())["accepted"] == 1
+    (label,) = bench.double.labelled
+    assert (label.request_id, label.token) == ("", "v1.k.p.m")
+
+
+def test_a_forged_label_is_named_by_its_place_and_told_nothing() -> None:
+    parsed = labels.parse(b'{"token": "v1.k.p.m", "label": 1}')
+    answer = api.label_answer(parsed, [FORGED])
+    assert answer["forged"] == 1
+    because = "not a token of ours for this request and route"
+    assert answer["items"] == [
+        {"index": 0, "request_id": None, "result": "forged", "because": because}
+    ]
