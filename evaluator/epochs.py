@@ -1,7 +1,7 @@
 """When each epoch began, by the clock of the requests. Pure.
 
 A token tells when its request was served, and the bets on it must have been fixed before that
-(docs/adr/0015-exposure-tokens.md). An epoch's start is therefore the newest request of which
+(docs/adr/0017-exposure-tokens.md). An epoch's start is therefore the newest request of which
 anything was known when its bets were fixed: whatever was served later was bet on blindly.
 """
 
