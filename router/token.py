@@ -39,6 +39,22 @@ class Key:
     """1 to 16 of A-Z a-z 0-9 - _."""
     secret: bytes = field(repr=False)
     """32 to 64 bytes."""
+    _states: "tuple[hashlib._Hash, hashlib._Hash]" = field(init=False, repr=False, compare=False)
+    """SHA-256 that has read the inner and the outer pad (RFC 2104 section 2): a copy of each costs
+    0.7 us for a token, where hmac.digest makes them anew in 4.7 and an HMAC's copy takes 2.7."""
+
+    def __post_init__(self) -> None:
+        block = self.secret.ljust(64, b"\0")
+        pads = (bytes(byte ^ pad for byte in block) for pad in (0x36, 0x5C))
+        inner, outer = map(hashlib.sha256, pads)
+        object.__setattr__(self, "_states", (inner, outer))
+
+    def mac(self, signed: bytes) -> bytes:
+        """Return HMAC-SHA-256 of ``signed``, cut to MAC_BYTES."""
+        inner, outer = (state.copy() for state in self._states)
+        inner.update(signed)
+        outer.update(inner.digest())
+        return outer.digest()[:MAC_BYTES]
 
 
 class Served(Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -119,7 +135,7 @@ def verify(token: str, keys: Iterable[Key]) -> bool:
 
 
 def _mac(signed: bytes, key: Key) -> bytes:
-    return _to_text(hmac.digest(key.secret, signed, "sha256")[:MAC_BYTES])
+    return _to_text(key.mac(signed))
 
 
 def _to_text(raw: bytes) -> bytes:

@@ -155,5 +155,10 @@ def test_another_language_can_read_it_as_documented() -> None:
     assert urlsafe_b64encode(code).rstrip(b"=").decode() == mac
 
 
+@given(st.binary(min_size=32, max_size=64), st.binary(max_size=300))
+def test_a_mac_is_the_standard_librarys(secret: bytes, signed: bytes) -> None:
+    assert Key("k", secret).mac(signed) == hmac.digest(secret, signed, "sha256")[:16]
+
+
 def test_a_key_does_not_show_its_secret() -> None:
     assert "kkkk" not in repr(KEY)
