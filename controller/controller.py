@@ -100,6 +100,7 @@ class Controller:
         if intent is not None:
             self._intake.record_to(intent.record)
             self._intake.bound(intent.store_bytes)
+        self._intake.sign_for(() if intent is None else intent.routes)
 
     def adopt(self, intent: Intent, who: str) -> None:
         """Take over a routing file: the first, or a changed one.
@@ -111,6 +112,7 @@ class Controller:
         self._adopter.adopt(intent, who)
         self._intake.record_to(intent.record)
         self._intake.bound(intent.store_bytes)
+        self._intake.sign_for(intent.routes)
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         """Count observations; return the highest durable sequence of each source.
@@ -249,6 +251,7 @@ class Controller:
             "recording": self._intake.recording(),
             "labels": self._intake.unrouted_counts(),
             "store": self._intake.store_size(),
+            "forged_labels": self._intake.n_forged,
             "routers": [],
             "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],
         }
@@ -340,8 +343,7 @@ class Controller:
             return
         self._tidied_at_s = now_s
         windows_ns = {
-            route.name: round(max(route.window_s, route.maturity_s) * 1e9)
-            for route in self._mover.serving().values()
+            route.name: round(_kept_s(route) * 1e9) for route in self._mover.serving().values()
         }
         is_more = self._intake.tidy(
             windows_ns, now_ns=self._clock.wall_ns(), record=self._dispute, mono_s=now_s
@@ -393,7 +395,17 @@ class Controller:
             ),
             labels=self._intake.label_counts(route.name),
             pending=self._intake.pending(route.name),
+            tokens=self._intake.token_counts(route.name),
         )
+
+
+def _kept_s(route: RouteIntent) -> float:
+    """Return how long what was judged is kept, to know its label when it comes again, seconds.
+
+    A token that comes again after its maturity is late by the time in it: nothing need be kept.
+    """
+    joins_by_token = route.token is not None and route.token.joins
+    return route.maturity_s if joins_by_token else max(route.window_s, route.maturity_s)
 
 
 def _by_name(table: RoutingTable | None) -> dict[str, Route]:

@@ -6,7 +6,7 @@ undone here too, so evidence after a restart is the evidence before it.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,17 @@ from controller.record import Begun, EpochLine, LabelLine, Line, LostLine, Watch
 from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, stage_for
 from controller.status import Pending
+from controller.tokens import Tokens
 from controller.traffic import nothing_more
 from controller.wanted import COHORT, wanted_json
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
-from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
+from evaluator.exposed import Exposed
+from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, Mode, checked
 from evaluator.journal import Due, Journal, JournalFull
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch
+from router.token import Served
 
 SECOND_NS = 10**9
 KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
@@ -70,6 +73,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         label_rate=policy.label_rate,
         labels_wanted=policy.labels_wanted,
         alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
+        joins_by_token=policy.token is not None and policy.token.joins,
     )
 
 
@@ -98,6 +102,7 @@ class Intake:
         self._trials: dict[str, Trial] = {}
         self._labels: dict[str, Counter[str]] = {}
         self._disputes = Disputes(connection)
+        self._tokens = Tokens()
         self._recorder: Recorder | None = None
         self._recording: RecordSpec | None = None
 
@@ -112,6 +117,10 @@ class Intake:
                 None if spec is None else Recorder(spec, self._connection, self._under_way)
             )
             self._revert_recording()
+
+    def sign_for(self, routes: Iterable[RouteIntent]) -> None:
+        """Take tokens of these routes from now on, and of no others."""
+        self._tokens.use(routes)
 
     def recording(self) -> dict[str, object] | None:
         """Return what became of the recording, JSON-ready; None if there is none."""
@@ -276,11 +285,16 @@ class Intake:
         ``record`` tells the audit of second labels that differ, once a minute of ``mono_s`` at
         most. StoreError when they could not be written, or there is no room: none of them is.
         """
+        read = self._tokens.read(labels, self._exposed, now_ns=now_ns)
         try:
             with store.transaction(self._connection):
-                results = self._journal.label_many(labels, now_ns=now_ns)
-                self._record_labels(labels, results, now_ns)
-                self._disputes.note(self._connection, labels, results, record, now_s=mono_s)
+                results = self._joined(read, now_ns)
+                self._record_labels(read, results, now_ns)
+                named = [
+                    one if isinstance(one, Label) else label
+                    for one, label in zip(read, labels, strict=True)
+                ]
+                self._disputes.note(self._connection, named, results, record, now_s=mono_s)
                 pass_by("label.in_transaction")
         except JournalFull as error:
             raise store.StoreError(f"the state could not be written: {error}") from error
@@ -292,12 +306,19 @@ class Intake:
         if self._recorder is not None:
             self._recorder.settled()
         pass_by("label.after_commit")
+        self._tokens.count(read, results)
         for label, result in zip(labels, results, strict=True):
             # The route that a label names is its sender's word: they could name any number.
-            named = label.route if label.route in self._trials else None
-            route = result.route or named or UNROUTED
+            said = label.route if label.route in self._trials else None
+            route = result.route or said or UNROUTED
             self._labels.setdefault(route, Counter())[result.outcome.value] += 1
         return results
+
+    def _joined(self, read: Sequence[Label | LabelResult], now_ns: int) -> list[LabelResult]:
+        """Return what becomes of each; those that were refused already are not asked for."""
+        asked = [one for one in read if isinstance(one, Label)]
+        joined = iter(self._journal.label_many(asked, now_ns=now_ns))
+        return [one if isinstance(one, LabelResult) else next(joined) for one in read]
 
     def mature(self, *, before_ns: Callable[[int], int]) -> bool:
         """Judge what is old enough, labelled or not; return whether there was anything.
@@ -407,6 +428,28 @@ class Intake:
             self._record(LostLine(route=route, refused=refused, repeated=repeated))
         return added.labelled
 
+    def token_counts(self, route: str) -> dict[str, int]:
+        """Return what became of the labels that came with a token of ``route``."""
+        return self._tokens.counts(route)
+
+    @property
+    def n_forged(self) -> int:
+        """How many labels came with a token that is not ours, since this process began."""
+        return self._tokens.n_forged
+
+    def _exposed(self, served: Served, label: str, now_ns: int) -> Exposed:
+        """Return what a token of ours brings to its label, as far as its cohort still is open."""
+        route, trial = served.route, self._trials.get(served.route)
+        judgable, refusal = None, None
+        if trial is None or served.experiment != trial.plan.experiment:
+            refusal = LabelResult(LabelOutcome.LATE, "its experiment is over", route)
+        elif now_ns - served.at_ns >= trial.plan.maturity_s * SECOND_NS:
+            because = "it is past its maturity: requests of its age are judged"
+            refusal = LabelResult(LabelOutcome.LATE, because, route)
+        else:
+            judgable = trial.evaluator.exposed(served, label)
+        return Exposed(route, served.request_id, served.at_ns, judgable, refusal)
+
     def _observe(self, batch: Batch, waiting: dict[str, list[Judgable]]) -> None:
         for observation in batch.observations:
             trial = self._trials.get(observation.route)
@@ -416,7 +459,7 @@ class Intake:
             trial.is_changed = True
             if self._recorder is not None:
                 self._recorder.add(record.of_observation(observation))
-            if judgable is not None:
+            if judgable is not None and not _has_token(trial.plan, judgable):
                 waiting.setdefault(observation.route, []).append(judgable)
 
     def _revert_recording(self) -> None:
@@ -437,13 +480,13 @@ class Intake:
             self._recorder.add(record.of_judged(route, one.judgable, one.label))
 
     def _record_labels(
-        self, labels: Sequence[Label], results: Sequence[LabelResult], now_ns: int
+        self, labels: Sequence[Label | LabelResult], results: Sequence[LabelResult], now_ns: int
     ) -> None:
         """Write labels into the recording, within the caller's transaction of nothing else."""
         if self._recorder is None:
             return
         for label, result in zip(labels, results, strict=True):
-            clean = checked(label)
+            clean = checked(label) if isinstance(label, Label) else label
             if result.outcome in RECORDED and isinstance(clean, Label):
                 self._recorder.add(
                     LabelLine(
@@ -463,3 +506,8 @@ class Intake:
             for trial in self._trials.values()
             if not trial.is_new
         ]
+
+
+def _has_token(plan: ExperimentPlan, judgable: Judgable) -> bool:
+    """Whether a token will bring an observation back, so that it need not be kept."""
+    return plan.joins_by_token and judgable.mode is Mode.SPLIT

@@ -73,6 +73,18 @@ class ScorerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSpec:
+    """Who is answered gets a signed token, to send back with the label."""
+
+    keys: str
+    """Absolute path of the key file (``router/keyfile.py``)."""
+    hold_bytes: int
+    """Answers up to this size are held back until they are whole."""
+    joins: bool
+    """Whether the token alone joins a label to its exposure: nothing of it is kept meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteIntent:
     """One route of the file: what the people who wrote it want. State never changes it."""
 
@@ -110,6 +122,8 @@ class RouteIntent:
     """Which fields a copy carries, as in ``router.table.Route``."""
     upgrade: tuple[str, ...] = ()
     """Protocols that clients may change to, as in ``router.table.Route``."""
+    token: TokenSpec | None = None
+    """None gives no exposure tokens."""
 
     @property
     def has_experiment(self) -> bool:

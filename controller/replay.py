@@ -158,6 +158,8 @@ class Replay:
         judgable = replayed.evaluator.observe(observation_of(line))
         if judgable is None or line.request_id in replayed.waiting:
             return
+        if replayed.is_as_recorded and replayed.plan.joins_by_token:
+            return  # the line of its judgement has all of it; most have none
         replayed.waiting[line.request_id] = judgable
         if replayed.joins_anew:
             heapq.heappush(replayed.due, (line.at_ns, self.n_lines, line.request_id))
@@ -169,7 +171,8 @@ class Replay:
         judgable = replayed.waiting.pop(line.request_id, None)
         label = label_of(line)
         if replayed.is_as_recorded:
-            replayed.evaluator.judge(judgable or judgable_of(line), label)
+            # As the line has it: what a token brought back has its epoch by another clock.
+            replayed.evaluator.judge(judgable_of(line), label)
         elif judgable is not None:
             replayed.evaluator.judge(judgable, label)
 

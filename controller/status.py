@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from controller.account import challenger_share, mirror_share, reading_json
@@ -51,6 +51,8 @@ class RouteView:
     labels: dict[str, int]
     pending: Pending | None = None
     """None without an experiment."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    """Labels that came with an exposure token, by what became of them."""
 
 
 def render_route(view: RouteView) -> dict[str, Any]:
@@ -80,6 +82,7 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
         "labels": view.labels,
         "maturing": _maturing(view),
+        "tokens": view.tokens,
         "history": [
             {
                 "challenger": past.challenger,

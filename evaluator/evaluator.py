@@ -11,8 +11,10 @@ from msgspec import Struct
 from evaluator import wanted
 from evaluator.check import make, saved
 from evaluator.delivery import Delivery, DeliveryState
+from evaluator.epochs import Starts, begin, epoch_at
 from evaluator.evidence import Evidence
-from evaluator.extract import ENCODINGS, Extracted, Extractor, Fields
+from evaluator.exposed import judgable_of, recognised
+from evaluator.extract import Extracted, Extractor, Fields, is_cut
 from evaluator.integrity import Integrity, IntegrityState
 from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import NO_FIELDS, Assigned, Check, How, Paired
@@ -27,6 +29,7 @@ from evaluator.metric import (
 from evaluator.monitor import Monitor, MonitorState
 from evaluator.reading import harm_reading, harm_weights, metric_reading
 from router.observation import Exposure, MirroredPair, Observation, Outcome
+from router.token import Served
 
 FIRST_EPOCH = 128
 """Observations after which the first epoch ends by itself; each later one ends when it is as long
@@ -78,6 +81,9 @@ class State(Struct):
     integrity: IntegrityState
     delivery: DeliveryState
     monitor: MonitorState
+    starts: Starts = []
+    newest_judged_ns: int = 0
+    """Of the requests that were judged; labels by token may be ahead of observations."""
 
 
 class Evaluator:
@@ -144,9 +150,12 @@ class Evaluator:
         Called once for each, in the order of requests.
         """
         self._count("judged")
+        self._state.newest_judged_ns = max(self._state.newest_judged_ns, judgable.at_ns)
         if not 0 <= judgable.epoch <= self._state.epoch:
             self._count("foreign")
             return
+        if label is not None:
+            judgable = recognised(judgable, label)
         if self._is_differing_only and not wanted.is_needed(self.plan, judgable):
             self._count("needless")
         elif label is None:
@@ -166,6 +175,16 @@ class Evaluator:
         self._state.counts["repeated"] += repeated
         self._delivery.refused(refused)
 
+    def exposed(self, served: Served, label: str) -> Judgable | None:
+        """Return what a token told as an observation for its label; None if that is not enough.
+
+        It belongs to the epoch in which it was served. Changes nothing.
+        """
+        if not self._has_labels or self._late_fields:
+            return None  # nothing waits for labels, or what it waits with is not in a token
+        epoch = epoch_at(self._state.starts, served.at_ns)
+        return judgable_of(served, label, self.plan, epoch)
+
     def roll_epoch(self, why: str) -> None:
         """Begin a new epoch: at each change of share or mode, and daily. ``why`` is for the log.
 
@@ -175,6 +194,8 @@ class Evaluator:
             check.roll()
         self._monitor.roll()
         self._state.epoch += 1
+        known_ns = max(self._state.last_at_ns, self._state.newest_judged_ns)
+        begin(self._state.starts, self._state.epoch, known_ns)
         self._state.n_at_epoch = self._state.n
         self._count("epochs")
 
@@ -389,7 +410,7 @@ class Evaluator:
         return Answer(
             found.text,
             is_failed=is_failed(outcome),
-            is_cut=_is_cut(outcome, found),
+            is_cut=is_cut(outcome, found),
             fields=self._late_fields.read(outcome),
         )
 
@@ -429,15 +450,8 @@ def _empty(plan: ExperimentPlan) -> State:
     )
 
 
-def _is_cut(outcome: Outcome, found: Extracted) -> bool:
-    """Return whether an answer could not be read for a reason of ours."""
-    if found.text is not None or not is_readable_in_principle(outcome):
-        return False
-    return outcome.body_bytes > len(outcome.body) or outcome.encoding not in ENCODINGS
-
-
 def _is_agreed(champion: Outcome, a: Extracted, b: Extracted, challenger: Outcome) -> bool | None:
     """Return whether a pair agrees; None when the champion gave nothing to agree with."""
-    if a.text is None or _is_cut(challenger, b) or is_failed(champion):
+    if a.text is None or is_cut(challenger, b) or is_failed(champion):
         return None
     return a.text == b.text

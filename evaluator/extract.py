@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 import jmespath
 import jmespath.exceptions
 
+from evaluator.metric import is_readable_in_principle
 from evaluator.sse import StreamError, assemble
 from evaluator.tensor import TensorError, joined
 from router.observation import Outcome
@@ -45,6 +46,13 @@ class Extracted:
     """Canonical JSON text; None when it could not be read."""
     reason: str = ""
     """Empty when ``text`` is there."""
+
+
+def is_cut(outcome: Outcome, found: Extracted) -> bool:
+    """Return whether an answer could not be read for a reason of ours."""
+    if found.text is not None or not is_readable_in_principle(outcome):
+        return False
+    return outcome.body_bytes > len(outcome.body) or outcome.encoding not in ENCODINGS
 
 
 class _Unreadable(ValueError):

@@ -2,11 +2,14 @@
 
 import enum
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from evaluator.extract import canonical_text
+
+if TYPE_CHECKING:
+    from evaluator.exposed import Exposed
 
 MAX_ID_CHARS = 200
 
@@ -65,6 +68,7 @@ class LabelOutcome(enum.Enum):
     UNKNOWN = "unknown"  # no observation of that id (yet)
     LATE = "late"  # its observation was judged without it, or is past the window
     INVALID = "invalid"  # not a label
+    FORGED = "forged"  # its token is not ours, or for another request or route
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,10 @@ class Label:
     """When the truth was known, as the sender says; kept, not used."""
     is_correction: bool = False
     """It replaces another label while the observation waits; as the first one it is like any."""
+    exposure: "Exposed | None" = None
+    """What its token told, once that was found to be ours."""
+    token: str | None = None
+    """An exposure token as it was sent; ``request_id`` may be empty beside one."""
 
 
 @dataclass(frozen=True, slots=True)

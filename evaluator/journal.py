@@ -15,6 +15,7 @@ from functools import lru_cache
 
 import msgspec
 
+from evaluator.exposed import Exposed
 from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
 from evaluator.parking import MAX_PARKED, PARKED_NS, Parked, Parking
 from evaluator.parking import SCHEMA as PARKING_SCHEMA
@@ -178,6 +179,10 @@ class Journal:
         clean = checked(label)
         if isinstance(clean, LabelResult):
             return clean
+        if clean.exposure is not None:
+            refusal = self._admit(clean.exposure)
+            if refusal is not None:
+                return refusal
         rows = self._connection.execute(_FIND_ONE, (key_of(clean.request_id),)).fetchall()
         known = [found for _, found in map(_read, rows)]
         found = _on_route(known, clean.route)
@@ -197,6 +202,8 @@ class Journal:
         """
         if self.used_bytes() >= self.max_bytes * LABEL_ROOM:
             raise JournalFull(f"the state has {self.used_bytes()} bytes: no room for labels")
+        if any(label.exposure is not None for label in labels):
+            return [self.label(label, now_ns=now_ns) for label in labels]  # some add an observation
         clean = [checked(label) for label in labels]
         keys = [None if isinstance(one, LabelResult) else key_of(one.request_id) for one in clean]
         known = self._find(key for key in keys if key is not None)
@@ -317,6 +324,22 @@ class Journal:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
+
+    def _admit(self, exposure: Exposed) -> LabelResult | None:
+        """Keep what a token tells, so that its label has something to join; or say why not."""
+        route = exposure.route
+        rows = self._connection.execute(_FIND_ONE, (key_of(exposure.request_id),)).fetchall()
+        found = _on_route([found for _, found in map(_read, rows)], route)
+        if isinstance(found, _Found):
+            if found.at_ns in (None, exposure.at_ns):  # None: it was judged, and takes no label
+                return None
+            because = "another request had this id before, and stays"
+            return LabelResult(LabelOutcome.CONFLICT, because, route)
+        if exposure.judgable is None:
+            return exposure.refusal
+        if self.add(route, [exposure.judgable]).refused:
+            return LabelResult(LabelOutcome.UNKNOWN, "the store is full", route)
+        return None
 
     def _find(self, keys: Iterable[Key]) -> dict[Key, list[_Found]]:
         """Return what is known under each of ``keys``; without those that nobody knows."""

@@ -1,6 +1,6 @@
 """What is compared: metrics as declared in the routing file. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evaluator.evidence import Role
 from router.observation import Outcome
@@ -137,6 +137,9 @@ class ExperimentPlan:
     """While a promotion is watched: answers between false alarms, on average at least."""
     max_unreadable: float = 0.05
     """Share of answers without a readable prediction above which promotion is frozen."""
+    joins_by_token: bool = field(default=False, repr=False)
+    """Exposures that were given a token are not kept: the token brings them back with the label.
+    How labels come is nothing that evidence depends on: a snapshot fits with and without."""
 
 
 def needs_label(spec: MetricSpec, prediction: str | None) -> bool:

@@ -30,7 +30,10 @@ ACTS = ("hold", "resume", "rollback", "promote")
 MAX_REASON_CHARS = 2_000
 MAX_WHO_CHARS = 200
 CONFLICT_REMEDY = 'send it with "correct": true if it is to take the place of the first'
-RESULTS = ("accepted", "corrected", "duplicate", "conflict", "unknown", "late", "invalid")
+RESULTS = (
+    *("accepted", "corrected", "duplicate", "conflict"),
+    *("unknown", "late", "invalid", "forged"),
+)
 
 DESK = web.AppKey("desk", Desk)
 ACCESS = web.AppKey("access", Access)
@@ -184,7 +187,7 @@ def label_answer(parsed: Parsed, results: list[LabelResult]) -> dict[str, Any]:
     ]
     for item, result in zip(parsed.items, results, strict=True):
         rows.append(
-            {"index": item.index, "request_id": item.label.request_id}
+            {"index": item.index, "request_id": item.label.request_id or None}
             | {"result": result.outcome.value, "because": result.because}
         )
     counts = Counter(row["result"] for row in rows)

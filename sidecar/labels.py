@@ -28,7 +28,9 @@ LATEST_S = 253_402_300_799.0
 
 _FAST_COMMAS = 20 * MAX_ITEMS
 """Above it an array is read element by element: `[1,1,1,...` would cost 30 times its size."""
-_KEYS = frozenset({"request_id", "label", "at", "route", "correct"})
+_KEYS = frozenset({"request_id", "label", "at", "route", "correct", "token"})
+_IN_TOKEN = ""
+"""The request id of an item that has it in its token alone."""
 _MARK = re.compile(rb'["\\\[\]{},]')
 
 
@@ -152,8 +154,10 @@ def _read(index: int, raw: bytes) -> Item:
     fields = _decode(raw)
     if not isinstance(fields, dict):
         raise _ItemError("not an object")
-    request_id = fields.get("request_id")
-    if not isinstance(request_id, str) or not request_id:
+    request_id, token = fields.get("request_id"), fields.get("token")
+    if request_id is None and isinstance(token, str):
+        request_id = _IN_TOKEN
+    elif not isinstance(request_id, str) or not request_id:
         raise _ItemError("request_id is missing or not a text")
     if len(request_id) > MAX_ID_CHARS:
         raise _ItemError(f"request_id is longer than {MAX_ID_CHARS} characters")
@@ -169,11 +173,19 @@ def _read(index: int, raw: bytes) -> Item:
         is_correction = fields.get("correct", False)
         if not isinstance(is_correction, bool):
             raise _ItemError("correct is neither true nor false")
-        at_ns = _at_ns(fields.get("at"))
-        label = Label(request_id, _label(fields), route, at_ns, is_correction=is_correction)
+        if token is not None and not isinstance(token, str):
+            raise _ItemError("token is not a text")
+        label = Label(
+            request_id,
+            _label(fields),
+            route,
+            _at_ns(fields.get("at")),
+            is_correction=is_correction,
+            token=token,
+        )
         return Item(index, label)
     except _ItemError as error:
-        raise _ItemError(str(error), request_id) from error
+        raise _ItemError(str(error), request_id or None) from error
 
 
 def _decode(raw: bytes) -> Any:

@@ -50,6 +50,8 @@ class Launch:
         return self.state / "handover.sock"
 
 
+READER = "sidecar.prediction:reader"
+"""What a router reads predictions with, where a route gives exposure tokens."""
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 """What glibc is told, unless the operator says otherwise: keep up to 16 MiB of free heap.
 
@@ -81,6 +83,7 @@ def router_command(
         *("--max-connections", str(limits.connections), "--max-requests", str(limits.requests)),
         *(("--memory-bytes", str(limits.memory_bytes)) if limits.memory_bytes else ()),
         *("--lag-s", f"{limits.lag_s:g}", "--log-level", launch.log_level),
+        *("--reader", READER),
         *_tls_arguments(launch.tls),
     )
     environment = router_environment(os.environ)

@@ -81,6 +81,19 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Changes of certificate files, by whether they were taken or the last ones were kept.",
         ("certificate", "result"),
     ),
+    "understudy_exposure_tokens_total": (
+        "Exposure tokens issued, by what they know of the prediction: value, digest, none (the "
+        "answer holds none), failed (the variant gave no answer), cut (it was not looked at).",
+        ("route", "prediction"),
+    ),
+    "understudy_exposure_tokens_withheld_total": (
+        "Answers of a route that gives tokens which got none, by reason.",
+        ("route", "reason"),
+    ),
+    "understudy_exposure_key_reloads_total": (
+        "Changes of token key files, by whether they were taken or the last keys were kept.",
+        ("result",),
+    ),
 }
 """What routers count, with the labels that they count by."""
 
@@ -131,6 +144,7 @@ LABEL_RESULTS = (
     "unknown",
     "late",
     "invalid",
+    "forged",
     "early",
 )
 """What labels were answered; ``early`` are those of the unknown ones that joined later."""
@@ -184,6 +198,7 @@ class _Families(Collector):
         yield from _checks(routes)
         unrouted = self._readout.status.get("labels") or {}
         yield from _labels(routes, unrouted, self._readout.decisions)
+        yield from _tokens(routes, self._readout.status)
 
 
 def _samples(readout: Readout, routes: set[str]) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -388,3 +403,20 @@ def _labels(
         for word in ACTIONS:
             decisions.add_metric((route["name"], word), float(made.get(word, 0)))
     yield from (results, waiting, unkept, decisions)
+
+
+def _tokens(routes: list[dict[str, Any]], status: Mapping[str, Any]) -> Iterator[Metric]:
+    results = CounterMetricFamily(
+        "understudy_exposure_token_labels_total",
+        "Labels that came with an exposure token of ours, by what became of them.",
+        labels=("route", "result"),
+    )
+    for route in routes:
+        for word, n in (route.get("tokens") or {}).items():
+            results.add_metric((route["name"], word), float(n))
+    forged = CounterMetricFamily(
+        "understudy_forged_labels_total",
+        "Labels that came with a token which is not ours, or for another request or route.",
+    )
+    forged.add_metric((), float(status.get("forged_labels") or 0))
+    yield from (results, forged)

@@ -22,6 +22,7 @@ from sidecar.routeintent import intent_of, listen_tls_of
 from sidecar.routemodel import RoutingFile
 from sidecar.sample import SampleError, read_samples
 from sidecar.tlsfile import check_files
+from sidecar.tokencheck import check_tokens
 from sidecar.yamltree import Tree, YamlError
 
 
@@ -83,6 +84,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     file = _validate(tree, problems)
     problems += check(tree)
     problems += check_files(tree, folder)
+    problems += check_tokens(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))

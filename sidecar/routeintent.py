@@ -13,6 +13,7 @@ from controller.policy import (
     ScorerSpec,
     StageKind,
     StageSpec,
+    TokenSpec,
 )
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
@@ -22,6 +23,7 @@ from sidecar.protocol import defaults, inference
 from sidecar.routemodel import (
     Canary,
     Functional,
+    Labels,
     ListenTls,
     MatchSection,
     MetricSection,
@@ -89,11 +91,19 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         copy_strip=tuple(name.lower() for name in route.mirror_headers.strip),
         copy_only=_lower(route.mirror_headers.only),
         upgrade=tuple(route.upgrade),
+        token=_token(labels, folder) if labels is not None else None,
     )
 
 
 def _lower(names: list[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(name.lower() for name in names)
+
+
+def _token(labels: Labels, folder: Path) -> TokenSpec | None:
+    token = labels.token
+    if token is None:
+        return None
+    return TokenSpec(absolute(folder, token.keys), token.hold, labels.join == "token")
 
 
 def _scorer(scorer: Scorer) -> ScorerSpec:

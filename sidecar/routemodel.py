@@ -360,6 +360,20 @@ class Scorer(Section):
     )
 
 
+class TokenSection(Section):
+    """Whoever is answered by a variant drawn by lot gets a signed token with the answer."""
+
+    keys: FilePath = Field(
+        description="File with the keys, one a line: a key id and 32 to 64 secret bytes in base64. "
+        "The first signs, all verify. Mode 0600 or 0440; read again when it changes."
+    )
+    hold: Size = default(
+        "64KiB",
+        "Answers up to this size (and up to `limits.capture`) are held back until they are whole, "
+        "so that the token holds the prediction. Larger ones and streams of events are not.",
+    )
+
+
 class Labels(Section):
     """When the truth arrives."""
 
@@ -390,6 +404,15 @@ class Labels(Section):
         default=None,
         description="Who makes the labels, for `mean` with `source: scorer`; without it they come "
         "to the admin port.",
+    )
+    token: TokenSection | None = Field(
+        default=None,
+        description="Answers carry x-understudy-exposure, to be sent back with the label.",
+    )
+    join: Literal["store", "token"] = Field(
+        default="store",
+        description="store: what waits for its label waits in the store; a token helps where it is "
+        "not there. token: of what was given a token nothing is stored before its label comes.",
     )
 
 

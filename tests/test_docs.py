@@ -71,6 +71,9 @@ ALL_COMMANDS = {document: commands(document) for document in DOCUMENTS}
 def test_every_yaml_block_is_a_routing_file_that_check_accepts(text: str, tmp_path: Path) -> None:
     file = tmp_path / "routing.yaml"
     file.write_text(text)
+    keys = tmp_path / "exposure.keys"  # what a block may name, and check reads
+    keys.touch(0o600)
+    keys.write_text(f"k1 {'A' * 43}=\n")
     assert load_routefile(file).intent.routes
 
 

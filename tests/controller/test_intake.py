@@ -8,13 +8,17 @@ import pytest
 
 from controller import store
 from controller.intake import TIDY_AT_ONCE, Intake, experiment_plan
+from controller.policy import TokenSpec
 from controller.rollout import Phase, Rollout
 from controller.store import StoreDamaged, StoreError, open_database
 from evaluator.evidence import CheckState, Evidence
 from evaluator.join import Label, LabelOutcome
 from evaluator.metric import ExperimentPlan
-from router.observation import Batch, MirroredPair, Outcome
+from router.observation import Batch, Exposure, MirroredPair, Outcome
+from router.token import Key, Served, described, sign
 from tests.controller.builders import NOW_S, route_intent
+from tests.router.test_keyfile import write
+from tests.router.test_signer import LINES, SECRETS
 
 AT_NS = round(NOW_S * 1e9)
 ROLLOUT = Rollout(challenger="digits-2", champion="digits-1", experiment="x", phase=Phase.SHADOW)
@@ -151,7 +155,8 @@ def test_labels_are_counted_by_what_became_of_them(intake):
         LabelOutcome.INVALID,
     ]
     expected = dict.fromkeys((outcome.value for outcome in LabelOutcome), 1)
-    assert intake.label_counts("digits") == expected | {"late": 0, "early": 0, "waiting": 1}
+    uncounted = {"late": 0, "forged": 0, "early": 0, "waiting": 1}
+    assert intake.label_counts("digits") == expected | uncounted
 
 
 def test_label_that_came_before_its_observation_is_counted_when_they_meet(intake):
@@ -340,3 +345,120 @@ def test_labels_without_a_known_route_are_counted_together(intake):
     found = intake.unrouted_counts()
     assert (found["unknown"], found["invalid"]) == (51, 1)
     assert len(intake._labels) == 1
+
+
+# Tokens.
+
+SECOND_NS = 10**9
+
+
+@pytest.fixture
+def joining(request: pytest.FixtureRequest) -> bool:
+    """Whether the token alone joins; tests say otherwise."""
+    return bool(getattr(request, "param", True))
+
+
+@pytest.fixture
+def signed(connection: sqlite3.Connection, tmp_path: Path, joining: bool) -> Intake:
+    """An intake whose route gives tokens, in a canary."""
+    keys = write(tmp_path / "keys", LINES[0])
+    policy = replace(route_intent(), token=TokenSpec(keys, 1000, joins=joining))
+    made = Intake(connection)
+    made.sign_for([policy])
+    begin(made, connection, experiment_plan(policy, replace(ROLLOUT, phase=Phase.CANARY)))
+    return made
+
+
+def exposed(number: int, *, at_ns: int = AT_NS) -> Exposure:
+    outcome = Outcome("digits-2", 200, 0.01, "", b'{"prediction": 1}', 17)
+    return Exposure("digits", "x", f"r{number}", number, True, 0.5, 1, at_ns, outcome)
+
+
+def token(number: int, text: str = "1", *, key: int = 0, **fields: Any) -> Label:
+    """A label 1 with the token of ``exposed(number)``."""
+    kind, prediction = described(text)
+    given: dict[str, Any] = {"experiment": "x", "at_ns": AT_NS, "label": "1"} | fields
+    served = Served(
+        "digits", given["experiment"], f"r{number}", number, "digits-2", 0.5, 1, given["at_ns"],
+        kind, prediction,
+    )  # fmt: skip
+    signed_by = Key(f"k{key}", SECRETS[key])
+    return Label("", given["label"], token=sign(served, signed_by).decode())
+
+
+def outcomes(intake: Intake, *labels: Label, now_ns: int = AT_NS) -> list[str]:
+    return [one.outcome.value for one in intake.label(labels, now_ns=now_ns)]
+
+
+def rows(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM observation").fetchone()[0])
+
+
+def test_what_a_token_brings_back_is_not_stored_before(signed, connection):
+    signed.take([Batch("w0", 1, tuple(exposed(n) for n in range(50)))], at_ns=AT_NS)
+    assert rows(connection) == 0
+    assert counts(signed)["exposures_challenger"] == 50
+    assert outcomes(signed, token(1), token(2, "7"), token(1)) == [
+        "accepted", "accepted", "duplicate",
+    ]  # fmt: skip
+    assert rows(connection) == 2
+    assert signed.mature(before_ns=by(AT_NS + SECOND_NS))
+    reading = signed.evidence("digits", now_s=NOW_S).reading("accuracy")
+    assert reading.n == 2
+    assert counts(signed)["judged"] == 2
+    assert signed.token_counts("digits") == {"accepted": 2, "duplicate": 1}
+
+
+def test_pairs_carry_no_token_and_wait_as_ever(signed, connection):
+    signed.take([batch(1, 1)], at_ns=AT_NS)
+    assert rows(connection) == 1
+
+
+@pytest.mark.parametrize("joining", [False], indirect=True)
+def test_with_the_store_a_token_and_an_id_label_the_same_row(signed, connection):
+    signed.take([Batch("w0", 1, (exposed(1), exposed(2)))], at_ns=AT_NS)
+    assert rows(connection) == 2
+    assert outcomes(signed, Label("r1", "1"), token(1), token(2), Label("r2", "2")) == [
+        "accepted", "duplicate", "accepted", "conflict",
+    ]  # fmt: skip
+    assert signed.mature(before_ns=by(AT_NS + SECOND_NS))
+    assert counts(signed)["judged"] == 2
+
+
+def test_a_token_of_a_closed_cohort_is_late(signed, connection):
+    """However often it comes, and whatever label it brings."""
+    late = AT_NS + SECOND_NS
+    assert outcomes(signed, token(1), now_ns=late) == ["late"]
+    assert outcomes(signed, token(1), now_ns=late - 1) == ["accepted"]
+    signed.mature(before_ns=by(late))
+    again = [token(1), token(1, label="2"), token(2)]
+    assert outcomes(signed, *again, now_ns=late) == ["duplicate", "conflict", "late"]
+    signed.tidy({"digits": 0}, now_ns=late + 1)
+    assert rows(connection) == 0
+    assert outcomes(signed, *again, now_ns=late + 1) == ["late"] * 3
+    assert counts(signed)["judged"] == 1
+
+
+def test_a_token_of_another_experiment_is_late(signed):
+    assert outcomes(signed, token(1, experiment="w")) == ["late"]
+    signed.end("digits")
+    assert outcomes(signed, token(1)) == ["late"]
+
+
+def test_a_forged_token_changes_nothing_and_is_counted(signed, connection):
+    assert outcomes(signed, token(1, key=1), Label("", "1", token="rubbish")) == ["forged"] * 2
+    assert rows(connection) == 0
+    assert (signed.n_forged, signed.token_counts("digits")) == (2, {})
+
+
+def test_a_label_that_is_none_is_invalid_with_a_token_too(signed, connection):
+    assert outcomes(signed, token(1, label="null")) == ["invalid"]
+    assert rows(connection) == 0
+
+
+def test_a_token_that_could_not_be_written_is_as_if_it_had_not_come(signed, connection):
+    lock(connection)
+    with pytest.raises(StoreError):
+        signed.label([token(1)], now_ns=AT_NS)
+    unlock(connection)
+    assert outcomes(signed, token(1)) == ["accepted"]

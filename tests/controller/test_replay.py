@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +10,25 @@ import pytest
 
 from controller import record
 from controller.account import reading_json
-from controller.policy import RecordSpec, RouteIntent
+from controller.intake import Intake, experiment_plan
+from controller.policy import RecordSpec, RouteIntent, TokenSpec
 from controller.record import Line, Raw
 from controller.recorder import segments
 from controller.replay import Replay, Replayed, with_policy
+from controller.rollout import Rollout
+from controller.store import open_database
 from evaluator.evidence import Role
-from evaluator.join import Label
+from evaluator.join import Label, LabelOutcome
 from evaluator.metric import ExperimentPlan, MetricSpec
-from router.observation import MirroredPair, Outcome
+from router.observation import Batch, Exposure, MirroredPair, Outcome
+from router.token import Key, Served, sign
 from tests.controller.builders import NOW_S, intent, route_intent
 from tests.controller.simulation import BETTER, EQUAL, Simulation
+from tests.router.test_keyfile import write
+from tests.router.test_signer import LINES, SECRETS
 
 MIB = 1 << 20
+AT_NS = round(NOW_S * 1e9)
 
 
 @pytest.fixture
@@ -292,3 +300,34 @@ def test_corrections_replay_to_the_same_evidence(recorded, tmp_path) -> None:
     corrected(simulation, 40)
     assert simulation.status()["labels"]["corrected"] >= 15
     assert_equal(simulation, tmp_path)
+
+
+def test_what_tokens_brought_back_is_replayed_to_the_last_bit(tmp_path: Path) -> None:
+    """A token has the epoch in which it was served, not that in which its observation came."""
+    keys = write(tmp_path / "keys", LINES[0])
+    policy = replace(route_intent(), token=TokenSpec(keys, 1000, joins=True))
+    rollout = Rollout(challenger="digits-2", champion="digits-1", experiment="x")
+    with closing(open_database(tmp_path / "understudy.db")) as connection:
+        intake = Intake(connection)
+        intake.sign_for([policy])
+        intake.record_to(RecordSpec(str(tmp_path / "recording"), 64 * MIB))
+        intake.begin(experiment_plan(policy, rollout))
+        for number in range(1, 41):
+            outcome = Outcome("digits-2", 200, 0.01, "", b'{"prediction": 7}', 17)
+            at_ns = AT_NS + number
+            seen = Exposure("digits", "x", f"r{number}", number, True, 0.5, 1, at_ns, outcome)
+            if number % 10 == 0:
+                intake.roll_epoch("digits", "a share changed")
+            intake.take([Batch("w0", number, (seen,))], at_ns=at_ns)
+            served = Served(
+                "digits", "x", f"r{number}", number, "digits-2", 0.5, 1, at_ns, "value", Raw(b"7")
+            )
+            signed = sign(served, Key("k0", SECRETS[0])).decode()
+            (result,) = intake.label([Label("", str(number % 2 + 6), token=signed)], now_ns=at_ns)
+            assert result.outcome is LabelOutcome.ACCEPTED
+        intake.mature(before_ns=lambda age_ns: AT_NS + 10**10 - age_ns)
+        live = intake.evidence("digits", now_s=0.0)
+        found = replayed(told(tmp_path))["x"]
+        assert live is not None and live.counts["judged"] == 40
+        assert found.evaluator.evidence(0.0) == live
+        assert found.waiting == {}

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluator.join import Answer, Judgable, Label, LabelOutcome, Mode
+from evaluator.exposed import Exposed
+from evaluator.join import Answer, Judgable, Label, LabelOutcome, LabelResult, Mode
 from evaluator.journal import LABEL_ROOM, Journal, JournalFull
 from evaluator.parking import PARKED_NS
 
@@ -439,3 +440,80 @@ def test_unscored_are_those_that_wait_without_a_label_behind_a_place(
     journal.mark_judged(rest)
     assert journal.unscored("digits", after=found[-1].sequence, limit=3) == []
     assert journal.unscored("other", after=0, limit=3) == []
+
+
+def by_token(
+    journal: Journal, number: int, label: str = "7", *, at_ns: int = 0, keeps: bool = True,
+    refusal: LabelResult | None = None,
+) -> LabelOutcome:  # fmt: skip
+    kept = judgable(number, at_ns) if keeps else None
+    exposure = Exposed("digits", f"q{number}", at_ns, kept, refusal)
+    sent = Label(f"q{number}", label, "digits", exposure=exposure)
+    return journal.label(sent, now_ns=S).outcome
+
+
+def test_a_token_brings_its_observation_with_it(journal: Journal) -> None:
+    assert by_token(journal, 1) is LabelOutcome.ACCEPTED
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert (due.judgable, due.label) == (judgable(1), "7")
+
+
+def test_a_request_is_labelled_once_by_id_and_by_token(journal: Journal) -> None:
+    journal.add("digits", [judgable(1), judgable(2)])
+    assert outcome(journal, "q1", "7") is LabelOutcome.ACCEPTED
+    assert by_token(journal, 1) is LabelOutcome.DUPLICATE
+    assert by_token(journal, 1, "8") is LabelOutcome.CONFLICT
+    assert by_token(journal, 2) is LabelOutcome.ACCEPTED
+    assert outcome(journal, "q2", "7") is LabelOutcome.DUPLICATE
+    assert by_token(journal, 3) is LabelOutcome.ACCEPTED
+    assert outcome(journal, "q3", "7") is LabelOutcome.DUPLICATE
+    assert journal.waiting("digits") == 3
+
+
+def test_an_observation_that_comes_behind_its_token_is_there_already(journal: Journal) -> None:
+    assert by_token(journal, 1) is LabelOutcome.ACCEPTED
+    journal.add("digits", [judgable(1)])
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert due.label == "7"
+
+
+def test_a_label_that_came_before_joins_what_the_token_brings(journal: Journal) -> None:
+    assert outcome(journal, "q1", "8") is LabelOutcome.UNKNOWN
+    assert by_token(journal, 1) is LabelOutcome.CONFLICT
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert due.label == "8"
+
+
+def test_a_token_of_another_request_with_the_same_id_labels_nothing(journal: Journal) -> None:
+    """Clients choose ids, and may choose one twice: the first request stays."""
+    journal.add("digits", [judgable(1, at_ns=10)])
+    assert by_token(journal, 1, at_ns=20) is LabelOutcome.CONFLICT
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert due.label is None
+
+
+def test_a_token_that_is_too_late_keeps_nothing_but_knows_its_own_label(journal: Journal) -> None:
+    late = LabelResult(LabelOutcome.LATE, "past maturity", "digits")
+    assert by_token(journal, 1, keeps=False, refusal=late) is LabelOutcome.LATE
+    assert journal.waiting("digits") == 0
+    journal.add("digits", [judgable(2)])
+    assert outcome(journal, "q2", "7") is LabelOutcome.ACCEPTED
+    journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0))
+    assert by_token(journal, 2, keeps=False, refusal=late) is LabelOutcome.DUPLICATE
+    assert by_token(journal, 2, "8", keeps=False, refusal=late) is LabelOutcome.CONFLICT
+
+
+def test_a_token_that_tells_too_little_is_a_label_by_id(journal: Journal) -> None:
+    assert by_token(journal, 1, keeps=False) is LabelOutcome.UNKNOWN
+    journal.add("digits", [judgable(1)])
+    assert outcome(journal, "q1", "7") is LabelOutcome.DUPLICATE  # it was parked
+
+
+def test_a_full_journal_takes_no_observation_from_a_token_either(
+    connection: sqlite3.Connection,
+) -> None:
+    journal = Journal(connection)
+    assert by_token(journal, 1) is LabelOutcome.ACCEPTED
+    journal.max_bytes = 1
+    assert by_token(journal, 2) is LabelOutcome.UNKNOWN
+    assert journal.waiting("digits") == 1

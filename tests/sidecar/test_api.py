@@ -10,8 +10,9 @@ import pytest
 from aiohttp import ClientResponse
 
 from controller.controller import Act
+from controller.tokens import FORGED
 from router.table import RoutingTable
-from sidecar import api
+from sidecar import api, labels
 from sidecar.labels import Fault, Parsed
 from tests.sidecar.admin_bench import TOKEN, AdminBench
 from tests.sidecar.double import HOSTILE
@@ -368,3 +369,20 @@ async def test_labels_that_cannot_be_read_are_counted(bench: AdminBench) -> None
     assert 'understudy_labels_total{result="invalid",route=""} 2.0' in (
         await (await bench.get("/metrics")).text()
     )
+
+
+async def test_a_label_with_a_token_needs_no_request_id(bench: AdminBench) -> None:
+    response = await bench.post("/v1/labels", '{"token": "v1.k.p.m", "label": 1}')
+    assert response.status == 200 and (await response.json())["accepted"] == 1
+    (label,) = bench.double.labelled
+    assert (label.request_id, label.token) == ("", "v1.k.p.m")
+
+
+def test_a_forged_label_is_named_by_its_place_and_told_nothing() -> None:
+    parsed = labels.parse(b'{"token": "v1.k.p.m", "label": 1}')
+    answer = api.label_answer(parsed, [FORGED])
+    assert answer["forged"] == 1
+    because = "not a token of ours for this request and route"
+    assert answer["items"] == [
+        {"index": 0, "request_id": None, "result": "forged", "because": because}
+    ]

@@ -25,6 +25,7 @@ def test_workers_get_their_sockets_and_the_common_pipe(tmp_path: Path) -> None:
         *("--alive-fd", "99", "--drain-s", "10"),
         *("--max-connections", "8192", "--max-requests", "4096", "--memory-bytes", "1000"),
         *("--lag-s", "0.1", "--log-level", "info"),
+        *("--reader", "sidecar.prediction:reader"),
     )
 
 
