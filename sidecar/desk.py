@@ -28,6 +28,7 @@ from sidecar.pump import LabelRequest, Pump
 from sidecar.reload import Reloader
 from sidecar.standby import with_standby
 from sidecar.tally import PAGE, Tally
+from sidecar.ways import Ways
 
 T = TypeVar("T")
 STATUS_S = 1.0
@@ -81,6 +82,8 @@ class Desk:
         """Whether the sidecar is about to stop: nothing new should come here."""
         self._scored = scored
         """What became of the answers offered to scorers, by route."""
+        self.ways = Ways()
+        """Of labels, and what became of what came in by them."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -136,6 +139,7 @@ class Desk:
                 reload_ok=self._reloader.error is None,
                 reload_at_s=self._reloader.adopted_at_s,
                 store_ok=status["store_error"] is None,
+                ways=self.ways,
             )
         )
 

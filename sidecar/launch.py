@@ -36,6 +36,8 @@ class Launch:
     log_level: str = "info"
     tls: ServerTls | None = None
     """What clients are shown; None serves plain HTTP."""
+    tokens: Path | None = None
+    """The admin port's file of tokens; None: there is none."""
 
     @property
     def table(self) -> Path:
@@ -104,6 +106,7 @@ def controller_command(launch: Launch, alive_fd: int, admin_fds: Sequence[int]) 
         *("--state", str(launch.state), "--log-level", launch.log_level),
         *("--admin-host", launch.admin_host, "--admin-port", str(launch.admin_port)),
         *(word for fd in admin_fds for word in ("--admin-fd", str(fd))),
+        *(("--tokens", str(launch.tokens)) if launch.tokens else ()),
     )
     # SIGHUP: read the file again. SIGUSR1: say that we are not ready any more.
     blocked = frozenset({signal.SIGHUP, signal.SIGUSR1})

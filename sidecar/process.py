@@ -35,6 +35,7 @@ from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.guard import Access
 from sidecar.hub import Hub
+from sidecar.keyring import ENVIRONMENT, Keyring
 from sidecar.probe import Probe
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
@@ -66,6 +67,8 @@ class Options:
     alive_fd: int | None = None
     """Readable when the supervisor is gone; None watches nothing."""
     log_level: str = "info"
+    tokens: Path | None = None
+    """The file of tokens; None: there is none."""
 
 
 def options_of(given: list[str]) -> Options:
@@ -79,6 +82,7 @@ def options_of(given: list[str]) -> Options:
         "--admin-fd", dest="admin_fds", type=int, action="append", help="a socket that listens"
     )
     parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
+    parser.add_argument("--tokens", type=Path, help="the file of tokens")
     parser.add_argument("--log-level", default="info", choices=logs.LEVELS)
     options = vars(parser.parse_args(given))
     return Options(**options | {"admin_fds": tuple(options["admin_fds"] or ())})
@@ -91,14 +95,20 @@ def access_of(options: Options, environment: Mapping[str, str]) -> Access:
         bound_host=options.admin_host,
         names=frozenset(name.strip() for name in names if name.strip()),
         token=environment.get("UNDERSTUDY_TOKEN", ""),
-        label_token=environment.get("UNDERSTUDY_LABEL_TOKEN", ""),
     )
+
+
+def keyring_of(options: Options, environment: Mapping[str, str]) -> Keyring:
+    """Return who may do what. A file of tokens that cannot be read lets nobody in, until it can."""
+    return Keyring(options.tokens, label_token=environment.get(ENVIRONMENT, ""))
 
 
 class ControllerProcess:
     """Owns everything in the controller process but the signals."""
 
-    def __init__(self, options: Options, access: Access, make: MakeController) -> None:
+    def __init__(
+        self, options: Options, access: Access, keyring: Keyring, make: MakeController
+    ) -> None:
         self._options = options
         self._make = make
         self._connection: sqlite3.Connection | None = None
@@ -132,7 +142,9 @@ class ControllerProcess:
         )
         self._scorers = Scorers(self._engine, self._desk.label)
         self._runner = web.AppRunner(
-            application(self._desk, access), access_log=None, shutdown_timeout=API_STOP_S
+            application(self._desk, access, keyring),
+            access_log=None,
+            shutdown_timeout=API_STOP_S,
         )
 
     @property
@@ -244,7 +256,8 @@ async def serve(options: Options, make: MakeController) -> None:
     """Run the controller process until a signal, or until the supervisor is gone."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    root = ControllerProcess(options, access_of(options, os.environ), make)
+    keyring = keyring_of(options, os.environ)
+    root = ControllerProcess(options, access_of(options, os.environ), keyring, make)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(

@@ -22,6 +22,7 @@ from sidecar.routeintent import intent_of, listen_tls_of
 from sidecar.routemodel import RoutingFile
 from sidecar.sample import SampleError, read_samples
 from sidecar.tlsfile import check_files
+from sidecar.tokenfile import check_tokens
 from sidecar.yamltree import Tree, YamlError
 
 
@@ -47,6 +48,8 @@ class Settings:
     """debug, info, warning or error."""
     tls: ServerTls | None = None
     """What clients are shown; None serves plain HTTP."""
+    tokens: Path | None = None
+    """The file of tokens, absolute; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     file = _validate(tree, problems)
     problems += check(tree)
     problems += check_files(tree, folder)
+    problems += check_tokens(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))
@@ -142,7 +146,7 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         listen_port=file.listen[1],
         admin_host=file.admin.listen[0],
         admin_port=file.admin.listen[1],
-        state=Path(os.path.abspath(folder / file.state)),
+        state=_absolute(folder, file.state),
         workers=file.workers,
         stop_delay_s=file.stop.delay,
         drain_s=file.stop.drain,
@@ -152,4 +156,9 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         max_lag_s=file.limits.lag,
         log_level=file.log.level,
         tls=listen_tls_of(file.tls, folder) if file.tls is not None else None,
+        tokens=None if file.admin.tokens is None else _absolute(folder, file.admin.tokens),
     )
+
+
+def _absolute(folder: Path, named: str) -> Path:
+    return Path(os.path.abspath(folder / named))

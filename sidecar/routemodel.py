@@ -68,6 +68,11 @@ class Admin(Section):
     """The admin port: health, metrics, labels, status, decisions."""
 
     listen: Address = default("127.0.0.1:8081", "HOST:PORT of the admin port.")
+    tokens: FilePath | None = Field(
+        default=None,
+        description="The file of tokens, as SHA-256 only, relative to the routing file; read "
+        "again when it changes. With it labels need a token with the scope label.",
+    )
 
 
 class Log(Section):

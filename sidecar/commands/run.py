@@ -72,6 +72,7 @@ def launch_of(file: Path, settings: Settings) -> Launch:
         ),
         log_level=settings.log_level,
         tls=settings.tls,
+        tokens=settings.tokens,
     )
 
 
