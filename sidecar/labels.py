@@ -74,7 +74,7 @@ def parse(body: bytes) -> Parsed:
     """Read all labels of ``body``. BodyError if there is none to be seen, or too many."""
     items: list[Item] = []
     faults: list[Fault] = []
-    for index, raw in enumerate(_split(body)):
+    for index, raw in enumerate(split(body)):
         if index >= MAX_ITEMS:
             raise BodyError(f"more than {MAX_ITEMS} labels in one body; send several")
         try:
@@ -91,7 +91,8 @@ def parse(body: bytes) -> Parsed:
 _NOT_JSON = "not JSON"
 
 
-def _split(body: bytes) -> Iterator[bytes]:
+def split(body: bytes) -> Iterator[bytes]:
+    """Yield each label of a body as it stands there: element, line, or the one object."""
     text = body.strip(b" \t\r\n")
     if text.startswith(b"["):
         yield from _elements(text)
