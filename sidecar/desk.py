@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from controller import audit
 from controller.audit import Head, Verification
@@ -29,6 +29,14 @@ from sidecar.reload import Reloader
 from sidecar.standby import with_standby
 from sidecar.tally import PAGE, Tally
 from sidecar.ways import Ways
+
+
+class Subscription(Protocol):
+    """What fetches labels by itself."""
+
+    error: str | None
+    """Why none come; None while they may."""
+
 
 T = TypeVar("T")
 STATUS_S = 1.0
@@ -84,6 +92,8 @@ class Desk:
         """What became of the answers offered to scorers, by route."""
         self.ways = Ways()
         """Of labels, and what became of what came in by them."""
+        self.subscription: Subscription | None = None
+        """Of labels at a broker; None: nothing is fetched."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -105,8 +115,15 @@ class Desk:
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
+        status["labels_from"] = self._fetched()
         status["store_error"] = self._pump.store_error or status.get("store_error")
         return status
+
+    def _fetched(self) -> dict[str, Any] | None:
+        """Return whether labels come from the broker; None if there is none to come from."""
+        if self.subscription is None:
+            return None
+        return {"connected": self.subscription.error is None, "error": self.subscription.error}
 
     async def _refresh(self) -> None:
         try:

@@ -170,6 +170,7 @@ class _Families(Collector):
         yield from _checks(routes)
         yield from _labels(routes, self._readout.decisions)
         yield from _ways(self._readout.ways)
+        yield from _fetched(self._readout.status.get("labels_from"))
 
 
 def _samples(readout: Readout, routes: set[str]) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -368,3 +369,12 @@ def _ways(ways: Ways) -> Iterator[Metric]:
         for reason in REASONS:
             refused.add_metric((way, reason), float(ways.refused[way, reason]))
     yield from (received, refused)
+
+
+def _fetched(labels_from: Mapping[str, Any] | None) -> Iterator[Metric]:
+    if labels_from is not None:
+        yield GaugeMetricFamily(
+            "understudy_labels_from_connected",
+            "1 while labels are fetched from the broker that the routing file names.",
+            value=float(labels_from["connected"]),
+        )

@@ -36,11 +36,13 @@ from sidecar.engine import Engine
 from sidecar.guard import Access
 from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, Keyring
+from sidecar.natsspec import NatsSpec, from_text
 from sidecar.probe import Probe
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
 from sidecar.scorer import Scorers
+from sidecar.subscription import Subscription
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -69,6 +71,8 @@ class Options:
     log_level: str = "info"
     tokens: Path | None = None
     """The file of tokens; None: there is none."""
+    labels_from: NatsSpec | None = None
+    """None: labels come to the admin port only."""
 
 
 def options_of(given: list[str]) -> Options:
@@ -83,6 +87,7 @@ def options_of(given: list[str]) -> Options:
     )
     parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
     parser.add_argument("--tokens", type=Path, help="the file of tokens")
+    parser.add_argument("--labels-from", type=from_text, help="a broker, as JSON")
     parser.add_argument("--log-level", default="info", choices=logs.LEVELS)
     options = vars(parser.parse_args(given))
     return Options(**options | {"admin_fds": tuple(options["admin_fds"] or ())})
@@ -141,6 +146,12 @@ class ControllerProcess:
             lambda: self._scorers.counts,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
+        self._subscription: Subscription | None = None
+        if options.labels_from is not None:
+            self._subscription = Subscription(
+                options.labels_from, self._desk.label, self._desk.ways
+            )
+            self._desk.subscription = self._subscription
         self._runner = web.AppRunner(
             application(self._desk, access, keyring),
             access_log=None,
@@ -198,6 +209,8 @@ class ControllerProcess:
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
             ]
+            if self._subscription is not None:
+                others.append(tasks.create_task(self._subscription.run(), name="subscription"))
             await _wait(stopping, None)
             await self._runner.cleanup()  # answers under way still need the pump
             for task in others:

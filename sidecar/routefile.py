@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from controller.policy import Intent
 from router.certificate import ServerTls
 from sidecar import yamltree
+from sidecar.natsspec import NatsSpec, check_nats, spec_of
 from sidecar.problem import ConfigError, Problem
 from sidecar.routecheck import check, samples_of
 from sidecar.routeerror import problems_of
@@ -50,6 +51,8 @@ class Settings:
     """What clients are shown; None serves plain HTTP."""
     tokens: Path | None = None
     """The file of tokens, absolute; None: there is none."""
+    labels_from: NatsSpec | None = None
+    """None: labels come to the admin port only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check(tree)
     problems += check_files(tree, folder)
     problems += check_tokens(tree, folder)
+    problems += check_nats(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))
@@ -141,6 +145,7 @@ def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
 
 
 def _settings(file: RoutingFile, folder: Path) -> Settings:
+    nats = file.labels_from.nats if file.labels_from is not None else None
     return Settings(
         listen_host=file.listen[0],
         listen_port=file.listen[1],
@@ -157,6 +162,7 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         log_level=file.log.level,
         tls=listen_tls_of(file.tls, folder) if file.tls is not None else None,
         tokens=None if file.admin.tokens is None else _absolute(folder, file.admin.tokens),
+        labels_from=None if nats is None else spec_of(nats, folder),
     )
 
 

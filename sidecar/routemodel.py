@@ -38,6 +38,9 @@ from sidecar.routetype import (
     Margin,
     MatchPath,
     Name,
+    NatsName,
+    NatsSubject,
+    NatsUrl,
     NeverBuilt,
     PositiveDuration,
     Protocol,
@@ -127,6 +130,54 @@ class Record(Section):
     )
     size: RecordSize = default(
         "1GiB", "How large it may grow; then its oldest eighth is deleted, again and again."
+    )
+
+
+class NatsTls(Section):
+    """What a broker must show, and what it is shown. Always verified."""
+
+    ca: FilePath | None = Field(
+        default=None,
+        description="PEM file of who may have signed its certificate; without it, whoever the "
+        "system trusts.",
+    )
+    cert: FilePath | None = Field(
+        default=None, description="PEM file of our own certificate, if it asks for one."
+    )
+    key: FilePath | None = Field(default=None, description="PEM file of the key of `cert`.")
+
+
+class NatsSection(Section):
+    """A subject of a NATS JetStream stream whose messages are bodies of labels."""
+
+    servers: list[NatsUrl] = Field(
+        min_length=1, max_length=16, description="Brokers, tried in turn: nats://HOST:PORT."
+    )
+    stream: NatsName = Field(description="The stream; it is never made here.")
+    subject: NatsSubject = Field(description="The subject, such as labels or labels.>.")
+    durable: NatsName = Field(
+        default="understudy",
+        description="The durable consumer, made if it is not there. One for each sidecar.",
+    )
+    ack_wait: PositiveDuration = default(
+        "30s", "What was not acknowledged for so long is delivered again."
+    )
+    credentials: FilePath | None = Field(
+        default=None, description="A .creds file, relative to the routing file."
+    )
+    nkey: FilePath | None = Field(
+        default=None, description="A file with the seed of an nkey, in place of credentials."
+    )
+    tls: NatsTls | None = Field(
+        default=None, description="What the broker must show; for tls:// servers."
+    )
+
+
+class LabelsFrom(Section):
+    """Where labels are fetched from, beside those that are sent to the admin port."""
+
+    nats: NatsSection | None = Field(
+        default=None, description="A subject of a NATS JetStream stream."
     )
 
 
@@ -612,6 +663,9 @@ class RoutingFile(Section):
     log: Log = Field(default=Log(), description="What is logged.")
     record: Record | None = Field(
         default=None, description="Record what the evaluator is given; off without it."
+    )
+    labels_from: LabelsFrom | None = Field(
+        default=None, description="Fetch labels from a broker; off without it."
     )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."
