@@ -209,6 +209,9 @@ def label(
     route: Annotated[
         str | None, typer.Option(metavar="NAME", help="The route of all labels, if ids need it.")
     ] = None,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="They take the place of labels sent before.")
+    ] = False,
     as_text: Annotated[
         bool, typer.Option("--as-text", help="CSV: labels are texts, also 7 and true.")
     ] = False,
@@ -236,6 +239,7 @@ def label(
         token=token_column,
         at=at_column,
         route=route,
+        is_correction=correct,
         as_text=as_text,
         rejected=rejected,
         retry_for=retry_for,

@@ -85,9 +85,9 @@ class LabelClient:
             return [told for row in rows for told in self.send([row])]
         if status in (400, 413):
             return [Told(rows[0], "invalid", _error(answer))]
-        if status != 200:
+        if status not in (200, 409):  # 409: the one label that was sent is in conflict
             raise AdminRefused(f"{self._admin}{PATH} answered {status}: {_error(answer)}")
-        return _told(rows, self._parsed(answer), self._admin)
+        return _told(rows, *self._parsed(answer), self._admin)
 
     def _until_answered(self, body: bytes) -> tuple[int, bytes]:
         """Send ``body`` until it is answered for good; return status and answer."""
@@ -119,22 +119,35 @@ class LabelClient:
         asked = response.headers.get("retry-after", "")
         return response.status, answer, float(asked) if asked.isdecimal() else 0.0
 
-    def _parsed(self, answer: bytes) -> list[dict[str, object]]:
+    def _parsed(self, answer: bytes) -> tuple[list[dict[str, object]], int]:
+        """Return the rows that were not taken, and how many took the place of others."""
         try:
-            items = json.loads(answer)["items"]
-            assert isinstance(items, list)
-        except (ValueError, KeyError, TypeError, AssertionError) as exc:
+            content = json.loads(answer)
+            items, corrected = content["items"], content.get("corrected", 0)
+            assert isinstance(items, list) and isinstance(corrected, int)
+        except (ValueError, KeyError, TypeError, AttributeError, AssertionError) as exc:
             raise AdminUnreachable(f"{self._admin} is not Understudy's admin port") from exc
-        return items
+        return items, corrected
 
 
-def _told(rows: Sequence[Row], items: Sequence[dict[str, object]], admin: str) -> list[Told]:
-    """Join the answer's rows, which name what was not accepted by its index, with ours."""
+def _told(
+    rows: Sequence[Row], items: Sequence[dict[str, object]], corrected: int, admin: str
+) -> list[Told]:
+    """Join the answer's rows, which name what was not taken by its index, with ours.
+
+    Which labels took the place of others is not said, only how many: any of those that may have.
+    """
     found = {item.get("index"): item for item in items}
     told = []
     for index, row in enumerate(rows):
-        item = found.pop(index, {"result": "accepted", "because": ""})
-        told.append(Told(row, str(item.get("result")), str(item.get("because", ""))))
+        item = found.pop(index, None)
+        if item is not None:
+            told.append(Told(row, str(item.get("result")), str(item.get("because", ""))))
+        elif corrected and (row.fields or {}).get("correct"):
+            told.append(Told(row, "corrected", ""))
+            corrected -= 1
+        else:
+            told.append(Told(row, "accepted", ""))
     if found:
         raise AdminUnreachable(f"{admin} answered for labels that were not sent")
     return told

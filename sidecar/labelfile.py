@@ -50,7 +50,7 @@ class Columns:
     def names(self) -> dict[str, str]:
         """Return the file's name of each key of a label."""
         keys = ("request_id", "label", "token", "at", "route")
-        return {key: getattr(self, key) for key in keys}
+        return {key: getattr(self, key) for key in keys} | {"correct": "correct"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,9 @@ def _csv_row(line: int, cells: list[str], where: dict[str, int], as_text: bool) 
             fields[key] = cell
     if "label" in fields and not as_text:
         fields["label"] = _value(fields["label"])
-    if "at" in fields:
-        fields["at"] = _value(fields["at"])
+    for key in ("at", "correct"):
+        if key in fields:
+            fields[key] = _value(fields[key])
     return _row(line, fields)
 
 

@@ -87,8 +87,11 @@ class LabelPort:
         self._ways.count(way, parsed, results)
         return parsed, results
 
-    def _admit(self, request: web.Request) -> Rate | None:
-        """Return what the sender may spend, None for as much as it likes."""
+    def check(self, request: web.Request) -> Key | None:
+        """Return the key with which ``request`` may send labels, None if none is needed.
+
+        Refusal otherwise: the same for no token, a wrong one and a withdrawn one.
+        """
         if not self._keyring.needs(LABEL):
             return None
         key = self._keyring.find(bearer(request))
@@ -96,9 +99,14 @@ class LabelPort:
             raise unauthorized()
         if LABEL not in key.scopes:
             raise Refusal(403, "this token may not send labels", "use one with the scope label")
-        rate = self._rate(key)
+        return key
+
+    def _admit(self, request: web.Request) -> Rate | None:
+        """Return what the sender may spend, None for as much as it likes."""
+        key = self.check(request)
+        rate = None if key is None else self._rate(key)
         wait_s = 0.0 if rate is None else rate.wait_s(self._clock_s())
-        if wait_s:
+        if key is not None and wait_s:
             raise _again(f"more than {key.labels_per_second:g} labels a second", wait_s)
         return rate
 

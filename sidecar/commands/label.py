@@ -50,6 +50,7 @@ class Asked:
     at: str | None = None
     route: str | None = None
     """One route for all labels; None leaves it to the file, or to the ids."""
+    is_correction: bool = False
     as_text: bool = False
     rejected: Path | None = None
     retry_for: str = "5m"
@@ -132,8 +133,8 @@ def _file(
         screen.open(source)
         for rows in batches(source.rows):
             for row in rows:
-                if row.fields is not None and asked.route is not None:
-                    row.fields["route"] = asked.route
+                if row.fields is not None:
+                    row.fields.update(_same_for_all(asked))
             readable = [row for row in rows if row.fields is not None]
             told = iter(client.send(readable) if readable else [])
             for row in rows:
@@ -141,6 +142,11 @@ def _file(
                 one = Told(row, "invalid", row.because) if row.fields is None else next(told)
                 _note(str(path), one, tally, report)
             screen.advance(source, tally)
+
+
+def _same_for_all(asked: Asked) -> dict[str, Any]:
+    same: dict[str, Any] = {} if asked.route is None else {"route": asked.route}
+    return same | ({"correct": True} if asked.is_correction else {})
 
 
 def batches(rows: Iterator[Row]) -> Iterator[list[Row]]:

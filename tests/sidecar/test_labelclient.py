@@ -111,6 +111,21 @@ def test_what_the_answer_does_not_name_is_accepted(port: Port, client: LabelClie
     assert port.tokens == ["Bearer secret"]
 
 
+def test_a_lone_conflict_is_a_result_and_no_refusal(port: Port, client: LabelClient) -> None:
+    item = {"index": 0, "request_id": "r1", "result": "conflict", "because": "another came first"}
+    port.reply = lambda _: (409, {"error": "-", "remedy": "-", "items": [item]}, {})
+    (told,) = client.send(ROWS[:1])
+    assert (told.result, told.because) == ("conflict", "another came first")
+
+
+def test_corrections_are_counted_though_the_answer_does_not_name_them(
+    port: Port, client: LabelClient
+) -> None:
+    port.reply = lambda _: (200, {"corrected": 2, "items": []}, {})
+    rows = [Row(k, {"request_id": f"r{k}", "label": k, "correct": k > 1}) for k in range(5)]
+    assert sorted(results(client, rows)) == ["accepted"] * 3 + ["corrected"] * 2
+
+
 @pytest.mark.parametrize("status", [429, 503])
 def test_it_waits_as_long_as_it_is_told_and_sends_all_again(
     port: Port, client: LabelClient, clock: Clock, status: int

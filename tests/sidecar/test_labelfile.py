@@ -83,6 +83,16 @@ def test_columns_are_called_as_one_says_and_others_do_not_matter(tmp_path: Path)
     assert fields(read(path, columns)) == [wanted]
 
 
+def test_a_correction_says_so_in_every_form(tmp_path: Path) -> None:
+    wanted = [{"request_id": "a", "label": 1, "correct": True}]
+    for name, text in (
+        ("l.csv", "request_id,label,correct\na,1,true\n"),
+        ("l.ndjson", json.dumps(wanted[0])),
+    ):
+        (tmp_path / name).write_text(text)
+        assert fields(read(tmp_path / name)) == wanted
+
+
 def test_a_token_stands_for_the_id(tmp_path: Path) -> None:
     path = tmp_path / "l.csv"
     path.write_text("token,label\nt.1,1\n")

@@ -21,7 +21,7 @@ def test_results_and_faults_add_up_to_what_was_in_the_body() -> None:
 
 
 def test_every_outcome_of_a_label_is_a_word_of_the_metrics() -> None:
-    assert {outcome.value for outcome in LabelOutcome} == set(metrics.LABEL_RESULTS)
+    assert {outcome.value for outcome in LabelOutcome} <= set(metrics.LABEL_RESULTS)
 
 
 def test_metrics_show_each_way_with_all_its_words_from_the_start() -> None:

@@ -120,6 +120,12 @@ def test_nothing_that_answers_exits_3(tmp_path: Path) -> None:
     assert outcome.exit_code == 3 and "nothing answers" in outcome.stderr
 
 
+def test_what_is_said_of_all_labels_goes_with_each() -> None:
+    asked = Asked(files=[], admin="", route="digits", is_correction=True)
+    assert module._same_for_all(asked) == {"route": "digits", "correct": True}
+    assert module._same_for_all(Asked(files=[], admin="")) == {}
+
+
 @pytest.mark.parametrize("words", [["--retry-for", "soon"], ["--format", "xml"]])
 def test_wrong_usage_exits_2(tmp_path: Path, words: list[str]) -> None:
     path = write(tmp_path, "l.csv", [("a", 1)])
