@@ -26,6 +26,7 @@ DOCUMENTS = sorted(
         ROOT / "CONTRIBUTING.md",
         ROOT / "loadtests" / "README.md",
         *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs" / "labels").glob("*.md"),
     ]
 )
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
