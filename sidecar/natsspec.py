@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from router.certificate import CertificateError, client_context
 from router.table import Tls
+from sidecar.natskey import CredentialsError, read_credentials
 from sidecar.problem import Problem
 from sidecar.routecheck import part
 from sidecar.routemodel import NatsSection
@@ -29,8 +30,6 @@ class NatsSpec(Struct, frozen=True, kw_only=True):
     """What is not acknowledged for so long is delivered again."""
     credentials: str = ""
     """A .creds file; empty: none."""
-    nkey: str = ""
-    """A file with an nkey seed; empty: none."""
     ca: str = ""
     cert: str = ""
     key: str = ""
@@ -69,7 +68,6 @@ def spec_of(section: NatsSection, folder: FilePath) -> NatsSpec:
         durable=section.durable,
         ack_wait_s=section.ack_wait,
         credentials=file(section.credentials),
-        nkey=file(section.nkey),
         ca=file(tls.ca if tls else None),
         cert=file(tls.cert if tls else None),
         key=file(tls.key if tls else None),
@@ -83,10 +81,12 @@ def check_nats(tree: Tree, folder: FilePath) -> list[Problem]:
         return []
     spec = spec_of(section, folder)
     problems = []
-    for key, path in (("credentials", spec.credentials), ("nkey", spec.nkey)):
-        if path and not os.access(path, os.R_OK):
-            expected = "a file that can be read"
-            problems.append(tree.problem((*PATH, key), expected, found=f"{path} (no such file)"))
+    if spec.credentials:
+        try:
+            read_credentials(FilePath(spec.credentials))
+        except CredentialsError as error:
+            where = (*PATH, "credentials")
+            problems.append(tree.problem(where, "the user's .creds file", found=str(error)))
     if section.tls is not None and bool(spec.cert) != bool(spec.key):
         expected = "`cert` and `key` together, or neither"
         problems.append(tree.problem((*PATH, "tls"), expected, found="one of them"))

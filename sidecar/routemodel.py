@@ -163,10 +163,8 @@ class NatsSection(Section):
         "30s", "What was not acknowledged for so long is delivered again."
     )
     credentials: FilePath | None = Field(
-        default=None, description="A .creds file, relative to the routing file."
-    )
-    nkey: FilePath | None = Field(
-        default=None, description="A file with the seed of an nkey, in place of credentials."
+        default=None,
+        description="The user's .creds file (a JWT and a seed), relative to the routing file.",
     )
     tls: NatsTls | None = Field(
         default=None, description="What the broker must show; for tls:// servers."

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import count, islice
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -21,6 +22,7 @@ from sidecar import cloudevents, labels
 from sidecar.desk import Busy
 from sidecar.labelport import IN_THREAD_BYTES, Send
 from sidecar.labels import MAX_ITEMS, Parsed
+from sidecar.natskey import CredentialsError, read_credentials
 from sidecar.natsspec import NatsSpec
 from sidecar.ways import Ways
 
@@ -93,7 +95,9 @@ class Subscription:
             while client.is_connected:
                 await self._round(source)
             raise BrokerError(self._said or "the connection ended")
-        except (Error, OSError, TimeoutError, CertificateError) as error:
+        except ImportError as error:
+            raise BrokerError(NO_NATS) from error
+        except (Error, OSError, TimeoutError, CertificateError, CredentialsError) as error:
             raise BrokerError(self._said or str(error) or type(error).__name__) from error
         finally:
             with contextlib.suppress(Error, OSError, TimeoutError):
@@ -118,9 +122,9 @@ class Subscription:
         if spec.is_tls:
             options["tls"] = await asyncio.to_thread(client_context, spec.tls())
         if spec.credentials:
-            options["user_credentials"] = spec.credentials
-        if spec.nkey:
-            options["nkeys_seed"] = spec.nkey
+            found = await asyncio.to_thread(read_credentials, Path(spec.credentials))
+            options["user_jwt_cb"] = lambda: found.jwt
+            options["signature_cb"] = found.signer()
         return options
 
     async def _ensure_consumer(self, stream: Any) -> None:

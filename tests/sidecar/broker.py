@@ -1,5 +1,7 @@
 """A real nats-server with JetStream, in a folder of its own, and a client beside the product's."""
 
+import base64
+import json
 import shutil
 import socket
 import subprocess
@@ -9,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sidecar.natskey import crc16
 
 NEEDED = pytest.mark.skipif(
     shutil.which("nats-server") is None, reason="run scripts/install-test-packages.sh first"
@@ -79,3 +83,67 @@ class Broker:
             return int(found.num_pending or 0), int(found.num_ack_pending or 0)
         finally:
             await client.close()
+
+
+_PREFIX = {"operator": 14 << 3, "account": 0, "user": 20 << 3}
+
+
+def _base32(raw: bytes) -> bytes:
+    return base64.b32encode(raw + crc16(raw).to_bytes(2, "little")).rstrip(b"=")
+
+
+def creds(jwt: bytes, seed: bytes) -> bytes:
+    """Return a .creds file as NATS's tools write it."""
+    user = _PREFIX["user"]
+    text = _base32(bytes([18 << 3 | user >> 5, (user & 31) << 3]) + seed)
+    parts = (("NATS USER JWT", jwt), ("USER NKEY SEED", text))
+    blocks = [
+        f"-----BEGIN {what}-----\n".encode() + value + f"\n------END {what}------\n".encode()
+        for what, value in parts
+    ]
+    return b"\n*** never share ***\n".join(blocks)
+
+
+class _Signer:
+    def __init__(self, kind: str, fill: int) -> None:
+        signing = pytest.importorskip("nacl.signing")
+        self.kind, self.seed = kind, bytes([fill]) * 32
+        self._key = signing.SigningKey(self.seed)
+        self.public = _base32(bytes([_PREFIX[kind]]) + bytes(self._key.verify_key)).decode()
+
+    def sign(self, subject: "_Signer", **claims: Any) -> bytes:
+        """Return a JWT about ``subject``."""
+        about = {"type": subject.kind, "version": 2, **claims}
+        payload = {"jti": "x", "iat": 1_700_000_000, "iss": self.public, "name": subject.kind}
+        payload |= {"sub": subject.public, "nats": about}
+        parts = [{"typ": "JWT", "alg": "ed25519-nkey"}, payload]
+        text = b".".join(_base64(json.dumps(part).encode()) for part in parts)
+        return text + b"." + _base64(self._key.sign(text).signature)
+
+
+def _base64(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+
+
+def operator() -> tuple[str, bytes, bytes]:
+    """Return a server's configuration with an operator, a .creds file, and one of a stranger."""
+    top, account, system = (
+        _Signer("operator", 1),
+        _Signer("account", 2),
+        _Signer("account", 5),
+    )
+    user, stranger = _Signer("user", 3), _Signer("account", 4)
+    limits = {name: -1 for name in ("subs", "conn", "leaf", "imports", "exports", "data")}
+    limits |= {name: -1 for name in ("payload", "mem_storage", "disk_storage", "streams")}
+    limits |= {"consumer": -1, "wildcards": True}
+    no_storage = {"mem_storage": 0, "disk_storage": 0, "streams": 0, "consumer": 0}
+    plain = {name: -1 for name in ("subs", "data", "payload")}
+    config = (
+        f"operator: {top.sign(top).decode()}\n"
+        f"system_account: {system.public}\n"
+        "resolver: MEMORY\nresolver_preload: {\n"
+        f"  {account.public}: {top.sign(account, limits=limits).decode()}\n"
+        f"  {system.public}: {top.sign(system, limits=limits | no_storage).decode()}\n}}\n"
+    )
+    right = creds(account.sign(user, **plain), user.seed)
+    return config, right, creds(stranger.sign(user, **plain), user.seed)

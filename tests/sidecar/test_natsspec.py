@@ -6,6 +6,7 @@ import pytest
 
 from sidecar.natsspec import NatsSpec, from_text, to_text
 from tests.router.pki import Authority
+from tests.sidecar.broker import creds
 from tests.sidecar.routing_texts import load, only_problem, problems_of_text, with_part
 
 SMALL = 'servers: ["nats://127.0.0.1:4222"], stream: LABELS, subject: labels.>'
@@ -29,7 +30,7 @@ def test_a_small_section_has_defaults(tmp_path: Path) -> None:
 
 def test_files_are_relative_to_the_routing_file(tmp_path: Path) -> None:
     Authority(tmp_path).issue("one")
-    (tmp_path / "nats.creds").write_text("x")
+    (tmp_path / "nats.creds").write_bytes(creds(b"jwt", bytes(32)))
     tls = "tls: {ca: authority.pem, cert: one.pem, key: one.key}"
     text = with_nats(f"{SMALL.replace('nats:', 'tls:')}, credentials: nats.creds, {tls}")
     spec = load(text, tmp_path).settings.labels_from
@@ -44,7 +45,6 @@ def test_files_are_relative_to_the_routing_file(tmp_path: Path) -> None:
     ("section", "key"),
     [
         (SMALL + ", credentials: no.creds", "labels_from.nats.credentials"),
-        (SMALL + ", nkey: no.seed", "labels_from.nats.nkey"),
         (SMALL + ", tls: {ca: no.pem}", "labels_from.nats.tls.ca"),
         (SMALL + ", tls: {cert: no.pem}", "labels_from.nats.tls"),
         (SMALL.replace("127.0.0.1", "user:pass@host"), "labels_from.nats.servers[0]"),

@@ -17,11 +17,12 @@ from evaluator.join import Label, LabelOutcome, LabelResult
 from router.tasks import spawn
 from sidecar import subscription as module
 from sidecar.desk import Busy
+from sidecar.natskey import read_credentials
 from sidecar.natsspec import NatsSpec
 from sidecar.subscription import Subscription, read
 from sidecar.ways import Ways
 from tests.router.pki import Authority
-from tests.sidecar.broker import NEEDED, Broker
+from tests.sidecar.broker import NEEDED, Broker, operator
 
 pytestmark = [pytest.mark.peer, NEEDED]
 
@@ -265,20 +266,22 @@ async def test_a_broker_with_tls_must_show_a_certificate_that_we_trust(
         await until(lambda: "a" in store.known)
 
 
-async def test_an_nkey_opens_what_is_closed_without(
+async def test_credentials_open_what_is_closed_without(
     make: Callable[..., Broker], tmp_path: Path
 ) -> None:
-    nkeys = pytest.importorskip("nkeys")
-    seed = nkeys.encode_seed(bytes(range(32)), nkeys.PREFIX_BYTE_USER)
-    (tmp_path / "nats.seed").write_bytes(seed)
-    public = nkeys.from_seed(bytearray(seed)).public_key.decode()
-    broker = make(f"authorization {{ users: [{{ nkey: {public} }}] }}\n")
+    config, right, wrong = operator()
+    (tmp_path / "right.creds").write_bytes(right)
+    (tmp_path / "wrong.creds").write_bytes(wrong)
+    broker, store = make(config), Store()
     broker.start()
-    store = Store()
-    await broker.publish([body("a")], nkeys_seed=str(tmp_path / "nats.seed"))
-    async with reading(spec(broker), store) as one:
-        await until(lambda: one.error is not None and "uthorization" in one.error)
-    async with reading(spec(broker, nkey=str(tmp_path / "nats.seed")), store):
+    known = read_credentials(tmp_path / "right.creds")
+    login = {"user_jwt_cb": lambda: known.jwt, "signature_cb": known.signer()}
+    await broker.publish([body("a")], **login)
+    for refused in ("", str(tmp_path / "wrong.creds")):
+        async with reading(spec(broker, credentials=refused), store) as one:
+            await until(lambda one=one: one.error is not None and "uthorization" in one.error)
+    assert store.calls == 0
+    async with reading(spec(broker, credentials=str(tmp_path / "right.creds")), store):
         await until(lambda: "a" in store.known)
 
 
