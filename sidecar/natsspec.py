@@ -85,8 +85,8 @@ def check_nats(tree: Tree, folder: FilePath) -> list[Problem]:
         try:
             read_credentials(FilePath(spec.credentials))
         except CredentialsError as error:
-            where = (*PATH, "credentials")
-            problems.append(tree.problem(where, "the user's .creds file", found=str(error)))
+            place = (*PATH, "credentials")
+            problems.append(tree.problem(place, "the user's .creds file", found=str(error)))
     if section.tls is not None and bool(spec.cert) != bool(spec.key):
         expected = "`cert` and `key` together, or neither"
         problems.append(tree.problem((*PATH, "tls"), expected, found="one of them"))
