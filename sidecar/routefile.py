@@ -23,7 +23,7 @@ from sidecar.routeintent import intent_of, listen_tls_of
 from sidecar.routemodel import RoutingFile
 from sidecar.sample import SampleError, read_samples
 from sidecar.tlsfile import check_files
-from sidecar.tokenfile import check_tokens
+from sidecar.tokenfile import check_token_file
 from sidecar.yamltree import Tree, YamlError
 
 
@@ -89,7 +89,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     file = _validate(tree, problems)
     problems += check(tree)
     problems += check_files(tree, folder)
-    problems += check_tokens(tree, folder)
+    problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:

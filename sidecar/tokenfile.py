@@ -84,7 +84,7 @@ def read_tokens(path: FilePath) -> tuple[Key, ...]:
     return tuple(_key(token) for token in found.tokens)
 
 
-def check_tokens(tree: Tree, folder: FilePath) -> list[Problem]:
+def check_token_file(tree: Tree, folder: FilePath) -> list[Problem]:
     """Return what is wrong with the file that ``admin.tokens`` names, if the section is sound."""
     admin = part(tree, ("admin",), Admin)
     if admin is None or admin.tokens is None:

@@ -3,6 +3,8 @@
 import asyncio
 import doctest
 import json
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,36 @@ async def test_without_a_report_the_first_rejected_rows_are_shown(
     captured = capsys.readouterr()
     assert "line 2: unknown" in captured.out and "and 4 more" in captured.out
     assert captured.err == "", "no progress bar where nobody looks"
+
+
+def _all_of(terminal: int) -> str:
+    """Return what is written to a terminal until nobody has it open any more."""
+    parts = []
+    try:
+        while part := os.read(terminal, 65_536):
+            parts.append(part)
+    except OSError:  # EIO: the other end is closed
+        pass
+    return b"".join(parts).decode()
+
+
+async def test_a_bar_is_drawn_where_somebody_looks(bench: AdminBench, tmp_path: Path) -> None:
+    path = write(tmp_path, "l.csv", [(f"a{k}", k) for k in range(6_000)])
+    ours, theirs = os.openpty()
+    admin = str(bench.client.make_url("")).rstrip("/")
+    code = "from sidecar.cli import main; main()"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code, "label", str(path), "--admin", admin, "--json"),
+        env=os.environ | {"UNDERSTUDY_LABEL_TOKEN": SECRET, "TERM": "xterm", "COLUMNS": "100"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    reading = asyncio.to_thread(_all_of, ours)  # or a full terminal would stop the program
+    (out, _), drawn = await asyncio.gather(process.communicate(), reading)
+    os.close(ours)
+    assert process.returncode == 0 and json.loads(out)["read"] == 6_000
+    assert "6,000 labels" in drawn and "100%" in drawn
 
 
 async def test_a_wrong_token_stops_at_once_and_says_so(
