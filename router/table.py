@@ -42,7 +42,8 @@ class Variant(Struct, frozen=True, kw_only=True):
     """Absolute path of a Unix socket; host and port are not dialled then."""
     tls: Tls | None = None
     """None speaks plain HTTP."""
-    connect_timeout_s: float = 1.0
+    connect_timeout_s: float = 2.0
+    """Longer than one lost SYN takes, which is sent again after 1 s (RFC 6298, section 2)."""
     response_timeout_s: float = 30.0
     """From the request's last byte sent to the response's last byte received; to the head, where
     the response is a stream of events."""

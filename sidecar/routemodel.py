@@ -203,7 +203,7 @@ class MatchSection(Section):
 class Timeouts(Section):
     """How long to wait for a variant."""
 
-    connect: PositiveDuration = default("1s", "Until a connection is open, with its TLS handshake.")
+    connect: PositiveDuration = default("2s", "Until a connection is open, with its TLS handshake.")
     response: PositiveDuration = default(
         "30s",
         "From the request's last byte sent to the answer's last byte received; to its head, where "

@@ -27,7 +27,7 @@ def test_smallest_file_has_the_documented_defaults() -> None:
     assert file.admin.listen == ("127.0.0.1", 8081)
     assert (file.state, file.workers, file.log.level) == ("./understudy-state", 1, "info")
     assert (route.protocol, route.response_header, route.challengers) == ("json", False, [])
-    assert (route.champion.timeouts.connect, route.champion.timeouts.response) == (1.0, 30.0)
+    assert (route.champion.timeouts.connect, route.champion.timeouts.response) == (2.0, 30.0)
     assert (route.limits.body, route.limits.replay) == (64 << 20, 1 << 20)
     assert (route.limits.capture, route.limits.eject_after) == (64 << 10, 5)
 

@@ -20,6 +20,8 @@ SHARE_OF_CAPACITY = 0.5
 SAMPLE_EVERY_S = 0.5
 ACCOUNTED_S = 30.0
 """How long the last copies and observations may take to be accounted for."""
+IDLE_S = 15.0
+"""How long kept connections may stand once nobody asks; to variants it is 4 s."""
 LABELS_AT_ONCE = 200
 
 Say = Callable[[str], None]
@@ -61,9 +63,9 @@ class Watch:
     def _sample(self) -> Sample:
         status = Path(f"/proc/{self._pid}/status").read_text()
         (line,) = (one for one in status.splitlines() if one.startswith("VmRSS"))
-        n_open = len(os.listdir(f"/proc/{self._pid}/fd"))
         at_s = time.monotonic() - self._began_s
-        return Sample(at_s, self._clients.phase, int(line.split()[1]) / 1024, n_open)
+        rss_mib = int(line.split()[1]) / 1024
+        return Sample(at_s, self._clients.phase, rss_mib, n_descriptors(self._pid))
 
     async def _label(self) -> None:
         """Post labels for what was answered; what is not acknowledged is posted again."""
@@ -80,8 +82,15 @@ class Watch:
             ids[:0] = batch
 
 
+def n_descriptors(pid: int) -> int:
+    """Return how many descriptors a process has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
 async def soak(sidecar: SoakSidecar, options: Options, say: Say) -> Summary:
     """Run it; return what came of it."""
+    router = sidecar.pid("router 0")
+    n_before = n_descriptors(router)
     challenger = sidecar.processes["challenger"].pid
     clients = Clients(sidecar.port, options.rate, options.seed)
     control = sidecar.control_ports["challenger"]
@@ -104,6 +113,7 @@ async def soak(sidecar: SoakSidecar, options: Options, say: Say) -> Summary:
     if not watching.cancelled() and watching.exception() is not None:
         clients.findings.fail("watch", repr(watching.exception()))
     accounts = await _accounts(sidecar)
+    n_after = await _settled_descriptors(router, n_before)
     return Summary(
         seconds=time.monotonic() - began_s,
         rate=clients.rate,
@@ -112,6 +122,7 @@ async def soak(sidecar: SoakSidecar, options: Options, say: Say) -> Summary:
         accounts=accounts,
         n_labels=watch.n_labels,
         n_labels_refused=watch.n_labels_refused,
+        n_descriptors=(n_before, n_after),
     )
 
 
@@ -140,6 +151,14 @@ async def _play(site: Site, clients: Clients, watch: Watch, options: Options, sa
             f"{sample.n_descriptors} descriptors"
         )
     clients.phase = QUIET
+
+
+async def _settled_descriptors(pid: int, n_before: int) -> int:
+    """Return how many are open once idle connections have ended, or the time for it is over."""
+    ends_s = time.monotonic() + IDLE_S
+    while (n_open := n_descriptors(pid)) > n_before and time.monotonic() < ends_s:
+        await asyncio.sleep(0.5)
+    return n_open
 
 
 async def _accounts(sidecar: SoakSidecar) -> dict[str, float]:
