@@ -91,7 +91,7 @@ def understudy_label(
         input=given,
         env=os.environ | {"UNDERSTUDY_LABEL_TOKEN": SECRET},
         capture_output=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     assert done.stdout, done.stderr.decode()
@@ -118,6 +118,7 @@ def test_a_file_is_sent_again_and_again_and_each_label_counts_once(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_a_file_outlives_the_controller_it_is_sent_to(sidecar: Sidecar, tmp_path: Path) -> None:
     """Sent while the controller is killed again and again: all in, nothing twice."""
     ids = ask(sidecar, 20)
@@ -273,11 +274,12 @@ def test_a_flood_of_labels_starves_nobody(sidecar: Sidecar, tmp_path: Path, limi
         for sender in senders:
             sender.join()
         clients.stop()
+    halves[1].append(rss_mib(pid))
     statuses = [status for one in found for status in one]
     assert set(statuses) <= {200, 429}, found
     assert clients.failures == []
     assert accepted >= 1, "valid labels of another sender were starved"
-    assert halves[1] and max(halves[1]) - max(halves[0]) < 128, halves
+    assert max(halves[1]) - max(halves[0]) < 128, halves
     flooded = clients.latencies_s[at:]
     # The routers are processes of their own. Generous: other work may run on this machine.
     assert p99(flooded) < max(1.0, 20 * calm_p99_s), (calm_p99_s, p99(flooded))

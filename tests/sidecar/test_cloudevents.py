@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluator.join import Label
@@ -112,6 +112,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*EVENT, "subject", "data_base64"]), JSON))
 def test_no_event_at_all_breaks_the_reader(changes: dict[str, Any]) -> None:
     parsed = parse({}, BATCH, json.dumps([EVENT | changes]).encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar import labelfile
@@ -248,6 +248,7 @@ def test_how_far_a_file_is_read_is_known(tmp_path: Path) -> None:
 VALUES = st.text(max_size=6) | st.integers() | st.booleans() | st.floats(allow_nan=False)
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=5))
 def test_any_value_comes_back_from_lines_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, values: list[Any]

@@ -4,7 +4,7 @@ import json
 import string
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluator.join import Label
@@ -39,6 +39,7 @@ def reference(raw: bytes) -> Label | None:
     return found.label if isinstance(found, Item) else None
 
 
+@settings(deadline=None)
 @given(PRINTABLE, LABELS, st.none() | PRINTABLE, st.booleans())
 def test_what_it_reads_is_what_the_reference_reads(
     request_id: str, label: object, route: str | None, is_tight: bool
@@ -50,6 +51,7 @@ def test_what_it_reads_is_what_the_reference_reads(
     assert found is None or found == reference(raw)
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=14))
 def test_no_mixture_of_pieces_is_read_otherwise(pieces: list[str]) -> None:
     raw = "".join(pieces).encode()

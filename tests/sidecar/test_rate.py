@@ -1,7 +1,7 @@
 """An allowance holds on average, and a large body only makes its sender wait."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sidecar.rate import BURST_S, Rate
@@ -23,6 +23,7 @@ def test_a_clock_that_goes_back_gives_nothing_away() -> None:
     assert rate.wait_s(1.0) == pytest.approx(2.1)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.0, 3.0), st.integers(1, 500)), min_size=1, max_size=60))
 def test_no_order_of_purchases_passes_the_average(asked: list[tuple[float, int]]) -> None:
     rate, now_s, spent, largest = Rate(50.0, now_s=0.0), 0.0, 0, 0
