@@ -4,7 +4,6 @@ Each function here reads one kind of request and words one kind of answer; what 
 of the Desk. Every refusal says what is wrong and what to do: {"error": ..., "remedy": ...}.
 """
 
-import asyncio
 import json
 from collections import Counter
 from dataclasses import asdict
@@ -15,15 +14,14 @@ from aiohttp import web
 from controller.controller import ActRefused
 from controller.store import StoreError
 from evaluator.join import LabelOutcome, LabelResult
-from sidecar import labels, metrics
+from sidecar import metrics
 from sidecar.desk import Busy, Desk
 from sidecar.guard import Access, Answer, Refusal, check_token, guard, reply
+from sidecar.keyring import Keyring
+from sidecar.labelport import LabelPort
 from sidecar.labels import Parsed
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-IN_THREAD_BYTES = 64 * 1024
-"""Label bodies above this are parsed beside the event loop; smaller ones take below a
-millisecond."""
 MAX_LIMIT = 1_000
 MAX_WANTED = 10_000
 ACTS = ("hold", "resume", "rollback", "promote")
@@ -37,15 +35,17 @@ RESULTS = (
 
 DESK = web.AppKey("desk", Desk)
 ACCESS = web.AppKey("access", Access)
+LABELS = web.AppKey("labels", LabelPort)
 
 
-def application(desk: Desk, access: Access) -> web.Application:
+def application(desk: Desk, access: Access, keyring: Keyring) -> web.Application:
     """Return the admin application; ``web.AppRunner`` serves it."""
     app = web.Application(
         middlewares=[guard(access), _store_errors], client_max_size=MAX_BODY_BYTES
     )
     app[DESK] = desk
     app[ACCESS] = access
+    app[LABELS] = LabelPort(desk.label, keyring, desk.ways)
     app.router.add_get("/livez", _livez)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/healthz", _readyz)
@@ -133,25 +133,7 @@ async def _verify(request: web.Request) -> web.Response:
 
 
 async def _labels(request: web.Request) -> web.Response:
-    access = request.app[ACCESS]
-    if access.label_token:
-        check_token(request, access.label_token)
-    body = await request.read()
-    try:
-        if len(body) > IN_THREAD_BYTES:
-            parsed = await asyncio.to_thread(labels.parse, body)
-        else:
-            parsed = labels.parse(body)
-    except labels.BodyError as error:
-        remedy = 'send {"request_id": ..., "label": ...}, an array of these, or one a line'
-        raise Refusal(400, str(error), remedy) from error
-    try:
-        wanted = [item.label for item in parsed.items]
-        results = await request.app[DESK].label(wanted, len(body))
-    except Busy as error:
-        remedy = "none of these labels is acknowledged; send them again after Retry-After"
-        raise Refusal(429, str(error), remedy, {"Retry-After": "1"}) from error
-    request.app[DESK].n_unread += len(parsed.faults)
+    parsed, results = await request.app[LABELS].take(request)
     answer = label_answer(parsed, list(results))
     is_lone = len(parsed.items) == 1 and not parsed.faults
     if is_lone and results[0].outcome is LabelOutcome.CONFLICT:
@@ -160,9 +142,7 @@ async def _labels(request: web.Request) -> web.Response:
 
 
 async def _wanted(request: web.Request) -> web.Response:
-    access = request.app[ACCESS]
-    if access.label_token:
-        check_token(request, access.label_token)
+    request.app[LABELS].check(request)
     after = _number(request, "after", 0, 0, 2**63 - 1)
     limit = _number(request, "limit", 100, 1, MAX_WANTED)
     desk, route = request.app[DESK], request.query.get("route")

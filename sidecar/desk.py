@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from controller import audit, store
 from controller.audit import Head, Verification
@@ -27,6 +27,15 @@ from sidecar.pump import LabelRequest, Pump
 from sidecar.reload import Reloader
 from sidecar.standby import with_standby
 from sidecar.tally import PAGE, Tally
+from sidecar.ways import Ways
+
+
+class Subscription(Protocol):
+    """What fetches labels by itself."""
+
+    error: str | None
+    """Why none come; None while they may."""
+
 
 T = TypeVar("T")
 STATUS_S = 1.0
@@ -80,8 +89,10 @@ class Desk:
         """Whether the sidecar is about to stop: nothing new should come here."""
         self._scored = scored
         """What became of the answers offered to scorers, by route."""
-        self.n_unread = 0
-        """Labels that could not be read since this process began."""
+        self.ways = Ways()
+        """Of labels, and what became of what came in by them."""
+        self.subscription: Subscription | None = None
+        """Of labels at a broker; None: nothing is fetched."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -100,13 +111,18 @@ class Desk:
         if self._hub.table is not None and "routes" in status:
             counts = self._counts.total()
             status["routes"] = with_standby(status["routes"], self._hub.table, counts)
-        unread = {"invalid": status.get("labels", {}).get("invalid", 0) + self.n_unread}
-        status["labels"] = status.get("labels", {}) | unread
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
+        status["labels_from"] = self._fetched()
         status["store_error"] = self._pump.store_error or status.get("store_error")
         return status
+
+    def _fetched(self) -> dict[str, Any] | None:
+        """Return whether labels come from the broker; None if there is none to come from."""
+        if self.subscription is None:
+            return None
+        return {"connected": self.subscription.error is None, "error": self.subscription.error}
 
     async def _refresh(self) -> None:
         try:
@@ -139,6 +155,7 @@ class Desk:
                 reload_ok=self._reloader.error is None,
                 reload_at_s=self._reloader.adopted_at_s,
                 store_ok=status["store_error"] is None,
+                ways=self.ways,
             )
         )
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from evaluator.join import MAX_ID_CHARS, Label
+from sidecar import plainlabel
 
 MAX_ITEMS = 10_000
 """Labels in one body; clients with more send several. Chosen: about a second of one core."""
@@ -75,7 +76,7 @@ def parse(body: bytes) -> Parsed:
     """Read all labels of ``body``. BodyError if there is none to be seen, or too many."""
     items: list[Item] = []
     faults: list[Fault] = []
-    for index, raw in enumerate(_split(body)):
+    for index, raw in enumerate(split(body)):
         if index >= MAX_ITEMS:
             raise BodyError(f"more than {MAX_ITEMS} labels in one body; send several")
         try:
@@ -92,7 +93,8 @@ def parse(body: bytes) -> Parsed:
 _NOT_JSON = "not JSON"
 
 
-def _split(body: bytes) -> Iterator[bytes]:
+def split(body: bytes) -> Iterator[bytes]:
+    """Yield each label of a body as it stands there: element, line, or the one object."""
     text = body.strip(b" \t\r\n")
     if text.startswith(b"["):
         yield from _elements(text)
@@ -150,8 +152,28 @@ def _marks(text: bytes) -> Iterator[tuple[int, bytes]]:
             yield position, mark
 
 
+def read_value(index: int, value: Any) -> Item | Fault:
+    """Return the label that decoded JSON (see ``decoded``) holds, or what is wrong with it."""
+    try:
+        return _item(index, value)
+    except _ItemError as error:
+        return Fault(index, error.request_id, str(error))
+
+
+def decoded(raw: bytes) -> Any:
+    """Return the JSON value of ``raw``: numbers finite, keys once. BodyError if it is not one."""
+    try:
+        return _decode(raw)
+    except _ItemError as error:
+        raise BodyError(str(error)) from error
+
+
 def _read(index: int, raw: bytes) -> Item:
-    fields = _decode(raw)
+    label = plainlabel.read(raw)
+    return _item(index, _decode(raw)) if label is None else Item(index, label)
+
+
+def _item(index: int, fields: Any) -> Item:
     if not isinstance(fields, dict):
         raise _ItemError("not an object")
     request_id, token = fields.get("request_id"), fields.get("token")

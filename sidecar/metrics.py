@@ -5,7 +5,7 @@ the routers send under another name, or for a route that is not served, is left 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,6 +17,8 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+
+from sidecar.ways import REASONS, WAYS, Ways
 
 VERSION = "0.1.0"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -173,6 +175,7 @@ class Readout:
     """Wall clock of the last reload that succeeded."""
     store_ok: bool = True
     """Whether the disk takes what must be durable."""
+    ways: Ways = field(default_factory=Ways)
 
 
 def render(readout: Readout) -> bytes:
@@ -199,6 +202,8 @@ class _Families(Collector):
         unrouted = self._readout.status.get("labels") or {}
         yield from _labels(routes, unrouted, self._readout.decisions)
         yield from _tokens(routes, self._readout.status)
+        yield from _ways(self._readout.ways)
+        yield from _fetched(self._readout.status.get("labels_from"))
 
 
 def _samples(readout: Readout, routes: set[str]) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -420,3 +425,32 @@ def _tokens(routes: list[dict[str, Any]], status: Mapping[str, Any]) -> Iterator
     )
     forged.add_metric((), float(status.get("forged_labels") or 0))
     yield from (results, forged)
+
+
+def _ways(ways: Ways) -> Iterator[Metric]:
+    """What is in no route: an unknown id belongs to none."""
+    received = CounterMetricFamily(
+        "understudy_labels_received_total",
+        "Labels by the way they came in and what became of them.",
+        labels=("way", "result"),
+    )
+    refused = CounterMetricFamily(
+        "understudy_label_bodies_refused_total",
+        "Bodies, or messages, of which no label was taken.",
+        labels=("way", "reason"),
+    )
+    for way in WAYS:
+        for word in LABEL_RESULTS:
+            received.add_metric((way, word), float(ways.labels[way, word]))
+        for reason in REASONS:
+            refused.add_metric((way, reason), float(ways.refused[way, reason]))
+    yield from (received, refused)
+
+
+def _fetched(labels_from: Mapping[str, Any] | None) -> Iterator[Metric]:
+    if labels_from is not None:
+        yield GaugeMetricFamily(
+            "understudy_labels_from_connected",
+            "1 while labels are fetched from the broker that the routing file names.",
+            value=float(labels_from["connected"]),
+        )

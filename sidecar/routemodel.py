@@ -38,6 +38,9 @@ from sidecar.routetype import (
     Margin,
     MatchPath,
     Name,
+    NatsName,
+    NatsSubject,
+    NatsUrl,
     NeverBuilt,
     PositiveDuration,
     Protocol,
@@ -68,6 +71,11 @@ class Admin(Section):
     """The admin port: health, metrics, labels, status, decisions."""
 
     listen: Address = default("127.0.0.1:8081", "HOST:PORT of the admin port.")
+    tokens: FilePath | None = Field(
+        default=None,
+        description="The file of tokens, as SHA-256 only, relative to the routing file; read "
+        "again when it changes. With it labels need a token with the scope label.",
+    )
 
 
 class Log(Section):
@@ -133,6 +141,52 @@ class Store(Section):
         "How large its file may grow. At this size no observation is taken in to wait for its "
         "label (it is counted as `refused`), and at a quarter more no label; moves of traffic are "
         "always recorded. An observation that waits takes about 200 bytes.",
+    )
+
+
+class NatsTls(Section):
+    """What a broker must show, and what it is shown. Always verified."""
+
+    ca: FilePath | None = Field(
+        default=None,
+        description="PEM file of who may have signed its certificate; without it, whoever the "
+        "system trusts.",
+    )
+    cert: FilePath | None = Field(
+        default=None, description="PEM file of our own certificate, if it asks for one."
+    )
+    key: FilePath | None = Field(default=None, description="PEM file of the key of `cert`.")
+
+
+class NatsSection(Section):
+    """A subject of a NATS JetStream stream whose messages are bodies of labels."""
+
+    servers: list[NatsUrl] = Field(
+        min_length=1, max_length=16, description="Brokers, tried in turn: nats://HOST:PORT."
+    )
+    stream: NatsName = Field(description="The stream; it is never made here.")
+    subject: NatsSubject = Field(description="The subject, such as labels or labels.>.")
+    durable: NatsName = Field(
+        default="understudy",
+        description="The durable consumer, made if it is not there. One for each sidecar.",
+    )
+    ack_wait: PositiveDuration = default(
+        "30s", "What was not acknowledged for so long is delivered again."
+    )
+    credentials: FilePath | None = Field(
+        default=None,
+        description="The user's .creds file (a JWT and a seed), relative to the routing file.",
+    )
+    tls: NatsTls | None = Field(
+        default=None, description="What the broker must show; for tls:// servers."
+    )
+
+
+class LabelsFrom(Section):
+    """Where labels are fetched from, beside those that are sent to the admin port."""
+
+    nats: NatsSection | None = Field(
+        default=None, description="A subject of a NATS JetStream stream."
     )
 
 
@@ -651,6 +705,9 @@ class RoutingFile(Section):
     log: Log = Field(default=Log(), description="What is logged.")
     record: Record | None = Field(
         default=None, description="Record what the evaluator is given; off without it."
+    )
+    labels_from: LabelsFrom | None = Field(
+        default=None, description="Fetch labels from a broker; off without it."
     )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."
