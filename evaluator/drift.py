@@ -7,13 +7,14 @@ from typing import Any
 
 from msgspec import Struct
 
-from evaluator.binary import Baseline, BinaryCheck, BinaryState, Question
+from evaluator.binary import BinaryCheck, BinaryState
 from evaluator.eprocess.mixture import log_mean
 from evaluator.finding import Finding, odds, percent
 from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.metric import MetricSpec, is_failed
 from evaluator.number import as_number
 from evaluator.past import Past, PastState
+from evaluator.question import Baseline, Question
 from evaluator.running import SignedHistogram
 from router.observation import Outcome
 

@@ -5,12 +5,13 @@ import random
 
 import pytest
 
-from evaluator.binary import Baseline, BinaryCheck
+from evaluator.binary import BinaryCheck
 from evaluator.check import make, saved
 from evaluator.drift import MIN_SCORES, QUANTILES, DriftCheck
 from evaluator.evidence import Role
 from evaluator.kind import Assigned, How, Paired
 from evaluator.metric import MetricSpec
+from evaluator.question import Baseline
 from router.observation import Outcome
 from tests.evaluator.builders import answer, failure
 

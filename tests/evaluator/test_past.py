@@ -74,13 +74,14 @@ def test_evidence_is_that_of_the_definition_at_every_number() -> None:
 
 
 def _by_hand(factors: list[tuple[int, list[float]]], last: int) -> float:
-    total = 1.0 / (last + 2.0)  # copies that start later
+    total = 0.25 / (last + 1.0)  # copies that start later
     for start in range(last + 1):
         products = [1.0] * len(factors[0][1])
         for epoch, row in factors:
             if epoch >= start:
                 products = [a * b for a, b in zip(products, row, strict=True)]
-        total += sum(products) / len(products) / ((start + 1.0) * (start + 2.0))
+        weight = 0.25 / (start * (start + 1.0)) if start else 0.75
+        total += weight * sum(products) / len(products)
     return total
 
 
