@@ -156,6 +156,10 @@ class Evaluator:
         epoch = epoch_at(self._state.starts, served.at_ns)
         return judgable_of(served, label, self.plan, epoch)
 
+    def is_closed(self, at_ns: int) -> bool:
+        """Whether requests of that time are judged already: judging goes in their order."""
+        return at_ns <= self._state.newest_judged_ns
+
     def roll_epoch(self, why: str) -> None:
         """Begin a new epoch: at each change of share or mode, and daily. ``why`` is for the log.
 
