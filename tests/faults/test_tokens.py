@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import sqlite3
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,8 +74,13 @@ class Signed:
             json.dumps(items).encode(),
             {"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                body = answer.read()
+        except urllib.error.HTTPError as error:
+            body = error.read()
+            assert error.code == 409, body  # a lone conflict
+        found: dict[str, Any] = json.loads(body)
         return found
 
     def route(self) -> dict[str, Any]:
