@@ -12,7 +12,7 @@ from evaluator.check import make, saved
 from evaluator.delivery import Delivery, DeliveryState
 from evaluator.epochs import Starts, begin, epoch_at
 from evaluator.evidence import Evidence
-from evaluator.exposed import judgable_of
+from evaluator.exposed import judgable_of, recognised
 from evaluator.extract import Extracted, Extractor, Fields, is_cut
 from evaluator.forecast import ForecastMonitor, ForecastState
 from evaluator.integrity import Integrity, IntegrityState
@@ -145,6 +145,8 @@ class Evaluator:
         if not 0 <= judgable.epoch <= self._state.epoch:
             self._count("foreign")
             return
+        if label is not None:
+            judgable = recognised(judgable, label)
         if label is None:
             self._count("unlabelled")
         elif judgable.mode is Mode.SPLIT:

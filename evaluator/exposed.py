@@ -2,10 +2,13 @@
 
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from evaluator.join import Answer, Judgable, LabelResult, Mode
 from evaluator.metric import ExperimentPlan, needs_label
 from router.token import Served, digest_of
 
+_DIGEST = "sha256:"
 BY_EQUALITY = frozenset(("correct", "precision", "recall", "f1"))
 """Kinds that ask of a prediction only whether it equals something: a digest can tell that."""
 
@@ -39,6 +42,28 @@ def judgable_of(served: Served, label: str, plan: ExperimentPlan, epoch: int) ->
     )
 
 
+def recognised(judgable: Judgable, label: str) -> Judgable:
+    """Return ``judgable`` with the answers whose digest is that of ``label`` as that label.
+
+    A token's answer was compared with the label that came with it; a correction is another one.
+    """
+    answers = (judgable.champion, judgable.challenger)
+    if not any(answer is not None and _is_digest(answer) for answer in answers):
+        return judgable
+    digest = f'"{_DIGEST}{digest_of(label)}"'
+    champion, challenger = (
+        structs.replace(answer, prediction=label)
+        if answer is not None and answer.prediction == digest
+        else answer
+        for answer in answers
+    )
+    return structs.replace(judgable, champion=champion, challenger=challenger)
+
+
+def _is_digest(answer: Answer) -> bool:
+    return answer.prediction is not None and answer.prediction.startswith(f'"{_DIGEST}')
+
+
 def _answer(served: Served, label: str, plan: ExperimentPlan) -> Answer:
     match served.kind:
         case "value":
@@ -63,4 +88,4 @@ def _of_digest(text: str, label: str, plan: ExperimentPlan) -> Answer:
     if not asked <= BY_EQUALITY:
         return Answer(None, is_cut=True)
     digest = text.strip('"')
-    return Answer(label if digest_of(label) == digest else f'"sha256:{digest}"')
+    return Answer(label if digest_of(label) == digest else f'"{_DIGEST}{digest}"')

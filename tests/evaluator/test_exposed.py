@@ -8,7 +8,7 @@ from msgspec import Raw, structs
 
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Role
-from evaluator.exposed import judgable_of
+from evaluator.exposed import judgable_of, recognised
 from evaluator.join import Answer, Mode
 from evaluator.metric import MetricSpec
 from router.token import NULL, Served, described, digest_of
@@ -79,3 +79,16 @@ def test_a_token_and_the_store_make_the_same_of_one_exposure(
         seen.table_version, seen.at_ns, kind, prediction,
     )  # fmt: skip
     assert evaluator.exposed(told, "7") == stored
+
+
+def test_a_digest_is_recognised_in_a_corrected_label_too() -> None:
+    """The token was compared with the label that came with it, which was wrong."""
+    long = json.dumps("x" * 5_000)
+    told = served("digest", json.dumps(digest_of(long)).encode())
+    first = judgable_of(told, '"y"', plan(ACCURACY), 0)
+    given = first.challenger or first.champion
+    assert given is not None and given.prediction != long
+    again = recognised(first, long)
+    found = again.challenger or again.champion
+    assert found is not None and found.prediction == long
+    assert recognised(first, '"z"') == first
