@@ -450,7 +450,7 @@ class Intake:
         judgable, refusal = None, None
         if trial is None or served.experiment != trial.plan.experiment:
             refusal = LabelResult(LabelOutcome.LATE, "its experiment is over", route)
-        elif now_ns - served.at_ns >= trial.plan.maturity_s * SECOND_NS:
+        elif _is_past_maturity(trial, served.at_ns, now_ns):
             because = "it is past its maturity: requests of its age are judged"
             refusal = LabelResult(LabelOutcome.LATE, because, route)
         else:
@@ -518,3 +518,12 @@ class Intake:
 def _has_token(plan: ExperimentPlan, judgable: Judgable) -> bool:
     """Whether a token will bring an observation back, so that it need not be kept."""
     return plan.joins_by_token and judgable.mode is Mode.SPLIT
+
+
+def _is_past_maturity(trial: Trial, at_ns: int, now_ns: int) -> bool:
+    """Whether the cohort of a request is closed: by its age, or because it was judged.
+
+    The second also where the clock went back, which would make old tokens young again.
+    """
+    is_old = now_ns - at_ns >= trial.plan.maturity_s * SECOND_NS
+    return is_old or trial.evaluator.is_closed(at_ns)

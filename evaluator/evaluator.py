@@ -83,7 +83,7 @@ class State(Struct):
     integrity: IntegrityState
     delivery: DeliveryState
     monitor: MonitorState
-    starts: Starts = []
+    starts: Starts = field(default_factory=list)
     newest_judged_ns: int = 0
     """Of the requests that were judged; labels by token may be ahead of observations."""
     forecast: ForecastState = field(default_factory=lambda: ForecastState([]))
@@ -194,6 +194,10 @@ class Evaluator:
             return None  # nothing waits for labels, or what it waits with is not in a token
         epoch = epoch_at(self._state.starts, served.at_ns)
         return judgable_of(served, label, self.plan, epoch)
+
+    def is_closed(self, at_ns: int) -> bool:
+        """Whether requests of that time are judged already: judging goes in their order."""
+        return at_ns <= self._state.newest_judged_ns
 
     def roll_epoch(self, why: str) -> None:
         """Begin a new epoch: at each change of share or mode, and daily. ``why`` is for the log.

@@ -462,3 +462,14 @@ def test_a_token_that_could_not_be_written_is_as_if_it_had_not_come(signed, conn
         signed.label([token(1)], now_ns=AT_NS)
     unlock(connection)
     assert outcomes(signed, token(1)) == ["accepted"]
+
+
+def test_a_clock_that_goes_back_does_not_make_a_used_token_young_again(signed, connection):
+    assert outcomes(signed, token(1)) == ["accepted"]
+    late = AT_NS + SECOND_NS
+    signed.mature(now_ns=late)
+    signed.tidy({"digits": 0}, now_ns=late + 1)
+    assert rows(connection) == 0
+    assert outcomes(signed, token(1), now_ns=AT_NS) == ["late"]
+    assert outcomes(signed, token(2, at_ns=AT_NS + 1), now_ns=AT_NS) == ["accepted"]
+    assert counts(signed)["judged"] == 1
