@@ -16,7 +16,7 @@ from controller.failpoint import pass_by
 from controller.policy import RecordSpec, RouteIntent
 from controller.record import Begun, EpochLine, LabelLine, Line, WatchLine
 from controller.recorder import Recorder
-from controller.rollout import Phase, Rollout, stage_for
+from controller.rollout import Phase, Rollout, declared_stage, stage_for
 from controller.traffic import nothing_more
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
@@ -50,7 +50,14 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         window_s=policy.window_s,
         label_rate=policy.label_rate,
         alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
+        is_held_back=_is_held_back(policy),
     )
+
+
+def _is_held_back(policy: RouteIntent) -> bool:
+    """Whether a watch has somebody to compare with; true also where there is no watch."""
+    watch = declared_stage(policy, Phase.WATCH)
+    return watch is None or watch.holdback_buckets > 0
 
 
 @dataclass(slots=True)
@@ -153,7 +160,7 @@ class Intake:
             return self._journal.unscored(route, after=after, limit=limit)
 
     def watch(self, route: str) -> None:
-        """Tell the evaluator that the challenger is champion now, beside a holdback."""
+        """Tell the evaluator that the challenger is champion now."""
         trial = self._trials.get(route)
         if trial is not None:
             trial.evaluator.watch()

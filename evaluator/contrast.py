@@ -146,14 +146,17 @@ class Contrast:
         base = self.state.bases[epoch]
         if not base.is_ready:
             if truth is not None:
+                self.state.ground.compare(truth, proxy)
                 self.learn(truth[0])
             return
-        f = self._difference(base, propensity, proxy)
+        f = self._difference(base, propensity, proxy, base.proxy_mean)
         g = base.proxy_slope * f
         if truth is not None:
-            h = self._difference(base, propensity, truth)
+            h = self._difference(base, propensity, truth, base.mean)
             g += (h - base.proxy_slope * f) / rate
             self.state.ground.proxies.update(h, f)
+            if truth[0] is not None and proxy[0] is not None:
+                self.state.ground.guesses.update(base.held(truth[0]), base.held(proxy[0]))
             for is_challenger, y in zip((False, True), truth, strict=True):
                 if y is not None:
                     self._show(sums, is_challenger, base.held(y))
@@ -253,14 +256,19 @@ class Contrast:
         return base.held(y)
 
     def _difference(
-        self, base: Base, propensity: float, sides: tuple[float | None, float | None]
+        self,
+        base: Base,
+        propensity: float,
+        sides: tuple[float | None, float | None],
+        expected: float,
     ) -> float:
+        """Return h of a pair or a lot; ``expected`` is what the champion's is, of a lot."""
         a, b = (None if y is None else base.held(y) for y in sides)
         if propensity == PAIRED:
             return (base.low if b is None else b) - (base.low if a is None else a)
         if b is not None:
-            return (1.0 - propensity) * (b - base.mean)
-        return 0.0 if a is None else -propensity * (a - base.mean)
+            return (1.0 - propensity) * (b - expected)
+        return 0.0 if a is None else -propensity * (a - expected)
 
     def _show(self, sums: Sums, is_challenger: bool, y: float) -> None:
         if is_challenger:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evaluator.confseq import Interval, normal_interval
 from evaluator.eprocess.effect import estimate_log_e
-from evaluator.eprocess.mixture import log_sum_exp
+from evaluator.eprocess.restart import restarted_log_e
 from evaluator.evidence import Role
 from evaluator.finding import Finding, percent, points
 from evaluator.metric import MetricSpec
@@ -76,15 +76,12 @@ def finding_of(
 
 
 def _harm(since: list[tuple[int, Estimate]], effect: float, margin: float) -> float:
-    if not since:
-        return 0.0
-    terms, before = [-math.log(since[-1][0] + 2.0)], -1
-    for number, part in since:
-        weight = 1.0 / (before + 2.0) - 1.0 / (number + 2.0)
-        log_e = estimate_log_e(part.effect, part.variance, effect, sign=-1.0, shift=margin)
-        terms.append(math.log(weight) + log_e)
-        before = number
-    return log_sum_exp(terms)
+    return restarted_log_e(
+        [
+            (number, estimate_log_e(part.effect, part.variance, effect, sign=-1.0, shift=margin))
+            for number, part in since
+        ]
+    )
 
 
 def _interval(whole: Estimate, effect: float, alpha: float) -> Interval | None:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from evaluator.eprocess.normal import MIN_OBSERVATIONS
 from evaluator.running import Moments, SignedHistogram
@@ -85,6 +85,8 @@ class Base(Struct, frozen=True, array_like=True):
     x_mean: float = 0.0
     proxy_slope: float = 0.0
     """How much of a proxy's difference the number's own difference follows."""
+    proxy_mean: float = 0.0
+    """Of the champion's proxies: one that is wrong by a constant is as good as another."""
 
     def expected(self, x: float | None) -> float:
         """Return the baseline m for a request with the covariate ``x``, within the limits."""
@@ -109,6 +111,8 @@ class Ground(Struct):
     """Prediction-powered differences, on the scale of one answer."""
     history: SignedHistogram
     """The champion's numbers of all time, for the limits; empty when bounded."""
+    guesses: Moments = field(default_factory=Moments)
+    """The champion's labelled numbers (y) and their proxies (x)."""
 
     @classmethod
     def empty(cls) -> "Ground":
@@ -117,9 +121,24 @@ class Ground(Struct):
 
     def learn(self, y: float, x: float | None, base: Base, asked: Asked) -> None:
         """Take in a number of the champion, seen under the limits of ``base``."""
-        self.champion.update(max(-_MOST, min(_MOST, base.held(y))), 0.0 if x is None else x)
+        self.champion.update(_held(base.held(y)), 0.0 if x is None else x)
         if not asked.is_bounded:
             self.history.update(y)
+
+    def compare(
+        self, truth: tuple[float | None, float | None], proxy: tuple[float | None, float | None]
+    ) -> None:
+        """Learn how well a proxy foretells, also before anything is bet; (champion, challenger).
+
+        Pairs show it by their differences, which lots cannot: for those it is the champion's own
+        numbers and proxies. Numbers have no limits yet; any slope is valid, a good one is better.
+        """
+        (y_a, y_b), (x_a, x_b) = truth, proxy
+        if y_a is None or x_a is None:
+            return
+        self.guesses.update(_held(y_a), _held(x_a))
+        if y_b is not None and x_b is not None:
+            self.proxies.update(_held(y_b) - _held(y_a), _held(x_b) - _held(x_a))
 
     def base(self, asked: Asked, before: Base | None) -> Base:
         """Return what the next epoch is bet on with; ``before`` is the present one's, if any."""
@@ -146,9 +165,13 @@ class Ground(Struct):
             x_mean = self.champion.x / self.champion.n
             variance *= max(0.01, self.champion.unexplained())
         effect = _effect(asked, mean, variance)
+        proxies = self.proxies if self.proxies.n >= STRENGTH else self.guesses
         if asked.label_rate is not None:
-            # What is bet on is neither the number nor its proxy, but what is made of both.
-            variance = square = self.powered.square(variance / asked.label_rate, STRENGTH)
+            # What is bet on is neither the number nor its proxy, but what is made of both: what
+            # the proxy explains counts once, the rest as often as few labels have to stand for it.
+            left = proxies.unexplained() if proxies.n >= STRENGTH else 1.0
+            prior = variance * (1.0 - left + left / asked.label_rate)
+            variance = square = self.powered.square(prior, STRENGTH)
         return Base(
             is_ready=True,
             mean=min(high, max(low, mean)),
@@ -159,12 +182,13 @@ class Ground(Struct):
             high=high,
             slope=slope,
             x_mean=x_mean,
-            proxy_slope=self.proxies.slope() if self.proxies.n >= STRENGTH else 0.0,
+            proxy_slope=proxies.slope() if proxies.n >= STRENGTH else 0.0,
+            proxy_mean=self.guesses.x / self.guesses.n if self.guesses.n else 0.0,
         )
 
     def decay(self) -> None:
         """Let the moments so far count half."""
-        for moments in (self.champion, self.pairs, self.proxies, self.powered):
+        for moments in (self.champion, self.pairs, self.proxies, self.powered, self.guesses):
             moments.decay()
 
     def merge(self, other: "Ground") -> None:
@@ -173,6 +197,7 @@ class Ground(Struct):
         self.pairs.merge(other.pairs)
         self.proxies.merge(other.proxies)
         self.powered.merge(other.powered)
+        self.guesses.merge(other.guesses)
         self.history.merge(other.history)
 
     def _limits(self, asked: Asked, before: Base | None) -> tuple[float, float]:
@@ -190,6 +215,10 @@ class Ground(Struct):
             y = min(high, max(low, one.quantile(1.0)))
             out.merge(Moments(float(count), count * y, count * y * y))
         return out
+
+
+def _held(y: float) -> float:
+    return max(-_MOST, min(_MOST, y))
 
 
 def _effect(asked: Asked, mean: float, variance: float) -> float:

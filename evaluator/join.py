@@ -17,6 +17,7 @@ class Mode(enum.Enum):
     PAIR = "pair"  # both variants answered it
     SPLIT = "split"  # one of them did, drawn by lot
     HISTORY = "history"  # the champion did, without a lot: teaches its rate, proves nothing
+    WATCH = "watch"  # the new champion did, without a lot: held against what was usual
 
 
 class Answer(Struct, frozen=True, array_like=True):

@@ -4,12 +4,13 @@ from typing import Any
 
 from msgspec import Struct
 
-from evaluator.binary import Baseline, BinaryCheck, BinaryState, Question
+from evaluator.binary import BinaryCheck, BinaryState
 from evaluator.eprocess.mixture import log_mean
 from evaluator.evidence import Role
 from evaluator.finding import Finding, milliseconds, percent
 from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.metric import MetricSpec, is_failed, is_slower
+from evaluator.question import Baseline, Question
 from evaluator.running import Histogram
 from router.observation import Outcome
 
@@ -17,8 +18,9 @@ QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
 """Harm is looked for at all of these: a shift shows at the middle, a bad tail at the end."""
 MIN_LATENCIES = 100
 """Champion's answers before its quantiles are used as thresholds."""
-HARM_FACTOR = 1.25
-"""Slowdown, beyond the margin, that bets on harm are made for."""
+HARM_FACTOR = 1.15
+"""Slowdown, beyond the margin, that bets on harm are centred on. Measured against 1.25: one of 10 %
+is found 9 % sooner, one of 100 % 5 % later."""
 DEFAULT_QUANTILE = 0.95
 DEFAULT_MARGIN = 0.1
 

@@ -1,6 +1,6 @@
 """What is compared: metrics as declared in the routing file. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from evaluator.evidence import Role
 from router.observation import Outcome
@@ -130,6 +130,10 @@ class ExperimentPlan:
     """Labels are asked for at random with this probability; None if that is not declared."""
     alarm_every: float = 1e6
     """While a promotion is watched: answers between false alarms, on average at least."""
+    is_held_back: bool = field(default=True, repr=False)
+    """Whether a part of the units stays with the old champion then. Without it the champion's
+    answers teach what is usual at each hour of the week. Not in a snapshot's name of its plan: one
+    of an earlier version fits."""
     max_unreadable: float = 0.05
     """Share of answers without a readable prediction above which promotion is frozen."""
 

@@ -8,12 +8,12 @@ import math
 
 from msgspec import Struct
 
-from evaluator.binary import Question, cell_values
 from evaluator.eprocess.detector import Detector
 from evaluator.eprocess.mixture import grid_bets, log_sum_exp, log_weights
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS, harm_bets
 from evaluator.evidence import CheckState, Reading, Role
 from evaluator.metric import MetricSpec
+from evaluator.question import Question, cell_values
 from evaluator.rates import correct_question, error_question
 from evaluator.running import Rate
 
@@ -123,13 +123,14 @@ class Monitor:
 
 
 def _watched(spec: MetricSpec) -> Watched:
-    question = _question(spec)
+    question = question_of(spec)
     weights = LOG_WEIGHTS if question.is_rare else log_weights(is_vague=True)
     detector = Detector.empty(weights)
     return Watched(spec.name, spec.kind, detector, Rate(), question.effect)
 
 
-def _question(spec: MetricSpec) -> Question:
+def question_of(spec: MetricSpec) -> Question:
+    """Return what is asked about a metric of one of KINDS."""
     return error_question(spec) if spec.kind == "error" else correct_question(spec)
 
 

@@ -9,8 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluator.binary import PAIRED, Baseline, BinaryCheck, BinaryState, Question, Table
+from evaluator.binary import BinaryCheck, BinaryState
 from evaluator.confseq import n_expected, waiting_factor
+from evaluator.question import PAIRED, Baseline, Question, Table
 from evaluator.running import Rate
 
 QUANTILES = (0.5, 0.8, 0.95)

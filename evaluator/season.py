@@ -1,7 +1,6 @@
 """Watching one variant alone, against what this hour of the week used to be like. Pure.
 
-For a champion without a holdback. The routing file asks for a holdback while a promotion is
-watched, so the controller does not call this; it is for what comes after.
+For a champion without a holdback: see evaluator/forecast.py.
 """
 
 import math
@@ -67,12 +66,19 @@ class SeasonalMonitor:
         usual = self.state.overall.estimate(LEAST_EXPECTED, 1.0)
         return self.state.slots[slot_of(at_s)].estimate(usual, STRENGTH)
 
-    def observe(self, at_s: float, is_bad: bool) -> None:
-        """Watch one answer; nothing is learned from it."""
+    def observe(self, at_s: float, is_bad: bool, *, every: float | None = None) -> None:
+        """Watch one answer; nothing is learned from it. ``every``: another than declared."""
         allowed = min(0.999, max(LEAST_EXPECTED, self.expected(at_s) + self._tolerance))
         bets = clip_bets([(s - 1.0) / (1.0 - allowed) for s in BREACH_SHARES], -allowed)
         factors = [math.log1p(bet * (is_bad - allowed)) for bet in bets]
-        self.state.detector.update(factors, self._every)
+        self.state.detector.update(factors, self._every if every is None else every)
+
+    def merge(self, other: "SeasonalMonitor", *, every: float | None = None) -> None:
+        """Add what another one has learned and watched."""
+        for mine, theirs in zip(self.state.slots, other.state.slots, strict=True):
+            mine.merge(theirs)
+        self.state.overall.merge(other.state.overall)
+        self.state.detector.merge(other.state.detector, self._every if every is None else every)
 
     @property
     def alarm_at(self) -> int | None:

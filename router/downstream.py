@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 MAX_PIPELINED_BYTES: Final = 64 * 1024
 """What may wait behind the request under way before we stop reading."""
+WAITING_BYTES: Final = 16 * 1024
+"""What may wait for a client to read before its variant is paused. Low, so that a variant may be
+read in large pieces (``router/upstream.py``): twice 64 KiB is what both may come to."""
 MAX_LINGER_BYTES: Final = 1024 * 1024
 """What a refused client may still send before we stop being polite."""
 _LINGER_0: Final = struct.pack("ii", 1, 0)
@@ -78,6 +81,7 @@ class Downstream:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio.Transports in all but ancestry.
         self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=WAITING_BYTES)
         self._server.opened(self)
 
     def data_received(self, received: bytes) -> None:

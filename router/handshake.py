@@ -25,8 +25,6 @@ makes room: clients that mean it speak at once."""
 GOODBYE_S = 30.0
 """For a client to read the rest of an answer and confirm the end; the client connection's own
 deadlines are shorter, or as long."""
-BUFFER_BYTES = 64 * 1024
-"""What may wait for a slow client before its answer is paused; asyncio's own is 512 KiB."""
 _HANDSHAKE_RECORD = 0x16
 """The first byte of every TLS connection (RFC 8446 section 5.1)."""
 
@@ -209,7 +207,6 @@ class Arrival(asyncio.Protocol):
         self._hand_over(secure)
 
     def _hand_over(self, secure: asyncio.Transport) -> None:
-        secure.set_write_buffer_limits(high=BUFFER_BYTES)
         connection = self._handshakes.accept()
         secure.set_protocol(connection)
         connection.connection_made(secure)

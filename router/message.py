@@ -243,6 +243,19 @@ def read_request_line(raw: bytes) -> RequestLine:
 
 _NONE: Final[list[bytes]] = []
 """Stands for the lists that most requests have no use for; never appended to."""
+_NOTHING: Final[set[bytes]] = set()
+"""As _NONE, for what Connection names; never added to."""
+
+
+def _nominate(nominated: set[bytes], value: bytes) -> set[bytes]:
+    """Return ``nominated`` and what this value of Connection names, in lower case.
+
+    A head has room for 9,000 names: each is looked at once, and looked up in a set ever after.
+    """
+    if nominated is _NOTHING:
+        nominated = set()
+    nominated.update([one.strip(b" \t") for one in value.lower().split(b",")])
+    return nominated
 
 
 def read_request(first: RequestLine, lines: list[bytes]) -> RequestHead:
@@ -254,7 +267,8 @@ def read_request(first: RequestLine, lines: list[bytes]) -> RequestHead:
     fields: dict[bytes, bytes] = {}
     forward: list[bytes] = []
     deciding: list[bytes] = [first.raw]
-    secrets = lengths = codings = hosts = nominated = _NONE
+    secrets = lengths = codings = hosts = _NONE
+    nominated = _NOTHING
     for line in lines:
         name, kind, value = _seen_lines.get(line) or _read_line(line)
         if name not in fields:
@@ -273,7 +287,7 @@ def read_request(first: RequestLine, lines: list[bytes]) -> RequestHead:
         elif kind == _LEN:
             lengths = [*lengths, value]
         elif kind == _CONN:
-            nominated = nominated + [one.strip(b" \t").lower() for one in value.split(b",")]
+            nominated = _nominate(nominated, value)
         elif kind == _TE:
             codings = [*codings, value]
         elif kind == _DISGUISED:
@@ -423,10 +437,9 @@ def _write_length(length: int) -> bytes:
     return line
 
 
-def _without(lines: list[bytes], nominated: list[bytes]) -> list[bytes]:
+def _without(lines: list[bytes], nominated: set[bytes]) -> list[bytes]:
     # Host, framing and the request id are not among the lines: a client cannot take them away.
-    names = set(nominated)
-    return [line for line in lines if line.partition(b":")[0].lower() not in names]
+    return [line for line in lines if line.partition(b":")[0].lower() not in nominated]
 
 
 def read_answer(
@@ -436,7 +449,7 @@ def read_answer(
     forward: list[bytes] = []
     lengths: list[bytes] = []
     codings: list[bytes] = []
-    nominated: list[bytes] = []
+    nominated = _NOTHING
     encoding = b""
     idle_s: int | None = None
     form = ""
@@ -447,7 +460,7 @@ def read_answer(
         elif kind == _LEN:
             lengths.append(value)
         elif kind == _CONN:
-            nominated += [token.strip(b" \t").lower() for token in value.split(b",")]
+            nominated = _nominate(nominated, value)
         elif kind == _TE:
             codings.append(value)
         elif kind == _ENC:

@@ -5,7 +5,7 @@ its call, and the call to whoever made it.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from router.body import Body, body_reader
 from router.dial import said_goodbye
@@ -19,17 +19,34 @@ if TYPE_CHECKING:
 
 MAX_INTERIM_ANSWERS = 16
 """1xx heads before the answer; an endless series of them would never end the wait otherwise."""
+READ_BYTES: Final = 112 * 1024
+"""The most that is taken from a variant at once, and so the most that comes for a client after its
+side was found to be full. With the 16 KiB that may be waiting already (``router/downstream.py``) a
+client that does not read holds twice 64 KiB here; uvloop, left to itself, reads 256,000 bytes.
+Smaller reads are dear: with 56 KiB an answer of 1 MiB costs a fifth more."""
+_LANDING: Final = memoryview(bytearray(1024 * 1024))
+"""Where bytes from any variant land. One for the process: the loop asks for it, fills it and tells
+of it in one go, for TCP, for Unix sockets and for TLS (uvloop: ``__uv_stream_buffered_on_read``,
+``SSLProtocol._do_read__buffered``), and nothing else of ours runs in between.
+
+TLS is given room for all that it can have, 528 KiB: what it had to keep for its next turn would be
+lost when the variant ends the connection before that. What nobody has written to is not resident.
+"""
+_PLAIN_LANDING: Final = _LANDING[:READ_BYTES]
 
 
 class Upstream:
     """Owner: a Pool, which makes it and forgets it in ``connection_lost``.
 
-    An asyncio.Protocol in all but ancestry, as the Downstream is.
+    An asyncio.Protocol in all but ancestry, as the Downstream is. On uvloop, where a
+    BufferedProtocol need not be one by ancestry either, the variant's bytes land in a buffer of
+    ours; asyncio's own loop asks for ancestry, and hands over what it has read.
     """
 
     __slots__ = (
-        "_body", "_buffer", "_has_ended", "_head", "_n_interim", "_seen", "address", "call",
-        "idle_since_s", "is_closed", "is_forgotten", "is_retired", "is_reused", "pool", "transport",
+        "_body", "_buffer", "_has_ended", "_head", "_landing", "_n_interim", "_seen", "address",
+        "call", "idle_since_s", "is_closed", "is_forgotten", "is_retired", "is_reused", "pool",
+        "transport",
     )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
@@ -46,6 +63,7 @@ class Upstream:
         """Which of the variant's addresses this leads to."""
         self._has_ended = False
         """Whether the variant has said that it sends no more: FIN, or TLS's own goodbye."""
+        self._landing = _PLAIN_LANDING
         self.idle_since_s = 0.0
         self._start_reading()
 
@@ -90,11 +108,19 @@ class Upstream:
         if self.transport is not None and not self.is_closed:
             self.transport.resume_reading()
 
-    # asyncio.Protocol
+    # asyncio.Protocol, and BufferedProtocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio.Transports in all but ancestry.
         self.transport = cast(asyncio.Transport, transport)
+        if transport.get_extra_info("ssl_object") is not None:
+            self._landing = _LANDING
+
+    def get_buffer(self, size_hint: int) -> memoryview:
+        return self._landing
+
+    def buffer_updated(self, n_bytes: int) -> None:
+        self.data_received(_LANDING[:n_bytes].tobytes())
 
     def data_received(self, received: bytes) -> None:
         call = self.call

@@ -514,12 +514,13 @@ class Production(Section):
     )
     holdback: HoldbackBuckets = Field(
         description="The share of the units that stays with the old champion meanwhile, such as "
-        "1%; without it nothing is left to compare with."
+        "1%, to be compared with. 0%: nobody; the new champion's errors and correct answers are "
+        "held against what was usual at this hour of the week."
     )
     false_alarm_every: FalseAlarm = default(
         "1000000",
         "Answers that pass, on average at least, before the watch calls the new champion worse "
-        "than the holdback although it is not. Fewer: real harm is seen sooner.",
+        "than the holdback (or than is usual) although it is not. Fewer: harm is seen sooner.",
     )
 
 

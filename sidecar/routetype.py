@@ -297,8 +297,8 @@ HoldbackBuckets = Annotated[
     int,
     _bounded(
         quantity.parse_share_buckets,
-        lambda b: 0 < b <= 5000,
-        "a share above 0% and at most 50%, so that the old champion stays warm",
+        lambda b: 0 <= b <= 5000,
+        "a share of at most 50%; 0% keeps nobody back",
     ),
     _SHARE,
 ]

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable
 
-from evaluator.eprocess.mixture import log_sum_exp
 from evaluator.eprocess.normal import tn_log_e
+from evaluator.eprocess.restart import restarted_log_e
 
 SPREAD = 0.5
 """Of the mixture, as a part of the declared effect; statistics: docs/statistics.md."""
@@ -32,18 +32,12 @@ def restarted_effect_log_e(
 
     ``epochs`` are (number, S, V) of each, rising. Weights as in RestartedEProcess.
     """
-    known = list(epochs)
-    if not known:
-        return 0.0
-    terms = [-math.log(known[-1][0] + 2.0)]  # the copies that start later
+    since: list[tuple[int, float]] = []
     s = v = 0.0
-    for i in range(len(known) - 1, -1, -1):
-        number, more_s, more_v = known[i]
+    for number, more_s, more_v in reversed(list(epochs)):
         s, v = s + more_s, v + more_v
-        before = known[i - 1][0] if i else -1
-        weight = 1.0 / (before + 2.0) - 1.0 / (number + 2.0)
-        terms.append(math.log(weight) + effect_log_e(s, v, is_vague=is_vague))
-    return log_sum_exp(terms)
+        since.append((number, effect_log_e(s, v, is_vague=is_vague)))
+    return restarted_log_e(since[::-1])
 
 
 def estimate_log_e(

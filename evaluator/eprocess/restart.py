@@ -5,6 +5,33 @@ from collections.abc import Iterable, Sequence
 
 from evaluator.eprocess.mixture import log_sum_exp, mix
 
+FROM_START = 0.75
+"""Weight of the copy that starts first. Measured at 1/2, 2/3, 3/4 and 9/10: docs/statistics.md."""
+
+
+def share_from(epoch: int) -> float:
+    """Return the weight of all copies that start in ``epoch`` or later; 1 from epoch 0 on.
+
+    So copy e has the weight share_from(e) - share_from(e + 1), and all of them sum to one.
+    """
+    return (1.0 - FROM_START) / epoch if epoch else 1.0
+
+
+def restarted_log_e(since: Sequence[tuple[int, float]]) -> float:
+    """Return the log of the weighted mean of copies that start at different epochs.
+
+    ``since`` are the epochs that have observations, rising, each with the log evidence of the copy
+    that sees what came from it on. Copies of epochs without observations start with the next one
+    that has some; those that wait for later epochs count 1.
+    """
+    if not since:
+        return 0.0
+    terms, before = [math.log(share_from(since[-1][0] + 1))], -1
+    for epoch, log_e in since:
+        terms.append(math.log(share_from(before + 1) - share_from(epoch + 1)) + log_e)
+        before = epoch
+    return log_sum_exp(terms)
+
 
 class RestartedEProcess:
     """Evidence of harm that does not have to work off a long healthy past first.
@@ -13,11 +40,14 @@ class RestartedEProcess:
              the bets made for it.
     Null:    E[h_t | past] <= 0 for every t ("the challenger does no harm").
     Process: copy e of the mixture sees the epochs from e on only.
-             E = sum over e of v_e * copy_e, with v_e = 1 / ((e + 1)(e + 2)); copies that have not
-             started yet count 1. The weights v_e sum to one.
-    Promise: as for MixtureEProcess: under the null, P(E >= 1/alpha ever) <= alpha. A challenger
-             that turns bad in epoch e is found with a penalty of about log((e + 1)(e + 2)),
-             however long it was healthy before.
+             E = sum over e of v_e * copy_e; copies that have not started yet count 1. The weights
+             v_e, fixed beforehand and at least 0, sum to one: 3/4 for e = 0, then
+             1/4 / (e(e + 1)). See ``share_from``.
+    Promise: as for MixtureEProcess: under the null, P(E >= 1/alpha ever) <= alpha, because each
+             copy is an e-process of the same null (a copy that waits is the constant 1) and a
+             weighted mean of e-processes is one, whatever their dependence. A challenger that is
+             bad from the start pays log(4/3) for the waiting copies; one that turns bad in epoch e
+             is found with a penalty of log(4 e(e + 1)), however long it was healthy before.
     Merge:   log-products add epoch by epoch, in any order.
     Cost:    O(K) time per distinct value, O(K * epochs) memory and reading time. Epochs double in
              length, so there are few.
@@ -56,16 +86,12 @@ class RestartedEProcess:
         """Natural logarithm of the evidence; 0 before the first observation."""
         if self.n == 0:
             return 0.0
-        epochs = sorted(self._epochs)
-        terms = [-math.log(epochs[-1] + 2.0)]  # the copies that start later
+        since: list[tuple[int, float]] = []
         tail = [0.0] * len(self._log_weights)
-        for i in range(len(epochs) - 1, -1, -1):
-            tail = [t + p for t, p in zip(tail, self._epochs[epochs[i]], strict=True)]
-            before = epochs[i - 1] if i else -1
-            # Epochs without observations start with the next one that has some.
-            weight = 1.0 / (before + 2.0) - 1.0 / (epochs[i] + 2.0)
-            terms.append(math.log(weight) + mix(self._log_weights, tail))
-        return log_sum_exp(terms)
+        for epoch in sorted(self._epochs, reverse=True):
+            tail = [t + p for t, p in zip(tail, self._epochs[epoch], strict=True)]
+            since.append((epoch, mix(self._log_weights, tail)))
+        return restarted_log_e(since[::-1])
 
     def rejects(self, alpha: float) -> bool:
         """Whether the null is rejected *now* at level ``alpha``."""

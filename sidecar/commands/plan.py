@@ -16,11 +16,11 @@ from rich.text import Text
 from controller.policy import RouteIntent, StageKind, StageSpec
 from controller.ramp import least_exposures
 from evaluator import planning
-from evaluator.binary import PAIRED
 from evaluator.check import correct_question
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from evaluator.planning import QUANTILES, Projection, Prospect, Step
+from evaluator.question import PAIRED
 from router.table import BUCKETS
 from sidecar.problem import ConfigError
 from sidecar.quantity import parse_duration_s, parse_share, parse_share_buckets

@@ -88,8 +88,10 @@ def test_a_worse_challenger_is_rolled_back_and_not_tried_again(start, models):
     assert simulation.actions().count("start") == 1
 
 
-def test_a_challenger_that_turns_bad_during_the_watch_is_rolled_back(start):
-    watch = replace(PRODUCTION, watch_s=3000.0, holdback_buckets=2000)
+@pytest.mark.parametrize("holdback_buckets", [2000, 0])
+def test_a_challenger_that_turns_bad_during_the_watch_is_rolled_back(start, holdback_buckets):
+    """Against those who are held back, or against what was usual where nobody is."""
+    watch = replace(PRODUCTION, watch_s=3000.0, holdback_buckets=holdback_buckets)
     stages = (*STAGES[:3], watch)
     simulation = start(models=BETTER, intent=intent(route_intent(stages=stages)))
     simulation.run("watch")

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluator.binary import PAIRED, BinaryCheck, Question
+from evaluator.binary import BinaryCheck
 from evaluator.check import correct_question, error_question
 from evaluator.eprocess.mixture import MixtureEProcess, grid_bets, log_weights
 from evaluator.eprocess.relative_risk import RelativeRiskEProcess
+from evaluator.question import PAIRED, Question
 from tests.evaluator.builders import ACCURACY, ERRORS
 
 CORRECT = correct_question(ACCURACY)

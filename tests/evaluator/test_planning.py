@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from evaluator import planning
-from evaluator.binary import PAIRED, BinaryCheck
+from evaluator.binary import BinaryCheck
 from evaluator.check import correct_question
 from evaluator.confseq import n_expected
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from evaluator.planning import Prospect, Step
+from evaluator.question import PAIRED
 from tests.statistics import cases, methods, streams
 from tests.statistics.simulate import Base
 

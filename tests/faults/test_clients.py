@@ -9,6 +9,7 @@ import pytest
 
 from router.table import Match, Route, RoutingTable, Split
 from router.tasks import spawn
+from tests.pace import Lateness, slowness
 from tests.router.kit import (
     Client,
     Model,
@@ -24,6 +25,8 @@ from tests.router.kit import (
 from tests.router.running import Worker, worker
 
 MB = 1_000_000
+ROUNDED_UP = 1.1
+"""What an allocator may take more than it is asked for."""
 
 
 @pytest.fixture
@@ -52,8 +55,8 @@ async def is_serving(one: Worker) -> bool:
 
 
 async def test_clients_that_do_not_read_hold_little_memory(model: Model) -> None:
-    """F8: 100 clients, 100 MiB each. What waits for a client is bounded by the high-water mark of
-    64 KiB and one read of 256 000 bytes from the model; the rest stays with the model."""
+    """F8: 100 clients, 100 MiB each. What is held for a client is twice the high-water mark of
+    64 KiB, in two reads from the model with what heads take; the rest stays with the model."""
 
     piece = bytes(65_536)
 
@@ -75,7 +78,7 @@ async def test_clients_that_do_not_read_hold_little_memory(model: Model) -> None
             await client.send(get())
         for _ in range(5):
             await asyncio.sleep(0.5)
-            assert one.rss_mb - before_mb < 100 * (65_536 + 256_000) / 1e6
+            assert one.rss_mb - before_mb < ROUNDED_UP * 100 * 2 * 65_536 / 1e6
         assert await is_serving(one)
         for client in clients:
             client.reset()
@@ -152,17 +155,17 @@ async def test_dripping_clients_are_told_at_the_deadline_and_do_not_hold_up_the_
         assert (await client.head(within_s=15.0)).status == 408
         return time.monotonic() - began
 
-    async def worst_of(n: int) -> float:
-        """Return the 99th percentile of ``n`` good requests, each on a new connection."""
+    async def times_of(n: int) -> list[float]:
+        """Return how long ``n`` good requests took, each on a new connection."""
         took = []
         for _ in range(n):
             began = time.monotonic()
             assert await is_serving(one)
             took.append(time.monotonic() - began)
-        return sorted(took)[int(0.99 * n)]
+        return took
 
     async with worker(table_of(model)) as one:
-        calm_s = await worst_of(100)
+        calm_s = max(await times_of(100))
         clients = [await one.client() for _ in range(300)]
         bodies = [await one.client() for _ in range(100)]
         for client in bodies:
@@ -171,15 +174,20 @@ async def test_dripping_clients_are_told_at_the_deadline_and_do_not_hold_up_the_
         began = time.monotonic()
         watching = [spawn(ends_at(client, began), name="watch") for client in clients]
         at = 0
-        while time.monotonic() - began < 9.0:
-            for client in clients:
-                client.writer.write(raw[at : at + 1])
-            assert await worst_of(20) < 2 * calm_s + 0.05
-            await asyncio.sleep(0.5)
-            at += 1
-        assert at < len(get())
-        took = await asyncio.gather(*watching)
-        assert 9.0 <= min(took) and max(took) <= 11.0
+        meanwhile: list[float] = []
+        async with Lateness() as lateness:
+            while time.monotonic() - began < 9.0:
+                for client in clients:
+                    client.writer.write(raw[at : at + 1])
+                meanwhile += await times_of(20)
+                await asyncio.sleep(0.5)
+                at += 1
+            assert at < len(get())
+            took = await asyncio.gather(*watching)
+        # One in twenty of a few hundred may have met another process of this machine instead.
+        p95_s = sorted(meanwhile)[int(0.95 * len(meanwhile))]
+        assert p95_s < 2 * calm_s + 0.05 * slowness()
+        assert 9.0 <= min(took) and max(took) <= 11.0 + lateness.total_s
         for client in (*clients, *bodies):
             client.reset()
         await until(lambda: one.n_descriptors < 100)

@@ -23,7 +23,8 @@ _HEAD = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([\x21-\x7e]+) HTTP/1\.1\r\n"
     rb"((?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n)*)\r\n"
 )
-TIMEOUT_S = 0.5
+TIMEOUT_S = 4.0
+"""No case needs it: each ends by itself. A busy machine must not make a good answer late."""
 
 
 # Requests.

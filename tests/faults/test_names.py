@@ -89,7 +89,7 @@ async def test_lookups_that_fail_or_hang_cost_no_request_and_no_time() -> None:
                 began = time.monotonic()
                 assert (await client.ask(post(b"%d" % n))).status == 200
                 took_s.append(time.monotonic() - began)
-            assert sorted(took_s)[95] < 0.05
+            assert sorted(took_s)[95] < 0.5  # who waited for a name would wait for ten seconds
         assert r.events[failures] >= 1
         free.set()
         r.server.network.resolver.close()
@@ -111,7 +111,7 @@ async def test_name_that_never_resolved_is_502_within_the_connect_timeout_and_th
         began = time.monotonic()
         answers = await asyncio.gather(*(client.ask(get()) for client in clients))
         assert {one.status for one in answers} == {502}
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 4.0  # a fifth of a second, and room for a busy machine
         found.append("127.0.0.1")
         await until(lambda: r.server.network.resolver._followed["model.test"][0].addresses)
         assert (await clients[0].ask(get())).status == 200

@@ -13,7 +13,8 @@ import pytest
 
 from router import frames
 from router.table import Match, Route, RoutingTable, Split
-from tests.router.kit import Model, answers, echoes, post, sharing, until, variant, waits
+from tests.pace import Lateness, slowness
+from tests.router.kit import Client, Model, answers, echoes, post, sharing, until, variant, waits
 from tests.router.running import Worker, worker
 
 
@@ -52,15 +53,12 @@ async def test_thousand_connections_over_the_descriptors_harm_nobody(model: Mode
         for each in crowd:
             each.setblocking(False)
             each.connect_ex(("127.0.0.1", one.port))
-        used_s = cpu_s(one)
         for _ in range(20):
             found = await asyncio.gather(*(client.ask(post(b"2")) for client in before))
             assert [answer.status for answer in found] == [200] * 20
             await asyncio.sleep(0.05)
         assert one.n_descriptors < 200
-        used_s, began = cpu_s(one), time.monotonic()
-        await asyncio.sleep(1.0)
-        assert (cpu_s(one) - used_s) / (time.monotonic() - began) < 0.3
+        await until_calm(one)
         told = 0
         for each in crowd:
             with contextlib.suppress(OSError):
@@ -69,7 +67,18 @@ async def test_thousand_connections_over_the_descriptors_harm_nobody(model: Mode
         assert told > 100
         began = time.monotonic()
         while await status_of_a_new_client(one) != 200:
-            assert time.monotonic() - began < 2.0
+            assert time.monotonic() - began < 2.0 * slowness()
+
+
+async def until_calm(one: Worker) -> None:
+    """Wait for a second in which the worker takes little of a processor: it spins on nothing."""
+    ends = time.monotonic() + 20.0
+    share = 1.0
+    while share > 0.3:
+        assert time.monotonic() < ends, f"{share:.0%} of a processor, for nothing"
+        used_s, began = cpu_s(one), time.monotonic()
+        await asyncio.sleep(1.0)
+        share = (cpu_s(one) - used_s) / (time.monotonic() - began)
 
 
 async def status_of_a_new_client(one: Worker) -> int:
@@ -133,11 +142,10 @@ async def test_memory_over_its_budget_sheds_the_mirror_and_serves_every_client(
     async with worker(mirrored(model, challenger), *budget) as one:
         await one.controller.start()
         clients = [await one.client() for _ in range(8)]
-        # 4 MB a round: less than lies between the mark for mirrors and the one for keep-alive.
-        body = post(bytes(500_000))
-        for _ in range(16):
-            found = await asyncio.gather(*(client.ask(body) for client in clients))
-            assert [answer.status for answer in found] == [200] * 8
+        body = post(bytes(1_000_000))
+        for _ in range(8):
+            # A round may take it past the mark for keep-alive as well: each client is told then.
+            clients = await asyncio.gather(*(ask_and_stay(one, each, body) for each in clients))
             await asyncio.sleep(0.1)
             assert one.rss_mb < budget_mb + 20 * 1.05
         await until(lambda: gives_up(one, "shed_mirrors"))
@@ -148,9 +156,22 @@ async def test_memory_over_its_budget_sheds_the_mirror_and_serves_every_client(
         await until(lambda: not gives_up(one, "shed_mirrors"), within_s=8.0)
         challenger.script = echoes
         n_lost = len(one.controller.pairs)
-        assert (await clients[0].ask(body)).status == 200
+        await ask_and_stay(one, clients[0], body)
         await until(lambda: len(one.controller.pairs) > n_lost)
         assert one.controller.pairs[-1].loss == ""
+
+
+async def ask_and_stay(one: Worker, client: Client, raw: bytes) -> Client:
+    """Ask; return the client to ask next: a new one exactly if the answer said that this one ends.
+
+    The next request of a client that was not told is the proof that its connection lives on.
+    """
+    answer = await client.ask(raw)
+    assert answer.status == 200
+    if answer.fields.get(b"connection") != b"close":
+        return client
+    assert await client.ended() == b""
+    return await one.client()
 
 
 async def test_memory_at_its_budget_refuses_politely(model: Model) -> None:
@@ -218,7 +239,7 @@ async def test_twice_the_capacity_keeps_the_throughput_and_refuses_at_once(model
                 else:
                     assert (answer.status, answer.fields[b"retry-after"]) == (503, b"1")
                     refusals.append(time.monotonic() - began)
-                    await asyncio.sleep(0.03)
+                    await asyncio.sleep(0.1)
 
         await asyncio.gather(*(ask() for _ in range(n_clients)))
         return n_good / for_s, refusals
@@ -226,10 +247,13 @@ async def test_twice_the_capacity_keeps_the_throughput_and_refuses_at_once(model
     async with worker(table_of(model, **settings)) as one:
         peak, none = await load(one, 40, 1.5)
         assert none == []
-        goodput, refusals = await load(one, 120, 2.0)
+        async with Lateness() as lateness:
+            goodput, refusals = await load(one, 120, 2.0)
         assert len(refusals) > 0.5 * goodput
         assert goodput >= 0.9 * peak
-        assert sorted(refusals)[int(0.99 * len(refusals))] < 0.1
+        # The model and the clients share a loop, in which no answer is read before its turn.
+        p99_s = sorted(refusals)[int(0.99 * len(refusals))]
+        assert p99_s < 0.1 * slowness() + 2 * lateness.worst_s
         ends = time.monotonic() + 5.0
         after = 0.0
         while after < 0.9 * peak:

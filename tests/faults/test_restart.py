@@ -153,18 +153,18 @@ def test_take_over_of_nobody_is_a_start(start: Start) -> None:
 
 
 def test_readiness_fails_first_and_traffic_is_served_meanwhile(start: Start) -> None:
-    sidecar = start(more="stop: {delay: 5s}\n")
+    sidecar = start(more="stop: {delay: 10s}\n")
     with load(sidecar) as clients:
         began = time.monotonic()
         sidecar.supervisor.send_signal(signal.SIGTERM)
         sidecar.until(lambda: sidecar.get("/readyz")[0] == 503)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 5.0
         assert sidecar.get("/readyz")[1]["retiring"] is True
         assert sidecar.get("/livez")[0] == 200
-    assert time.monotonic() - began < 5.0, "too slow a machine for this test"
+    assert time.monotonic() - began < 10.0, "too slow a machine for this test"
     assert clients.failures == []
     assert sidecar.supervisor.wait(20) == 0
-    assert time.monotonic() - began > 5.0
+    assert time.monotonic() - began > 10.0
 
 
 def test_second_signal_does_not_wait(start: Start) -> None:
@@ -174,7 +174,7 @@ def test_second_signal_does_not_wait(start: Start) -> None:
     began = time.monotonic()
     sidecar.supervisor.send_signal(signal.SIGTERM)
     sidecar.supervisor.wait(20)
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 15.0  # and not for an hour, or two
     assert not any(is_alive(pid) for pid in sidecar.pids())
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from evaluator.extract import Extractor
 from router.observation import Outcome
+from tests.pace import Lateness
 from tests.router.kit import (
     Client,
     Rig,
@@ -206,7 +207,7 @@ async def test_other_answers_keep_one_time_for_the_whole(fields: bytes) -> None:
         began = time.monotonic()
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await (await r.client()).ask(post(b"{}"))
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 4.0  # where pieces counted, it would have no end
 
 
 async def test_silent_stream_is_ended_within_a_quarter_more_than_its_idle_timeout() -> None:
@@ -218,11 +219,13 @@ async def test_silent_stream_is_ended_within_a_quarter_more_than_its_idle_timeou
         client = await r.client()
         await client.send(post(b"{}"))
         await client.head()
-        began = time.monotonic()
-        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-            while True:
-                await asyncio.wait_for(client.reader.readexactly(1), 5.0)
-        assert 0.35 < time.monotonic() - began < 0.8
+        async with Lateness() as lateness:
+            began = time.monotonic()
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+                while True:
+                    await asyncio.wait_for(client.reader.readexactly(1), 5.0)
+            took_s = time.monotonic() - began
+        assert 0.35 < took_s + lateness.total_s and took_s < 0.8 + lateness.total_s
 
 
 async def test_challenger_that_fails_after_its_first_event_is_not_glued_to_the_champion() -> None:

@@ -201,6 +201,19 @@ class MemoryTransport(asyncio.Transport):
         while self._incoming and not self._is_paused and not self._is_closing:
             data = self._incoming.pop(0)
             if data is not None:
-                self.protocol.data_received(data)
+                self._land(data)
             elif not self.protocol.eof_received():
                 self.close()
+
+    def _land(self, data: bytes) -> None:
+        """Hand over ``data`` in the way the protocol asks for, as uvloop does."""
+        protocol: Any = self.protocol
+        if not hasattr(protocol, "get_buffer") or isinstance(protocol, asyncio.Protocol):
+            protocol.data_received(data)
+            return
+        room = protocol.get_buffer(65_536)
+        n_bytes = min(len(room), len(data))
+        room[:n_bytes] = data[:n_bytes]
+        if n_bytes < len(data):
+            self._incoming.insert(0, data[n_bytes:])
+        protocol.buffer_updated(n_bytes)

@@ -23,7 +23,11 @@ NAMES = {port: name for name, port in PORTS.items()}
 RESPONSE_S = 5.0
 CONNECT_S = 1.0
 LONG_S = 200.0
-"""More than all deadlines of a connection, one after the other."""
+"""More than all deadlines of one request and its connection, one after the other."""
+WAITS = 12
+"""In so many steps that time is waited for."""
+MAX_WAITS = 2000
+"""More than a case has requests; what goes on for longer goes on for ever."""
 
 
 @dataclass(slots=True)
@@ -283,15 +287,31 @@ class World:
             line.transport.peer_read()
         self.loop.settle()
         self.client.peer_eof()
-        for _ in range(12):
-            self.loop.settle()
-            if self._is_quiet():
-                break
-            self._wait(LONG_S / 12)
+        self._outwait()
         self._wait(LONG_S)
         self._tick()
         self._wait(LONG_S)
         self.record.leftovers += leftovers(self)
+
+    def _outwait(self) -> None:
+        """Wait until all have gone, or until nothing has happened for longer than any deadline.
+
+        Each request of a pipeline has a response timeout of its own, one after the other; what
+        waits for nothing makes no progress, and is found.
+        """
+        n_idle = 0
+        for _ in range(MAX_WAITS):
+            self.loop.settle()
+            if self._is_quiet() or n_idle == WAITS:
+                return
+            before = self._progress()
+            self._wait(LONG_S / WAITS)
+            n_idle = n_idle + 1 if self._progress() == before else 0
+
+    def _progress(self) -> tuple[int, ...]:
+        """Return what changes whenever a request or an answer has gone on."""
+        record, received = self.record, len(self.client.received)
+        return len(record.arrivals), len(record.observations), len(self.lines), received
 
     def _is_quiet(self) -> bool:
         """Whether everybody has gone; then no deadline may be left to run out either."""

@@ -192,7 +192,7 @@ async def test_connection_that_is_never_accepted_fails_within_the_connect_timeou
         began = time.monotonic()
         caller = bench.submit()
         await bench.ended(caller)
-        assert time.monotonic() - began < 2.0
+        assert time.monotonic() - began < 4.0
         for plug in plugs:
             plug.close()
     assert caller.told == ["failed connect"]

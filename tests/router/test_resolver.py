@@ -117,7 +117,7 @@ async def test_hanging_lookup_is_counted_and_its_late_answer_taken(
     name = bench.watch()
     began = time.monotonic()
     await bench.resolver.ready(0.1)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 4.0
     await until(lambda: bench.failures == 1)
     assert (name.addresses, name.is_failing) == ((), True)
     bench.server.free.set()

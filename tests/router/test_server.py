@@ -323,7 +323,7 @@ async def test_last_answer_of_a_stopping_router_says_so() -> None:
         clients = [await r.client() for _ in range(10)]
         for client in clients:
             assert b"connection" not in (await client.ask(post(b"1"))).fields
-        stopping = asyncio.ensure_future(r.server.stop(2.0))  # noqa: TID251 - awaited below
+        stopping = asyncio.ensure_future(r.server.stop(20.0))  # noqa: TID251 - awaited below
         await asyncio.sleep(0.1)
         for client in clients:
             answer = await client.ask(post(b"2"))
@@ -332,7 +332,7 @@ async def test_last_answer_of_a_stopping_router_says_so() -> None:
             client.close()
         began = time.monotonic()
         await stopping
-        assert time.monotonic() - began < 0.5
+        assert time.monotonic() - began < 10.0  # not for what is left of the twenty seconds
 
 
 async def test_idle_connections_of_a_stopping_router_end_after_the_grace(
@@ -346,7 +346,7 @@ async def test_idle_connections_of_a_stopping_router_end_after_the_grace(
         began = time.monotonic()
         stopping = asyncio.ensure_future(r.server.stop(5.0))  # noqa: TID251 - awaited below
         assert await client.ended() == b""
-        assert 0.2 <= time.monotonic() - began < 1.0
+        assert 0.2 <= time.monotonic() - began < 4.0
         client.close()
         await stopping
 

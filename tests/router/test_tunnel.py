@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from router.tasks import spawn
+from tests.pace import Lateness
 from tests.router.kit import Client, Line, Rig, Turn, get, rig, until
 from tests.router.test_upgrade import ASKS, SWITCH_UP, TUNNELS
 
@@ -65,15 +66,17 @@ async def test_side_that_does_not_read_stops_the_side_that_writes(direction: str
 
 
 async def test_silent_tunnel_ends_and_is_counted_and_a_busy_one_does_not() -> None:
-    async with rig(None, upgrade=("websocket",), variants={"idle_timeout_s": 0.4}) as r:
+    async with rig(None, upgrade=("websocket",), variants={"idle_timeout_s": 0.8}) as r:
         client, line = await opened(r)
-        for _ in range(10):  # 1 s, more than twice the timeout
+        for _ in range(10):  # 1 s, more than the timeout
             await asyncio.sleep(0.1)
             line.writer.write(b".")
             await client.reader.readexactly(1)
-        began = time.monotonic()
-        await _is_cut(client)
-        assert 0.3 < time.monotonic() - began < 0.9
+        async with Lateness() as lateness:
+            began = time.monotonic()
+            await _is_cut(client)
+            took_s = time.monotonic() - began
+        assert 0.7 < took_s + lateness.total_s and took_s < 1.5 + lateness.total_s
         await until(lambda: not r.server.tunnels)
         assert r.events[f"{TUNNELS}idle"] == 1
 
@@ -130,7 +133,7 @@ async def test_stop_ends_tunnels_at_the_end_of_the_drain() -> None:
         client, _ = await opened(r)
         began = time.monotonic()
         await r.server.stop(0.2)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 4.0
         await _is_cut(client)
         await until(lambda: not r.server.tunnels)
 

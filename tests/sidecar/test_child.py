@@ -12,6 +12,7 @@ import pytest
 
 from sidecar import child as module
 from sidecar.child import Child, Command
+from tests.pace import slowness
 
 PYTHON = (sys.executable, "-S", "-E", "-c")
 SLEEPS = "import time; time.sleep(60)"
@@ -59,7 +60,7 @@ async def test_killed_child_is_back_at_once(keep: Callable[[Command], Child]) ->
     killed = time.monotonic()
     os.kill(first, signal.SIGKILL)
     await until(lambda: child.pid not in (None, first))
-    assert time.monotonic() - killed < 1.0
+    assert time.monotonic() - killed < 1.0 * slowness()
     assert child.restarts == 1
 
 
@@ -107,7 +108,7 @@ async def test_child_that_ignores_sigterm_is_killed_after_its_grace(
     await until(ready.exists)
     began = time.monotonic()
     await child.stop(grace_s=0.3)
-    assert 0.3 <= time.monotonic() - began < 2.0
+    assert 0.3 <= time.monotonic() - began < 10.0
     assert child.pid is None
 
 
@@ -116,7 +117,7 @@ async def test_stop_during_a_rest_ends_the_rest(keep: Callable[[Command], Child]
     await until(lambda: child.restarts >= 4)
     began = time.monotonic()
     await child.stop(grace_s=5)
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 0.5 * slowness()
 
 
 async def test_blocked_signal_waits_until_the_child_is_ready(

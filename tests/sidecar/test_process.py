@@ -31,6 +31,7 @@ from sidecar import process as module
 from sidecar.guard import Access
 from sidecar.keyring import Keyring
 from sidecar.process import ControllerProcess, Options, access_of, keyring_of, options_of
+from tests.pace import slowness
 from tests.sidecar.admin_bench import ROUTES
 from tests.sidecar.double import Double
 
@@ -262,5 +263,6 @@ def test_hangup_reads_the_file_again(tmp_path: Path) -> None:
     began = time.monotonic()
     real.popen.send_signal(signal.SIGHUP)
     real.wait_for("routing file adopted")
-    assert time.monotonic() - began < 1.5  # the poll comes every two seconds
+    # The poll comes every two seconds: on a machine as quick as ours it was not that.
+    assert time.monotonic() - began < 1.5 * slowness()
     real.end()

@@ -115,13 +115,17 @@ def test_quantile_at_an_end_is_refused(text: str) -> None:
     assert "number" in expected(types.Quantile, text)
 
 
+def test_nobody_may_be_held_back() -> None:
+    assert read(types.HoldbackBuckets, "0%") == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "fits", "does_not"),
     [
         (types.Buckets, "100%", "0%"),
         (types.Buckets, "0.01%", "100.01%"),
         (types.HalfBuckets, "50%", "50.01%"),
-        (types.HoldbackBuckets, "0.01%", "0%"),
+        (types.HoldbackBuckets, "0.01%", "50.01%"),
         (types.Level, "50%", "51%"),
         (types.Share, "100%", "101%"),
         (types.Margin, "1000%", "1001%"),

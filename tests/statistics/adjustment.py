@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from evaluator.contrast import Contrast
+from evaluator.evaluator import FIRST_EPOCH
 from evaluator.ground import Asked
 
 SEED = 20_261_124
@@ -43,8 +44,8 @@ class Racer:
         self.stopped: int | None = None
 
     def end_epochs(self, n: int) -> None:
-        """End the epoch after 128 requests and at each doubling, as the evaluator does."""
-        if n == 128 * 2**self.epoch:
+        """End the epoch after 64 requests and at each doubling, as the evaluator does."""
+        if n == FIRST_EPOCH * 2**self.epoch:
             self.contrast.roll()
             self.epoch += 1
 

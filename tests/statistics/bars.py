@@ -113,7 +113,8 @@ def _futility(m: Measured) -> Iterator[Bar]:
     runs = fewest(m, "split null", "pair null")
     yield _at_most("B3", "with futility: false promotions", 0.05, max(wrong), runs, ".3f")
     null = m["split null: both 10 %"]
-    share = null["methods"][way]["mean"] / null["n80"]
+    # N80 is about the challenger that is as good as declared, so it is that of its own rates.
+    share = null["methods"][way]["mean"] / m["split gain: 10 % to 12 %"]["n80"]
     what = "a useless challenger is given up after, of N80"
     yield _at_most("B3", what, 0.50, share, null["runs"])
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from evaluator.binary import PAIRED, Question
 from evaluator.check import correct_question, error_question
 from evaluator.eprocess.bounded import Side
 from evaluator.evidence import Role
-from evaluator.integrity import CLUSTERED_TILT
 from evaluator.latency import _question
+from evaluator.lots import CLUSTERED_TILT
 from evaluator.metric import MetricSpec
+from evaluator.question import PAIRED, Question
 from tests.statistics import simulate
 from tests.statistics.simulate import Floats, Ints
 

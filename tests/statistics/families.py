@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from evaluator.contrast import Contrast
+from evaluator.evaluator import FIRST_EPOCH
 from evaluator.ground import Asked
 from tests.statistics.simulate import Floats
 
 Draw = Callable[[np.random.Generator, int], tuple[Floats, Floats]]
 BAR = math.log(20.0)
-FIRST_EPOCH = 128
 
 
 @dataclass(frozen=True)

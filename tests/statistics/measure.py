@@ -7,16 +7,17 @@ quick form in the tests. Bars B1 to B14 (``bars.py``) read what is here.
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from evaluator.binary import BinaryCheck, Question
+from evaluator.binary import BinaryCheck
 from evaluator.check import correct_question
 from evaluator.eprocess.normal import tn_log_e
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
+from evaluator.question import Question
 from tests.statistics import adjustment, cases, methods, peers, rollback, streams, traps, watch
 from tests.statistics.simulate import Base, Floats, Ints
 from tests.statistics.streams import Method, Stream
@@ -107,7 +108,11 @@ def question(detect: float | None) -> Question:
 
 
 def ours(s: Scenario) -> dict[str, Method]:
-    """Return our ways of deciding about ``s``."""
+    """Return our ways of deciding about ``s``.
+
+    Of a challenger that is better, hardly any is given up after three N80, and most have passed:
+    there it is not looked for any longer, because it takes time.
+    """
     known = Base(s.a, s.variance if s.phi is not None else 0.1, s.detect, s.detect)
     asked = question(s.detect)
     wide = Question(**(_fields(asked) | {"is_vague": True}))
@@ -284,6 +289,10 @@ def gaussian_null(scale: float) -> Result:
 def null(stream: Stream, ways: Mapping[str, Method], n80: int, scale: float) -> Result:
     """Return how often every method rejects what is true, by the end and over time."""
     runs = _runs(H0_RUNS, scale)
+    if "futility" in ways:  # what is never given up would count as the horizon
+        futility = ways["futility"]
+        assert isinstance(futility, methods.Bets)
+        ways = {**ways, "futility": replace(futility, ends_at=math.inf)}
     stops = streams.first_stops(stream, ways, runs, SEED + 1)
     found: Result = {
         "runs": runs,

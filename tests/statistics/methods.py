@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from evaluator.binary import PAIRED, Question
+from evaluator.eprocess.horizon import boundary
 from evaluator.eprocess.mixture import GRID, MAX_BET, log_weights
 from evaluator.eprocess.normal import MIN_OBSERVATIONS
+from evaluator.question import PAIRED, Question
 from tests.statistics import peers
 from tests.statistics.simulate import Base, Floats, Ints, log_sum
 from tests.statistics.streams import Block, Bools, Looking, Rates
@@ -168,11 +169,7 @@ def sums(block: Block, mean: float) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class Horizon:
-    """Fixed-horizon mode: a constant boundary on S until V has used up what was planned.
-
-    Reflection principle: P(max of a Brownian motion up to V >= b) = 2 P(its end >= b). Source:
-    textbook; in intrinsic time as YEAST (Zalando), arXiv 2406.16523.
-    """
+    """Fixed-horizon mode: the shipped boundary on S until V has used up what was planned."""
 
     mean: float
     v_end: float
@@ -180,11 +177,11 @@ class Horizon:
 
     def start(self, runs: int) -> "Stateless":
         """Begin."""
-        boundary = float(special.ndtri(1.0 - ALPHA / 2.0)) * math.sqrt(self.v_end)
+        begin, end = (boundary(v, self.v_end, ALPHA) for v in (0.0, self.v_end))
 
         def crossed(block: Block) -> Bools:
             s, v = sums(block, self.mean)
-            return (s >= boundary) & (v <= self.v_end)
+            return (s >= begin + (end - begin) * v / self.v_end) & (v <= self.v_end)
 
         return Stateless(crossed)
 

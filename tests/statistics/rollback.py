@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from evaluator.eprocess.relative_risk import LOG_WEIGHTS, harm_bets, harm_values
+from evaluator.eprocess.restart import share_from
+from evaluator.evaluator import FIRST_EPOCH
 from tests.statistics.simulate import Floats, Ints, log_sum
 
 SEED = 20_261_124
@@ -18,7 +20,6 @@ FULL_RUNS = 500
 BATCH = 50
 """Runs drawn at once; they come in whole batches."""
 ALPHA = 0.05
-FIRST_EPOCH = 128
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def drawn(rng: np.random.Generator, case: Failing, runs: int, events: int) -> tu
 
 
 def epoch_of(request: Ints) -> Ints:
-    """Return the epoch of a request number (from 1): they end after 128 and at each doubling."""
+    """Return the epoch of a request number (from 1): they end after 64 and at each doubling."""
     before = np.maximum((request - 1) // FIRST_EPOCH, 0)
     number: Ints = np.where(before == 0, 0, np.floor(np.log2(np.maximum(before, 1))) + 1)
     return number.astype(np.int64)
@@ -84,13 +85,13 @@ def harm_path(share: float, request: Ints, is_b: Floats) -> Floats:
     number = epoch_of(request)
     copies = np.full(sums.shape, -np.inf)
     for e in range(int(number.max()) + 1):
-        weight = -math.log((e + 1) * (e + 2))
+        weight = math.log(share_from(e) - share_from(e + 1))
         begun = number >= e  # the copy has seen the failures from here on
         at_start = np.take_along_axis(
             before, np.minimum(begun.argmax(axis=1), sums.shape[1] - 1)[:, None, None], axis=1
         )
         copies = np.where(begun[:, :, None], np.logaddexp(copies, weight - at_start), copies)
-    later = -np.log(number + 2.0)
+    later = np.log([share_from(e + 1) for e in range(int(number.max()) + 1)])[number]
     evidence: Floats = np.logaddexp(later, log_sum(copies + sums + np.array(LOG_WEIGHTS)))
     return evidence
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.binary import PAIRED, Question
 from evaluator.eprocess.bounded import BREACH_SHARES, CLAIM_SHARES, Side
 from evaluator.eprocess.clustered import _MIX, BUCKETS
 from evaluator.eprocess.mixture import GRID, MAX_BET, log_weights
 from evaluator.eprocess.normal import MIN_OBSERVATIONS, tn_log_e
+from evaluator.eprocess.relative_risk import LOG_WEIGHTS as RATIO_LOG_WEIGHTS
 from evaluator.eprocess.relative_risk import RATIOS
+from evaluator.eprocess.restart import share_from
+from evaluator.evaluator import FIRST_EPOCH
 from evaluator.latency import HARM_FACTOR, MIN_LATENCIES, QUANTILES
+from evaluator.question import PAIRED, Question
 from evaluator.running import _GAMMA, LOWEST_S
 from evaluator.srm import TILTS
 
@@ -47,7 +50,7 @@ class Base:
     harm_effect: float
 
 
-def epochs(stages: list[tuple[int, float]], first: int = 128) -> Iterator[Epoch]:
+def epochs(stages: list[tuple[int, float]], first: int = FIRST_EPOCH) -> Iterator[Epoch]:
     """Yield the epochs of a run: ``stages`` are (observations, propensity), rolled between them."""
     number = n = 0
     for i, (length, propensity) in enumerate(stages):
@@ -128,7 +131,7 @@ def claim_path(question: Question, cells: Ints, plan: list[Epoch], base: list[Ba
 def harm_path(question: Question, cells: Ints, plan: list[Epoch], base: list[Base]) -> Floats:
     """Return the log evidence of harm after every observation, with copies started anew."""
     weights = (
-        np.full(len(RATIOS), -math.log(len(RATIOS)))
+        np.array(RATIO_LOG_WEIGHTS)
         if question.is_rare
         else np.array(log_weights(is_vague=question.is_vague))
     )
@@ -150,10 +153,10 @@ def harm_path(question: Question, cells: Ints, plan: list[Epoch], base: list[Bas
     out = np.zeros(len(cells))
     before, running = -1, np.full(len(weights), -np.inf)  # of all copies together, per component
     for epoch in plan:
-        share = math.log(1 / (before + 2) - 1 / (epoch.number + 2))
+        share = math.log(share_from(before + 1) - share_from(epoch.number + 1))
         running = np.logaddexp(running, share + weights)
         sums = running + steps[epoch.start : epoch.stop].cumsum(axis=0)
-        later = -math.log(epoch.number + 2)  # copies that have not started yet
+        later = math.log(share_from(epoch.number + 1))  # copies that have not started yet
         out[epoch.start : epoch.stop] = np.logaddexp(later, log_sum(sums))
         before, running = epoch.number, sums[-1]
     return out

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluator.binary import PAIRED
+from evaluator.question import PAIRED
 from tests.statistics.simulate import Epoch, Floats, Ints, epochs
 
 Bools = NDArray[np.bool_]
@@ -59,7 +59,7 @@ class Block:
 
     @cached_property
     def cells(self) -> tuple[Floats, Floats, Floats, Floats]:
-        """Counts as in ``evaluator.binary.Table``."""
+        """Counts as in ``evaluator.question.Table``."""
         if self.both is not None:
             return self.n - self.s_a - self.s_b - self.both, self.s_b, self.s_a, self.both
         return self.n_a - self.s_a, self.s_a, self.n_b - self.s_b, self.s_b

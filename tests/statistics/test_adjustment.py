@@ -29,5 +29,5 @@ def test_epochs_of_the_race_are_those_of_the_evaluator() -> None:
         before = form.epoch
         form.end_epochs(n)
         ended += [n] if form.epoch != before else []
-    assert ended == [128, 256, 512, 1024]
+    assert ended == [64, 128, 256, 512, 1024]
     assert math.isclose(form.contrast.log_e("claim"), 0.0)

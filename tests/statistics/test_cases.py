@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluator.binary import PAIRED
+from evaluator.question import PAIRED
 from tests.statistics import cases
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from evaluator.binary import BinaryCheck
 from evaluator.contrast import Contrast
+from evaluator.evaluator import FIRST_EPOCH
 from evaluator.evidence import FUTILE_LOG_E, Role
 from evaluator.ground import Asked
 from evaluator.metric import MetricSpec
@@ -22,7 +23,7 @@ def pairs_of(spec: MetricSpec, good_b: float, seed: int, *, n: int = N) -> tuple
     rng, passed, futile = np.random.default_rng(seed), 0, 0
     for _ in range(RUNS):
         check = BinaryCheck.fresh(correct_question(spec), is_clustered=False)
-        cells, epoch, end = cases.pairs(rng, n, 0.9, good_b, 0.5), 0, 128
+        cells, epoch, end = cases.pairs(rng, n, 0.9, good_b, 0.5), 0, FIRST_EPOCH
         is_passed = is_futile = False
         for i, cell in enumerate(cells):
             if i == end:
@@ -75,7 +76,7 @@ def test_horizon_of_a_mean_errs_no_more_often_than_alpha(is_bounded: bool) -> No
             contrast.learn(float(value))
         contrast.roll()
         for i, value in enumerate(y[200:]):
-            if i in (128, 256, 512, 1024):
+            if i in (64, 128, 256, 512, 1024):
                 contrast.roll()
             epoch = len(contrast.state.bases) - 1
             contrast.observe_split(epoch, 0.5, bool(rng.random() < 0.5), float(value), i)

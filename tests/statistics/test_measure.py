@@ -80,7 +80,7 @@ def test_giving_up_in_time_saves_a_fifth_and_keeps_the_power(measured: dict[str,
             assert found["ratio"] <= 0.90
             assert found["power"] >= 0.77
     null = measured["split null: both 10 %"]
-    assert null["methods"]["ours, with futility"]["mean"] <= 0.55 * null["n80"]
+    assert null["methods"]["ours, with futility"]["mean"] <= 0.55 * measure.SPLITS[1].n80
 
 
 @pytest.mark.parametrize("part", ["split null: both 10 %", "pair null: both 92 %, correlation .7"])

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evaluator.binary import PAIRED, BinaryCheck, Question
+from evaluator.binary import BinaryCheck
 from evaluator.check import correct_question, error_question
 from evaluator.eprocess.bounded import BoundedEProcess, Side
 from evaluator.eprocess.clustered import ClusteredEProcess
 from evaluator.latency import LatencyCheck, _question
+from evaluator.question import PAIRED, Question
 from evaluator.srm import SrmEProcess
 from tests.evaluator.builders import ACCURACY, ERRORS, LATENCY, answer
 from tests.statistics import simulate
@@ -56,11 +57,12 @@ def test_binary_paths_equal_the_shipped_check(question: Question, good: float) -
 def test_epochs_are_those_of_the_evaluator() -> None:
     plan = list(simulate.epochs([(400, PAIRED), (700, 0.25)]))
     assert [(e.number, e.start, e.stop) for e in plan] == [
-        (0, 0, 128),
-        (1, 128, 256),
-        (2, 256, 400),
-        (3, 400, 800),
-        (4, 800, 1100),
+        (0, 0, 64),
+        (1, 64, 128),
+        (2, 128, 256),
+        (3, 256, 400),
+        (4, 400, 800),
+        (5, 800, 1100),
     ]
 
 

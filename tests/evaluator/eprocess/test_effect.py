@@ -19,10 +19,10 @@ def test_closed_form_equals_the_integral(s: float, v: float) -> None:
     assert effect_log_e(s, v) == pytest.approx(expected, abs=1e-3)
 
 
-def test_one_epoch_from_the_start_costs_half_of_the_mixture() -> None:
+def test_one_epoch_from_the_start_costs_a_quarter_of_the_mixture() -> None:
     plain = effect_log_e(10.0, 3.0)
     restarted = restarted_effect_log_e([(0, 10.0, 3.0)])
-    assert math.exp(restarted) == pytest.approx(0.5 * math.exp(plain) + 0.5)
+    assert math.exp(restarted) == pytest.approx(0.75 * math.exp(plain) + 0.25)
 
 
 def test_late_harm_is_not_protected_by_a_healthy_past() -> None:

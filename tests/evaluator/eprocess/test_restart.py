@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluator.eprocess.mixture import even_log_weights
-from evaluator.eprocess.restart import RestartedEProcess
+from evaluator.eprocess.restart import RestartedEProcess, restarted_log_e, share_from
 
 BETS = (0.2, 0.8)
 WEIGHTS = even_log_weights(2)
@@ -16,9 +16,9 @@ WEIGHTS = even_log_weights(2)
 def direct_log_e(observations: list[tuple[int, float]]) -> float:
     """Compute the definition term by term: every copy, every product."""
     last = max(epoch for epoch, _ in observations)
-    total = 1.0 / (last + 2.0)
+    total = 0.25 / (last + 1.0)
     for start in range(last + 1):
-        weight = 1.0 / ((start + 1.0) * (start + 2.0))
+        weight = 0.25 / (start * (start + 1.0)) if start else 0.75
         for bet in BETS:
             product = math.prod(1.0 + bet * h for epoch, h in observations if epoch >= start)
             total += weight * 0.5 * product
@@ -46,13 +46,23 @@ def test_late_harm_is_found_in_spite_of_a_long_healthy_past() -> None:
     while not process.rejects(0.05):
         process.update(2, 1.0, BETS)
         needed += 1
-    assert needed <= 11  # log(20 * 12 * 2) / log(1.8) = 10.5
+    assert needed <= 12  # log(20 * 24 * 2) / log(1.8) = 11.7
 
 
 def test_healthy_past_costs_at_most_the_copies_that_saw_it() -> None:
     process = RestartedEProcess(WEIGHTS)
     process.update(3, -1.0, BETS, 1000)
-    assert process.log_e == pytest.approx(-math.log(5.0))
+    assert process.log_e == pytest.approx(-math.log(16.0))
+
+
+def test_weights_of_all_copies_sum_to_one_and_none_is_negative() -> None:
+    weights = [share_from(e) - share_from(e + 1) for e in range(1000)]
+    assert min(weights) > 0.0
+    assert math.fsum(weights) + share_from(1000) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_nothing_seen_is_no_evidence() -> None:
+    assert restarted_log_e([]) == 0.0
 
 
 @pytest.mark.parametrize(("epoch", "h"), [(-1, 0.1), (0, math.nan), (0, -1.5), (0, math.inf)])
