@@ -467,7 +467,7 @@ def test_a_token_that_could_not_be_written_is_as_if_it_had_not_come(signed, conn
 def test_a_clock_that_goes_back_does_not_make_a_used_token_young_again(signed, connection):
     assert outcomes(signed, token(1)) == ["accepted"]
     late = AT_NS + SECOND_NS
-    signed.mature(now_ns=late)
+    signed.mature(before_ns=by(late))
     signed.tidy({"digits": 0}, now_ns=late + 1)
     assert rows(connection) == 0
     assert outcomes(signed, token(1), now_ns=AT_NS) == ["late"]
