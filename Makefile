@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check compile bench calibrate load fuzz soak schema fmt clean
+.PHONY: setup demo test check compile bench bench-labels faults calibrate load fuzz soak schema fmt clean
 
 setup: .venv/.made ## the virtual environment, from the lock file with hashes
 
@@ -31,6 +31,17 @@ compile: setup ## the router's hot files to C (docs/adr/0007); the image has the
 bench: setup ## cost, streams, latency and memory beside Envoy, HAProxy, nginx (loadtests/README.md)
 	-$(BIN)/python scripts/compile_router.py
 	$(BIN)/python -m loadtests.bench
+
+bench-labels: setup ## joins a second, memory and disk as pending labels grow to ten million
+	$(BIN)/python -m loadtests.labels
+
+KILLS ?= 100
+CUTS ?= 20
+
+faults: setup ## the store's faults in full: KILLS=100 of the controller, CUTS=20 of the power (as root)
+	UNDERSTUDY_KILLS=$(KILLS) UNDERSTUDY_POWER_CUTS=$(CUTS) UNDERSTUDY_LOCK_SECONDS=30 \
+	UNDERSTUDY_STOP_SECONDS=60 $(BIN)/python -m pytest -s --timeout 3600 \
+	tests/faults/test_label_path.py tests/faults/test_disk.py
 
 calibrate: setup ## error rates and sample sizes of every test, in full
 	$(BIN)/python -m tests.statistics.calibrate

@@ -71,6 +71,7 @@ def reading_json(reading: Reading) -> dict[str, Any]:
         "high": finite(reading.high),
         "n": reading.n,
         "n_expected": reading.n_expected,
+        "needs_labels": reading.needs_labels,
     }
 
 

@@ -42,7 +42,7 @@ class Entry:
     """A person, or ``controller``."""
     route: str
     action: str
-    """adopt, start, advance, promote, rollback, finish, hold, resume, reload or refuse."""
+    """adopt, start, advance, promote, rollback, finish, hold, resume, reload, refuse or labels."""
     because: str
     config_digest: str
     challenger: str | None = None

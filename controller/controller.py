@@ -17,8 +17,10 @@ from controller import audit, store
 from controller.act import Act, ActRefused, UnknownRoute, perform
 from controller.adopter import Adopter
 from controller.adoption import IntentRefused
-from controller.audit import iso
+from controller.age import Ages
+from controller.audit import Entry, iso
 from controller.clock import Clock
+from controller.dispute import Dispute
 from controller.gates.functional import FunctionalReport, FunctionalTask
 from controller.gates.schedule import Schedule
 from controller.intake import Intake
@@ -90,11 +92,15 @@ class Controller:
         self._gates = Schedule()
         self._has_begun = False
         self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
+        self._ages = Ages(clock.wall_ns(), clock.monotonic_s())
         self._day = clock.wall_ns() // DAY_NS
         for name in self._mover.take_up():
             log.error("evidence_lost", route=name)
         intent = store.load_intent(connection)
-        self._intake.record_to(None if intent is None else intent.record)
+        if intent is not None:
+            self._intake.record_to(intent.record)
+            self._intake.bound(intent.store_bytes)
+        self._intake.sign_for(() if intent is None else intent.routes)
 
     def adopt(self, intent: Intent, who: str) -> None:
         """Take over a routing file: the first, or a changed one.
@@ -105,6 +111,8 @@ class Controller:
         self._begin()
         self._adopter.adopt(intent, who)
         self._intake.record_to(intent.record)
+        self._intake.bound(intent.store_bytes)
+        self._intake.sign_for(intent.routes)
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         """Count observations; return the highest durable sequence of each source.
@@ -122,7 +130,12 @@ class Controller:
 
     def label(self, labels: Sequence[Label]) -> list[LabelResult]:
         """Join labels to observations; StoreError when they could not be written: none is."""
-        return self._intake.label(labels, now_ns=self._clock.wall_ns())
+        return self._intake.label(
+            labels,
+            now_ns=self._clock.wall_ns(),
+            record=self._dispute,
+            mono_s=self._clock.monotonic_s(),
+        )
 
     def eject(self, route: str, variant: str, failures: int) -> None:
         """Roll back a challenger that a router gave up on; news of any other comes too late."""
@@ -176,7 +189,8 @@ class Controller:
         self._elapse()
         try:
             self._traffic.require_settled()
-            if self._intake.mature(now_ns=self._clock.wall_ns()):
+            self._ages.note(self._clock.wall_ns(), self._clock.monotonic_s())
+            if self._intake.mature(before_ns=self._ages.before_ns):
                 self._reviewer.note_news()
             self._roll_daily()
             self._mover.queue()
@@ -235,9 +249,24 @@ class Controller:
             "config_error": None,
             "unrecorded": self._traffic.n_unrecorded,
             "recording": self._intake.recording(),
+            "labels": self._intake.unrouted_counts(),
+            "store": self._intake.store_size(),
+            "forged_labels": self._intake.n_forged,
             "routers": [],
             "routes": [render_route(self._view(r)) for r in self._mover.serving().values()],
         }
+
+    def wanted(self, route: str, *, after: int, limit: int) -> dict[str, Any]:
+        """Return which requests of ``route`` are to be labelled, as ``wanted_json`` says.
+
+        UnknownRoute if there is none of that name; ActRefused if it has no experiment.
+        """
+        if route not in self._mover.states:
+            raise UnknownRoute(f"there is no route {route!r}")
+        found = self._intake.wanted(route, after=after, limit=limit)
+        if found is None:
+            raise ActRefused(f"no experiment is under way on {route!r}: nothing waits for a label")
+        return found
 
     def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the latest moves of challengers, newest first."""
@@ -291,7 +320,7 @@ class Controller:
     def _save_times(self, connection: sqlite3.Connection) -> None:
         now_s = self._mover.wall_s()
         for state, _ in self._mover.rollouts():
-            if now_s - state.saved_at_s >= SAVE_EVERY_S:
+            if abs(now_s - state.saved_at_s) >= SAVE_EVERY_S:  # the clock may have gone back
                 saved = replace(state, saved_at_s=now_s)
                 store.save_route(connection, saved)
                 self._mover.put(saved)
@@ -314,10 +343,33 @@ class Controller:
             return
         self._tidied_at_s = now_s
         windows_ns = {
-            route.name: round(max(route.window_s, route.maturity_s) * 1e9)
-            for route in self._mover.serving().values()
+            route.name: round(_kept_s(route) * 1e9) for route in self._mover.serving().values()
         }
-        self._intake.tidy(windows_ns, now_ns=self._clock.wall_ns())
+        is_more = self._intake.tidy(
+            windows_ns, now_ns=self._clock.wall_ns(), record=self._dispute, mono_s=now_s
+        )
+        if is_more:
+            self._tidied_at_s -= TIDY_EVERY_S  # go on at the next step
+
+    def _dispute(self, connection: sqlite3.Connection, route: str, dispute: Dispute) -> None:
+        """Record second labels that differ from the first, in the transaction of labels."""
+        state = self._mover.states.get(route)
+        version = self._traffic.table.version
+        audit.append(
+            connection,
+            Entry(
+                at_ns=self._clock.wall_ns(),
+                who=CONTROLLER,
+                route=route,
+                action="labels",
+                because=dispute.told,
+                config_digest=self._mover.digest,
+                challenger=state.rollout.challenger if state and state.rollout else None,
+                table_from=version,
+                table_to=version,
+                evidence={"counts": dispute.counts, "request_ids": dispute.ids},
+            ),
+        )
 
     def _functional_task(self, state: RouteState, rollout: Rollout) -> FunctionalTask:
         route = self._mover.serving()[state.name]
@@ -342,7 +394,18 @@ class Controller:
                 self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
             ),
             labels=self._intake.label_counts(route.name),
+            pending=self._intake.pending(route.name),
+            tokens=self._intake.token_counts(route.name),
         )
+
+
+def _kept_s(route: RouteIntent) -> float:
+    """Return how long what was judged is kept, to know its label when it comes again, seconds.
+
+    A token that comes again after its maturity is late by the time in it: nothing need be kept.
+    """
+    joins_by_token = route.token is not None and route.token.joins
+    return route.maturity_s if joins_by_token else max(route.window_s, route.maturity_s)
 
 
 def _by_name(table: RoutingTable | None) -> dict[str, Route]:

@@ -6,24 +6,31 @@ undone here too, so evidence after a restart is the evidence before it.
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec import Raw
 
 from controller import record, store
+from controller.dispute import Disputes, Record, unrecorded
 from controller.failpoint import pass_by
 from controller.policy import RecordSpec, RouteIntent
-from controller.record import Begun, EpochLine, LabelLine, Line, WatchLine
+from controller.record import Begun, EpochLine, LabelLine, Line, LostLine, WatchLine
 from controller.recorder import Recorder
 from controller.rollout import Phase, Rollout, declared_stage, stage_for
+from controller.status import Pending
+from controller.tokens import Tokens
 from controller.traffic import nothing_more
+from controller.wanted import COHORT, wanted_json
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
-from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
-from evaluator.journal import Due, Journal
+from evaluator.exposed import Exposed
+from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, Mode, checked
+from evaluator.journal import Due, Journal, JournalFull
 from evaluator.metric import ExperimentPlan
 from router.observation import Batch
+from router.token import Served
 
 SECOND_NS = 10**9
 KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
@@ -31,8 +38,23 @@ KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
 MATURE_AT_ONCE = 2_000
 """Observations judged in one transaction: the thread is free again within a fraction of a second.
 Chosen."""
-RECORDED = (LabelOutcome.ACCEPTED, LabelOutcome.LATE, LabelOutcome.UNKNOWN)
+TIDY_AT_ONCE = 2_000
+"""Observations forgotten of one route in one transaction; at ten a second 20,000, which is more
+than a controller takes in. Chosen."""
+RECORDED = (
+    LabelOutcome.ACCEPTED,
+    LabelOutcome.CORRECTED,
+    LabelOutcome.LATE,
+    LabelOutcome.UNKNOWN,
+)
 """Labels that are recorded: with another maturity, or a later observation, they would be used."""
+LOOK_AT = 1_000
+"""Observations looked at to tell how many have a label: a millisecond or two. Chosen."""
+UNROUTED = ""
+"""Stands for the route of labels that belong to none."""
+EARLY = "early"
+"""Counted beside what labels were answered: those that were ``unknown`` and joined an observation
+that came after them."""
 
 
 def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
@@ -49,7 +71,9 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
         label_rate=policy.label_rate,
+        labels_wanted=policy.labels_wanted,
         alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
+        joins_by_token=policy.token is not None and policy.token.joins,
         is_held_back=_is_held_back(policy),
     )
 
@@ -84,6 +108,8 @@ class Intake:
         self._journal = Journal(connection)
         self._trials: dict[str, Trial] = {}
         self._labels: dict[str, Counter[str]] = {}
+        self._disputes = Disputes(connection)
+        self._tokens = Tokens()
         self._recorder: Recorder | None = None
         self._recording: RecordSpec | None = None
 
@@ -99,6 +125,10 @@ class Intake:
             )
             self._revert_recording()
 
+    def sign_for(self, routes: Iterable[RouteIntent]) -> None:
+        """Take tokens of these routes from now on, and of no others."""
+        self._tokens.use(routes)
+
     def recording(self) -> dict[str, object] | None:
         """Return what became of the recording, JSON-ready; None if there is none."""
         if self._recorder is None or self._recording is None:
@@ -108,6 +138,16 @@ class Intake:
             "bytes": self._recorder.size_bytes,
             "dropped": self._recorder.n_dropped,
         }
+
+    def bound(self, max_bytes: int) -> None:
+        """Refuse observations from now on while the store's file has ``max_bytes`` or more."""
+        self._journal.max_bytes = max_bytes
+
+    def store_size(self) -> dict[str, int]:
+        """Return how large the store is and may be, in bytes, JSON-ready."""
+        with store.reading():
+            used, log = self._journal.used_bytes(), store.log_bytes(self._connection)
+        return {"bytes": used, "limit_bytes": self._journal.max_bytes, "log_bytes": log}
 
     def begin(self, plan: ExperimentPlan) -> None:
         """Start the experiment of a route, with no evidence."""
@@ -158,6 +198,14 @@ class Intake:
         """Return observations of ``route`` that wait for a label, behind sequence ``after``."""
         with store.reading():
             return self._journal.unscored(route, after=after, limit=limit)
+
+    def wanted(self, route: str, *, after: int, limit: int) -> dict[str, Any] | None:
+        """Return which requests of ``route`` are to be labelled, of the cohort behind sequence
+        ``after``; None without an experiment."""
+        trial = self._trials.get(route)
+        if trial is None:
+            return None
+        return wanted_json(trial.plan, self.unscored(route, after=after, limit=COHORT), limit)
 
     def watch(self, route: str) -> None:
         """Tell the evaluator that the challenger is champion now."""
@@ -216,9 +264,10 @@ class Intake:
             if batch.sequence > done[batch.source]:
                 self._observe(batch, waiting)
                 done[batch.source] = batch.sequence
+        early: dict[str, int] = {}
         with store.transaction(self._connection):
             for route, judgables in waiting.items():
-                self._journal.add(route, judgables)
+                early[route] = self._keep(route, judgables)
             for source, sequence in done.items():
                 store.note_sequence(self._connection, source, sequence, at_ns=at_ns)
             self.save(self._connection)
@@ -226,41 +275,70 @@ class Intake:
             pass_by("ingest.in_transaction")
         self.settled()
         pass_by("ingest.after_commit")
+        for route, n in early.items():
+            self._labels.setdefault(route, Counter())[EARLY] += n
         return done
 
-    def label(self, labels: Sequence[Label], *, now_ns: int) -> list[LabelResult]:
+    def label(
+        self,
+        labels: Sequence[Label],
+        *,
+        now_ns: int,
+        record: Record = unrecorded,
+        mono_s: float = 0.0,
+    ) -> list[LabelResult]:
         """Write labels beside the observations that wait for them; one result each, in order.
 
-        StoreError when they could not be written: none of them is.
+        ``record`` tells the audit of second labels that differ, once a minute of ``mono_s`` at
+        most. StoreError when they could not be written, or there is no room: none of them is.
         """
+        read = self._tokens.read(labels, self._exposed, now_ns=now_ns)
         try:
             with store.transaction(self._connection):
-                results = [self._journal.label(label, now_ns=now_ns) for label in labels]
-                self._record_labels(labels, results, now_ns)
+                results = self._joined(read, now_ns)
+                self._record_labels(read, results, now_ns)
+                named = [
+                    one if isinstance(one, Label) else label
+                    for one, label in zip(read, labels, strict=True)
+                ]
+                self._disputes.note(self._connection, named, results, record, now_s=mono_s)
                 pass_by("label.in_transaction")
+        except JournalFull as error:
+            raise store.StoreError(f"the state could not be written: {error}") from error
         except store.StoreError:
+            self._disputes.revert()
             self._revert_recording()
             raise
+        self._disputes.settled(now_s=mono_s)
         if self._recorder is not None:
             self._recorder.settled()
         pass_by("label.after_commit")
+        self._tokens.count(read, results)
         for label, result in zip(labels, results, strict=True):
-            route = result.route or label.route
-            if route is not None:
-                self._labels.setdefault(route, Counter())[result.outcome.value] += 1
+            # The route that a label names is its sender's word: they could name any number.
+            said = label.route if label.route in self._trials else None
+            route = result.route or said or UNROUTED
+            self._labels.setdefault(route, Counter())[result.outcome.value] += 1
         return results
 
-    def mature(self, *, now_ns: int) -> bool:
+    def _joined(self, read: Sequence[Label | LabelResult], now_ns: int) -> list[LabelResult]:
+        """Return what becomes of each; those that were refused already are not asked for."""
+        asked = [one for one in read if isinstance(one, Label)]
+        joined = iter(self._journal.label_many(asked, now_ns=now_ns))
+        return [one if isinstance(one, LabelResult) else next(joined) for one in read]
+
+    def mature(self, *, before_ns: Callable[[int], int]) -> bool:
         """Judge what is old enough, labelled or not; return whether there was anything.
 
-        StoreError as in ``take``.
+        ``before_ns`` gives the wall clock up to which requests are of an age, in nanoseconds: see
+        controller/age.py. StoreError as in ``take``.
         """
         with store.reading():
             due = {
                 route: self._journal.matured(
                     route,
-                    now_ns=now_ns,
-                    maturity_ns=round(trial.plan.maturity_s * SECOND_NS),
+                    now_ns=before_ns(round(trial.plan.maturity_s * SECOND_NS)),
+                    maturity_ns=0,
                     limit=MATURE_AT_ONCE,
                 )
                 for route, trial in self._trials.items()
@@ -282,21 +360,102 @@ class Intake:
         pass_by("mature.after_commit")
         return True
 
-    def tidy(self, windows_ns: Mapping[str, int], *, now_ns: int) -> None:
-        """Drop what nobody will ask for again; ``windows_ns`` has each route's label window."""
+    def tidy(
+        self,
+        windows_ns: Mapping[str, int],
+        *,
+        now_ns: int,
+        record: Record = unrecorded,
+        mono_s: float = 0.0,
+    ) -> bool:
+        """Drop what nobody will ask for again; ``windows_ns`` has each route's label window.
+
+        Routes without one are served no more. ``record`` tells the audit what it was not told yet,
+        as in ``label``. Return whether there may be more to drop.
+        """
+        try:
+            is_more = self._tidy(windows_ns, now_ns, record, mono_s)
+        except store.StoreError:
+            self._disputes.revert()
+            raise
+        self._disputes.settled(now_s=mono_s)
+        return is_more
+
+    def _tidy(
+        self, windows_ns: Mapping[str, int], now_ns: int, record: Record, mono_s: float
+    ) -> bool:
+        done = []
         with store.transaction(self._connection):
-            for route, window_ns in windows_ns.items():
+            self._disputes.flush(self._connection, record, now_s=mono_s)
+            for route in windows_ns.keys() | set(self._journal.routes()):
                 if route not in self._trials:
                     self._journal.forget(route)
-                self._journal.purge(route, now_ns=now_ns, window_ns=window_ns)
+                window_ns = windows_ns.get(route, 0)
+                done.append(
+                    self._journal.purge(
+                        route, now_ns=now_ns, window_ns=window_ns, limit=TIDY_AT_ONCE
+                    )
+                )
             store.forget_sources(self._connection, before_ns=now_ns - KEEP_SOURCES_NS)
+        return max(done, default=0) >= TIDY_AT_ONCE
 
     def label_counts(self, route: str) -> dict[str, int]:
         """Return what became of a route's labels since this process began, and what waits."""
+        with store.reading():
+            return self._label_counts(route) | {"waiting": self._journal.waiting(route)}
+
+    def unrouted_counts(self) -> dict[str, int]:
+        """Return what became of labels that belong to no route that we know of."""
+        return self._label_counts(UNROUTED)
+
+    def _label_counts(self, route: str) -> dict[str, int]:
         counted = self._labels.get(route, Counter())
         counts = {outcome.value: counted[outcome.value] for outcome in LabelOutcome}
+        return counts | {EARLY: counted[EARLY]}
+
+    def pending(self, route: str) -> Pending | None:
+        """Return what waits to be judged on ``route``; None without an experiment."""
+        if route not in self._trials:
+            return None
         with store.reading():
-            return counts | {"waiting": self._journal.waiting(route)}
+            oldest = self._journal.oldest(route, limit=LOOK_AT)
+            return Pending(self._journal.waiting(route), *oldest)
+
+    def _keep(self, route: str, judgables: Sequence[Judgable]) -> int:
+        """Let observations wait for their labels; those that cannot are lost evidence, counted.
+
+        Return how many found a label that had come before them.
+        """
+        excess = store.log_bytes(self._connection) - store.WAL_LIMIT_BYTES
+        self._journal.outside_bytes = max(0, excess)  # somebody reads for long
+        added = self._journal.add(route, judgables)
+        refused, repeated = len(added.refused), added.repeated
+        if refused or repeated:
+            self._trials[route].evaluator.lose_waiting(refused=refused, repeated=repeated)
+            self._record(LostLine(route=route, refused=refused, repeated=repeated))
+        return added.labelled
+
+    def token_counts(self, route: str) -> dict[str, int]:
+        """Return what became of the labels that came with a token of ``route``."""
+        return self._tokens.counts(route)
+
+    @property
+    def n_forged(self) -> int:
+        """How many labels came with a token that is not ours, since this process began."""
+        return self._tokens.n_forged
+
+    def _exposed(self, served: Served, label: str, now_ns: int) -> Exposed:
+        """Return what a token of ours brings to its label, as far as its cohort still is open."""
+        route, trial = served.route, self._trials.get(served.route)
+        judgable, refusal = None, None
+        if trial is None or served.experiment != trial.plan.experiment:
+            refusal = LabelResult(LabelOutcome.LATE, "its experiment is over", route)
+        elif _is_past_maturity(trial, served.at_ns, now_ns):
+            because = "it is past its maturity: requests of its age are judged"
+            refusal = LabelResult(LabelOutcome.LATE, because, route)
+        else:
+            judgable = trial.evaluator.exposed(served, label)
+        return Exposed(route, served.request_id, served.at_ns, judgable, refusal)
 
     def _observe(self, batch: Batch, waiting: dict[str, list[Judgable]]) -> None:
         for observation in batch.observations:
@@ -307,7 +466,7 @@ class Intake:
             trial.is_changed = True
             if self._recorder is not None:
                 self._recorder.add(record.of_observation(observation))
-            if judgable is not None:
+            if judgable is not None and not _has_token(trial.plan, judgable):
                 waiting.setdefault(observation.route, []).append(judgable)
 
     def _revert_recording(self) -> None:
@@ -328,13 +487,13 @@ class Intake:
             self._recorder.add(record.of_judged(route, one.judgable, one.label))
 
     def _record_labels(
-        self, labels: Sequence[Label], results: Sequence[LabelResult], now_ns: int
+        self, labels: Sequence[Label | LabelResult], results: Sequence[LabelResult], now_ns: int
     ) -> None:
         """Write labels into the recording, within the caller's transaction of nothing else."""
         if self._recorder is None:
             return
         for label, result in zip(labels, results, strict=True):
-            clean = checked(label)
+            clean = checked(label) if isinstance(label, Label) else label
             if result.outcome in RECORDED and isinstance(clean, Label):
                 self._recorder.add(
                     LabelLine(
@@ -342,6 +501,7 @@ class Intake:
                         label=Raw(clean.label.encode()),
                         at_ns=now_ns,
                         route=result.route or clean.route,
+                        correct=clean.is_correction,
                     )
                 )
         self._recorder.flush(self._connection)
@@ -353,3 +513,17 @@ class Intake:
             for trial in self._trials.values()
             if not trial.is_new
         ]
+
+
+def _has_token(plan: ExperimentPlan, judgable: Judgable) -> bool:
+    """Whether a token will bring an observation back, so that it need not be kept."""
+    return plan.joins_by_token and judgable.mode is Mode.SPLIT
+
+
+def _is_past_maturity(trial: Trial, at_ns: int, now_ns: int) -> bool:
+    """Whether the cohort of a request is closed: by its age, or because it was judged.
+
+    The second also where the clock went back, which would make old tokens young again.
+    """
+    is_old = now_ns - at_ns >= trial.plan.maturity_s * SECOND_NS
+    return is_old or trial.evaluator.is_closed(at_ns)

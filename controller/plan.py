@@ -10,7 +10,7 @@ import msgspec
 
 from controller.policy import RouteIntent
 from controller.rollout import WITH_TRAFFIC, Phase, Rollout, stage_for
-from router.table import BUCKETS, Mirror, Route, RoutingTable, Split, Variant
+from router.table import BUCKETS, Mirror, Route, RoutingTable, Signing, Split, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,16 @@ def lay_out(
         copy_strip=serving.copy_strip,
         copy_only=serving.copy_only,
         upgrade=serving.upgrade,
+        signing=_signing(serving, policy) if is_on else None,
     )
+
+
+def _signing(serving: RouteIntent, policy: RouteIntent) -> Signing | None:
+    """Return how exposures are signed: with the keys of now, by the prediction that is judged."""
+    token = serving.token
+    if token is None:
+        return None
+    return Signing(keys=token.keys, hold_bytes=token.hold_bytes, prediction=policy.prediction)
 
 
 def plan(table: RoutingTable, route: Route) -> RoutingTable:

@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 
+from evaluator.journal import MAX_BYTES
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
 
@@ -72,6 +73,18 @@ class ScorerSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenSpec:
+    """Who is answered gets a signed token, to send back with the label."""
+
+    keys: str
+    """Absolute path of the key file (``router/keyfile.py``)."""
+    hold_bytes: int
+    """Answers up to this size are held back until they are whole."""
+    joins: bool
+    """Whether the token alone joins a label to its exposure: nothing of it is kept meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteIntent:
     """One route of the file: what the people who wrote it want. State never changes it."""
 
@@ -91,6 +104,8 @@ class RouteIntent:
     window_s: float = 0.0
     label_rate: float | None = None
     """Share of the requests whose label is drawn at random; None if that is not declared."""
+    labels_wanted: str = "all"
+    """"all" or "disagreements", as in ``evaluator.metric.ExperimentPlan``."""
     on_futility: OnFutility = OnFutility.HOLD
     scorer: ScorerSpec | None = None
     """Makes labels; None: they come from elsewhere."""
@@ -107,6 +122,8 @@ class RouteIntent:
     """Which fields a copy carries, as in ``router.table.Route``."""
     upgrade: tuple[str, ...] = ()
     """Protocols that clients may change to, as in ``router.table.Route``."""
+    token: TokenSpec | None = None
+    """None gives no exposure tokens."""
 
     @property
     def has_experiment(self) -> bool:
@@ -133,3 +150,5 @@ class Intent:
     """SHA-256 of the file's bytes, hex; goes into every audit record."""
     record: RecordSpec | None = None
     """None: nothing is recorded."""
+    store_bytes: int = MAX_BYTES
+    """Size of the store's file from which on no observation is taken in."""

@@ -83,6 +83,8 @@ class LabelLine(Struct, tag_field="kind", tag="label", kw_only=True, omit_defaul
     at_ns: int
     """Wall clock when it came."""
     route: str | None = None
+    correct: bool = False
+    """It replaces the label that came before it."""
 
 
 class JudgedLine(Struct, tag_field="kind", tag="judged", kw_only=True, omit_defaults=True):
@@ -101,6 +103,32 @@ class JudgedLine(Struct, tag_field="kind", tag="judged", kw_only=True, omit_defa
     challenger: dict[str, Any] | None = None
     label: Raw = _NULL
     """null: it had none; no label is null."""
+
+
+class WaitingLine(Struct, tag_field="kind", tag="waiting", kw_only=True, omit_defaults=True):
+    """An observation that was seen and is not judged yet, with the label that it has so far."""
+
+    route: str
+    request_id: str
+    at_ns: int
+    """Of the request."""
+    mode: Mode
+    propensity: float
+    unit: int
+    epoch: int
+    champion: dict[str, Any] | None = None
+    challenger: dict[str, Any] | None = None
+    label: Raw = _NULL
+
+
+class LostLine(Struct, tag_field="kind", tag="lost", kw_only=True, omit_defaults=True):
+    """Observations just told of that cannot wait for a label, and will not be judged."""
+
+    route: str
+    refused: int = 0
+    """The store was full."""
+    repeated: int = 0
+    """Their request id was there already."""
 
 
 class EpochLine(Struct, tag_field="kind", tag="epoch", kw_only=True):
@@ -124,7 +152,18 @@ class Gap(Struct, tag_field="kind", tag="gap", kw_only=True):
     why: str
 
 
-Line = Begun | ExposureLine | PairLine | LabelLine | JudgedLine | EpochLine | WatchLine | Gap
+Line = (
+    Begun
+    | ExposureLine
+    | PairLine
+    | LabelLine
+    | JudgedLine
+    | WaitingLine
+    | LostLine
+    | EpochLine
+    | WatchLine
+    | Gap
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Line)
@@ -211,22 +250,16 @@ def observation_of(line: ExposureLine | PairLine) -> Observation:
 
 def of_judged(route: str, judgable: Judgable, label: str | None) -> JudgedLine:
     """Return what was judged as a line."""
-    return JudgedLine(
-        route=route,
-        request_id=judgable.request_id,
-        at_ns=judgable.at_ns,
-        mode=judgable.mode,
-        propensity=judgable.propensity,
-        unit=judgable.unit,
-        epoch=judgable.epoch,
-        champion=_answer_line(judgable.champion),
-        challenger=_answer_line(judgable.challenger),
-        label=_NULL if label is None else Raw(label.encode()),
-    )
+    return JudgedLine(**_judgable_fields(route, judgable, label))
 
 
-def judgable_of(line: JudgedLine) -> Judgable:
-    """Return what was judged."""
+def of_waiting(route: str, judgable: Judgable, label: str | None) -> WaitingLine:
+    """Return what waits as a line."""
+    return WaitingLine(**_judgable_fields(route, judgable, label))
+
+
+def judgable_of(line: JudgedLine | WaitingLine) -> Judgable:
+    """Return what was judged, or waits."""
     return Judgable(
         line.request_id,
         line.at_ns,
@@ -239,10 +272,25 @@ def judgable_of(line: JudgedLine) -> Judgable:
     )
 
 
-def label_of(line: JudgedLine) -> str | None:
-    """Return the label that something was judged with, as JSON text; None if it had none."""
+def label_of(line: JudgedLine | WaitingLine) -> str | None:
+    """Return the label that something was judged with, or has, as JSON text; None for none."""
     text = bytes(line.label).decode()
     return None if text == "null" else text
+
+
+def _judgable_fields(route: str, judgable: Judgable, label: str | None) -> dict[str, Any]:
+    return {
+        "route": route,
+        "request_id": judgable.request_id,
+        "at_ns": judgable.at_ns,
+        "mode": judgable.mode,
+        "propensity": judgable.propensity,
+        "unit": judgable.unit,
+        "epoch": judgable.epoch,
+        "champion": _answer_line(judgable.champion),
+        "challenger": _answer_line(judgable.challenger),
+        "label": _NULL if label is None else Raw(label.encode()),
+    }
 
 
 def _outcome_line(outcome: Outcome) -> OutcomeLine:

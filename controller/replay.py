@@ -10,6 +10,8 @@ import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from msgspec import structs
+
 from controller.intake import experiment_plan
 from controller.policy import RouteIntent
 from controller.record import (
@@ -20,7 +22,9 @@ from controller.record import (
     JudgedLine,
     LabelLine,
     Line,
+    LostLine,
     PairLine,
+    WaitingLine,
     WatchLine,
     judgable_of,
     label_of,
@@ -102,8 +106,12 @@ class Replay:
                     self._observe(line)
                 case JudgedLine():
                     self._judge(line)
+                case WaitingLine():
+                    self._wait(line)
                 case LabelLine():
                     self._label(line)
+                case LostLine():
+                    self._lose(line)
                 case EpochLine():
                     self._epoch(line)
                 case WatchLine():
@@ -150,6 +158,8 @@ class Replay:
         judgable = replayed.evaluator.observe(observation_of(line))
         if judgable is None or line.request_id in replayed.waiting:
             return
+        if replayed.is_as_recorded and replayed.plan.joins_by_token:
+            return  # the line of its judgement has all of it; most have none
         replayed.waiting[line.request_id] = judgable
         if replayed.joins_anew:
             heapq.heappush(replayed.due, (line.at_ns, self.n_lines, line.request_id))
@@ -161,17 +171,45 @@ class Replay:
         judgable = replayed.waiting.pop(line.request_id, None)
         label = label_of(line)
         if replayed.is_as_recorded:
-            replayed.evaluator.judge(judgable or judgable_of(line), label)
+            # As the line has it: what a token brought back has its epoch by another clock.
+            replayed.evaluator.judge(judgable_of(line), label)
         elif judgable is not None:
             replayed.evaluator.judge(judgable, label)
 
+    def _wait(self, line: WaitingLine) -> None:
+        """Take up what an export says is waiting: it was seen already, and not judged."""
+        replayed = self._running.get(line.route)
+        if replayed is None or line.request_id in replayed.waiting:
+            return
+        judgable, label = judgable_of(line), label_of(line)
+        replayed.at_ns = max(replayed.at_ns, line.at_ns)
+        if replayed.joins_anew:  # bets are made anew too, and there is one epoch to make them for
+            judgable = structs.replace(judgable, epoch=0)
+            heapq.heappush(replayed.due, (line.at_ns, self.n_lines, line.request_id))
+            if label is not None:
+                self._labels[(line.route, line.request_id)] = label
+        replayed.waiting[line.request_id] = judgable
+
     def _label(self, line: LabelLine) -> None:
-        """Keep a label for a plan with another maturity; the first of a request stays."""
-        if len(self._labels) < MAX_LABELS and any(r.joins_anew for r in self._running.values()):
-            self._labels.setdefault((line.route, line.request_id), bytes(line.label).decode())
-            for replayed in self._running.values():
-                if replayed.joins_anew:
-                    replayed.at_ns = max(replayed.at_ns, line.at_ns)
+        """Keep a label for a plan with another maturity; the first of a request stays, unless it
+        is corrected. What is old enough when it comes is judged before, as live."""
+        anew = [replayed for replayed in self._running.values() if replayed.joins_anew]
+        if not anew:
+            return
+        for replayed in anew:
+            replayed.at_ns = max(replayed.at_ns, line.at_ns)
+            self._mature(replayed)
+        key, text = (line.route, line.request_id), bytes(line.label).decode()
+        if key in self._labels and line.correct:
+            self._labels[key] = text
+        elif len(self._labels) < MAX_LABELS:
+            self._labels.setdefault(key, text)
+
+    def _lose(self, line: LostLine) -> None:
+        """Count what the store did not keep; joined anew, the recording itself keeps it."""
+        replayed = self._running.get(line.route)
+        if replayed is not None and not replayed.joins_anew:
+            replayed.evaluator.lose_waiting(refused=line.refused, repeated=line.repeated)
 
     def _epoch(self, line: EpochLine) -> None:
         replayed = self._running.get(line.route)

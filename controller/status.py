@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from controller.account import challenger_share, mirror_share, reading_json
@@ -26,6 +26,19 @@ COUNTS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Pending:
+    """What waits to be judged."""
+
+    waiting: int
+    oldest_at_ns: int | None
+    """Wall clock of the oldest request; None if none waits."""
+    looked_at: int
+    """How many of the oldest were looked at for a label."""
+    labelled: int
+    """How many of these have one."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteView:
     """All that the status of one route is made of."""
 
@@ -36,6 +49,10 @@ class RouteView:
     required: Sequence[Reading]
     """What the present stage asks for."""
     labels: dict[str, int]
+    pending: Pending | None = None
+    """None without an experiment."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    """Labels that came with an exposure token, by what became of them."""
 
 
 def render_route(view: RouteView) -> dict[str, Any]:
@@ -64,6 +81,8 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
         "labels": view.labels,
+        "maturing": _maturing(view),
+        "tokens": view.tokens,
         "history": [
             {
                 "challenger": past.challenger,
@@ -73,6 +92,23 @@ def render_route(view: RouteView) -> dict[str, Any]:
             }
             for past in reversed(state.history)
         ],
+    }
+
+
+def _maturing(view: RouteView) -> dict[str, Any] | None:
+    """Return where the evidence from labels stands, by the state of observations."""
+    pending, evidence = view.pending, view.evidence
+    if pending is None or evidence is None:
+        return None
+    oldest_ns = pending.oldest_at_ns
+    return {
+        "waiting": pending.waiting,
+        "oldest_s": None if oldest_ns is None else round(evidence.at_s - oldest_ns / 1e9, 1),
+        "looked_at": pending.looked_at,
+        "labelled": pending.labelled,
+        "judged": evidence.counts.get("judged", 0),
+        "missing": evidence.counts.get("unlabelled", 0),
+        "needless": evidence.counts.get("needless", 0),
     }
 
 

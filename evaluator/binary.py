@@ -39,6 +39,13 @@ class BinaryState(Struct):
     """Pairs whose answers differ, labelled or not: no more than that can be discordant."""
     decided: Rate = field(default_factory=Rate)
     """Labelled pairs whose answers differ: on how many of them is one right and the other wrong?"""
+    apart: Rate = field(default_factory=Rate)
+    """The champion's good answers among labelled pairs that differ, where equal ones need no label:
+    of all its answers they are the least typical."""
+    named_equal: Rate = field(default_factory=Rate)
+    """Pairs with equal answers: how many have a label all the same?"""
+    named_apart: Rate = field(default_factory=Rate)
+    """Pairs that differ: how many have one?"""
 
 
 class BinaryCheck:
@@ -118,14 +125,62 @@ class BinaryCheck:
         self.state.champion.update(champion_good)
         self.state.discordant.update(champion_good != challenger_good)
         if self.state.clustered is not None:
-            v = self._clustered_variance(self.state.baselines[epoch].discordance)
+            v = self._clustered_variance(self._pair_variance(self.state.baselines[epoch]))
             h = self._values(PAIRED, 0.5, 0.0)[cell]
             self.state.clustered.update(unit, h / v, 1.0 / v)
 
+    def settle(self, epoch: int, unit: int, champion_good: bool | None) -> None:
+        """Take in a pair of equal answers; None: it has no label, and needs none."""
+        self._table(epoch, PAIRED).settled += 1
+        self.state.discordant.update(False)
+        self.state.named_equal.update(champion_good is not None)
+        if champion_good is not None:
+            self.state.champion.update(champion_good)
+        self._cluster_pair(epoch, 0.0, unit)
+
+    def decide(self, epoch: int, champion_good: bool, challenger_good: bool, unit: int) -> None:
+        """Take in a pair that differs and has its label, where equal answers need none."""
+        self.state.decided.update(champion_good != challenger_good)
+        self.state.discordant.update(champion_good != challenger_good)
+        self.state.named_apart.update(True)
+        self.state.apart.update(champion_good)
+        self._table(epoch, PAIRED).counts[2 * champion_good + challenger_good] += 1
+        d = (challenger_good - champion_good) / self._question.label_rate
+        self._cluster_pair(epoch, d, unit)
+
+    def pass_over(self, epoch: int, unit: int, *, is_drawn: bool, is_against: bool = False) -> None:
+        """Take in a pair that differs and has no label that counts.
+
+        One that was not drawn counts 0, those that were speak for it. One that was drawn counts 0
+        too, or with ``is_against`` against every claim; units cannot be clustered then.
+        """
+        table = self._table(epoch, PAIRED)
+        if is_drawn:
+            self.state.named_apart.update(False)
+        if is_drawn and is_against:
+            assert self.state.clustered is None, "sums of units know no worst case of both sides"
+            table.nameless += 1
+        else:
+            table.settled += 1
+        self._cluster_pair(epoch, 0.0, unit)
+
+    def _cluster_pair(self, epoch: int, d: float, unit: int) -> None:
+        if self.state.clustered is not None:
+            v = self._clustered_variance(self._pair_variance(self.state.baselines[epoch]))
+            self.state.clustered.update(unit, d / v, 1.0 / v)
+
     def rates(self) -> tuple[float, float]:
         """Return the champion's rate of good answers and the discordance to bet with next."""
-        q = self._question
-        good = self.state.champion.estimate(q.prior_good, q.prior_strength)
+        q, champion = self._question, self.state.champion
+        if self.state.apart.n:
+            # Pairs that differ count as much as equal ones are labelled, or they would stand for
+            # all of the champion's answers.
+            equal = self.state.named_equal.estimate(0.0, 1e-9)
+            among = self.state.named_apart.estimate(0.0, 1e-9)
+            weight = min(1.0, equal / among) if among else 0.0
+            apart = self.state.apart
+            champion = Rate(champion.n + weight * apart.n, champion.hits + weight * apart.hits)
+        good = champion.estimate(q.prior_good, q.prior_strength)
         if self.state.foreseen.n < self.state.discordant.n or not self.state.foreseen.n:
             return good, self.state.discordant.estimate(q.prior_discordance, q.pair_strength)
         # How many differ is known before the labels are, and of many more pairs.
@@ -142,6 +197,7 @@ class BinaryCheck:
             self.state.discordant.decay()  # counted at a threshold that has moved
         self.state.baselines.append(baseline)
         self.state.champion.decay()
+        self.state.apart.decay()
 
     def claim_log_e(self) -> float:
         """Return log evidence that the effect is above -margin."""
@@ -164,7 +220,7 @@ class BinaryCheck:
             return self.state.clustered.harm_log_e(self.state.baselines[0].effect, q.margin)
         process = RestartedEProcess(RATIO_LOG_WEIGHTS if q.is_rare else self._log_weights)
         for table in self.state.tables:
-            process.add(table.epoch, self._products(table, "harm"), sum(table.counts))
+            process.add(table.epoch, self._products(table, "harm"), table.n)
         return process.log_e
 
     def interval(self, alpha: float) -> Interval | None:
@@ -173,19 +229,42 @@ class BinaryCheck:
             if self._question.scale != 1.0:
                 return None  # the bucket sums are about the scaled rates
             s, v, weight = self.state.clustered.moments(0.0)
+        elif any(table.nameless for table in self.state.tables):
+            return self._widest(alpha)
         else:
             s, v, weight = self._moments()
         return normal_interval(s, v, weight, detect=self._question.effect, alpha=alpha)
 
+    def _widest(self, alpha: float) -> Interval | None:
+        """Return the interval with each end as if all that lack their label spoke for it."""
+        ends = []
+        for nameless in (-1.0, 0.0, 1.0):
+            s, v, weight = self._moments(nameless)
+            ends.append(normal_interval(s, v, weight, detect=self._question.effect, alpha=alpha))
+        low, middle, high = ends
+        if low is None or middle is None or high is None:
+            return None
+        return Interval(middle.effect, low.low, high.high)
+
     def n(self) -> int:
         """Return the observations that bear on the question: pairs, and answers by lot."""
-        return sum(sum(table.counts) for table in self.state.tables)
+        return sum(table.n for table in self.state.tables)
 
-    def goods(self) -> tuple[int, int, int, int]:
-        """Return (champion good, champion all, challenger good, challenger all)."""
+    def pairs(self) -> list[int]:
+        """Return the cells of all pairs together, as in ``Table.cells``."""
+        tables = [table.cells for table in self.state.tables if table.propensity == PAIRED]
+        return [sum(cell) for cell in zip(*tables, strict=True)] or [0] * 6
+
+    def goods(self, *, of_lots: bool = False) -> tuple[int, int, int, int]:
+        """Return (champion good, champion all, challenger good, challenger all).
+
+        ``of_lots``: without pairs, of which only some are labelled.
+        """
         a = b = n_a = n_b = 0
         for table in self.state.tables:
             c = table.counts
+            if table.propensity == PAIRED and of_lots:
+                continue
             if table.propensity == PAIRED:
                 a, b, n_a, n_b = a + c[2] + c[3], b + c[1] + c[3], n_a + sum(c), n_b + sum(c)
             else:
@@ -202,7 +281,7 @@ class BinaryCheck:
         table = max(self.state.tables, key=lambda t: t.epoch)
         baseline = self.state.baselines[table.epoch]
         if table.propensity == PAIRED:
-            weight, variance = 1.0, baseline.discordance
+            weight, variance = 1.0, self._pair_variance(baseline)
             spread = variance
         else:
             weight, variance = table.propensity * (1.0 - table.propensity), baseline.variance
@@ -221,6 +300,10 @@ class BinaryCheck:
             counts = self._table(table.epoch, table.propensity).counts
             for i, count in enumerate(table.counts):
                 counts[i] += count
+            own = self._table(table.epoch, table.propensity)
+            own.settled, own.nameless = own.settled + table.settled, own.nameless + table.nameless
+        for rate in ("apart", "named_equal", "named_apart"):
+            getattr(mine, rate).merge(getattr(theirs, rate))
         mine.champion.merge(theirs.champion)
         mine.discordant.merge(theirs.discordant)
         mine.foreseen.merge(theirs.foreseen)
@@ -252,7 +335,7 @@ class BinaryCheck:
 
     def _products(self, table: Table, side: str) -> list[float]:
         """Return the log-products of one table; remembered until its counts change."""
-        key, counts = (table.epoch, table.propensity, side), tuple(table.counts)
+        key, counts = (table.epoch, table.propensity, side), table.cells
         seen = self._seen.get(key)
         if seen is not None and seen[0] == counts:
             return seen[1]
@@ -266,7 +349,7 @@ class BinaryCheck:
         if clustered is not None:
             read = clustered.claim_log_e if sign > 0.0 else clustered.harm_log_e
             return read(self.state.baselines[0].effect, shift)
-        if not any(sum(table.counts) for table in self.state.tables):
+        if not any(table.n for table in self.state.tables):
             return 0.0
         sums = self._earlier(side)
         last = self._products(self.state.tables[-1], side)
@@ -295,18 +378,20 @@ class BinaryCheck:
         s = v = 0.0
         for table in self.state.tables:
             baseline, is_pair = self.state.baselines[table.epoch], table.propensity == PAIRED
-            bet = baseline.effect / (baseline.discordance if is_pair else baseline.variance)
+            variance = self._pair_variance(baseline) if is_pair else baseline.variance
+            bet = baseline.effect / variance
             values = self._values(table.propensity, baseline.good, self._question.margin)
-            for h, count in zip(values, table.counts, strict=True):
+            more = (self._question.margin, min(values))
+            for h, count in zip((*values, *more), table.cells, strict=True):
                 s += count * bet * h
                 v += count * (bet * h) ** 2
-            counts[table.epoch] = counts.get(table.epoch, 0) + sum(table.counts)
+            counts[table.epoch] = counts.get(table.epoch, 0) + table.n
         epoch = settled_epoch(counts, horizon)
         if epoch is None:
             return 0.0
         baseline = self.state.baselines[epoch]
         is_pair = any(table.propensity == PAIRED for table in self.state.tables)
-        worth = 1.0 / baseline.discordance if is_pair else 0.25 / baseline.variance
+        worth = 1.0 / self._pair_variance(baseline) if is_pair else 0.25 / baseline.variance
         return horizon_log_e(s, v, horizon * worth * baseline.effect**2, self._question.alpha)
 
     def _side(self, side: str) -> tuple[float, float]:
@@ -321,7 +406,7 @@ class BinaryCheck:
     def _computed(self, table: Table, side: str) -> list[float]:
         """Return the log-products of one table from its counts, in the order of its cells."""
         products = [0.0] * len(self._logs(table, side)[0])
-        for logs, count in zip(self._logs(table, side), table.counts, strict=True):
+        for logs, count in zip(self._logs(table, side), table.cells, strict=True):
             if count:
                 products = [p + count * log for p, log in zip(products, logs, strict=True)]
         return products
@@ -331,7 +416,9 @@ class BinaryCheck:
         key = (table.epoch, table.propensity, side)
         if key not in self._log_table:
             values, bets = self._bets_on(table, side)
-            self._log_table[key] = [[math.log1p(bet * h) for bet in bets] for h in values]
+            sign, shift = self._side(side)
+            more = (sign * shift, min(values))
+            self._log_table[key] = [[math.log1p(bet * h) for bet in bets] for h in (*values, *more)]
         return self._log_table[key]
 
     def _bets_on(self, table: Table, side: str) -> tuple[list[float], tuple[float, ...]]:
@@ -346,7 +433,7 @@ class BinaryCheck:
         if is_ratio:
             bets = pair_bets(q.margin, q.scale) if is_pair else harm_bets(pi, q.margin, q.scale)
         else:
-            variance = baseline.discordance if is_pair else baseline.variance
+            variance = self._pair_variance(baseline) if is_pair else baseline.variance
             effect = baseline.harm_effect if side == "harm" else baseline.effect
             bets = grid_bets(effect, variance, min(values))
         return values, bets
@@ -354,21 +441,29 @@ class BinaryCheck:
     def _values(self, propensity: float, good: float, margin: float) -> tuple[float, ...]:
         return cell_values(propensity, good, margin, self._question)
 
-    def _moments(self) -> tuple[float, float, float]:
-        """Return S, V and W: sums of g = h / variance, of g^2, and of the weights."""
+    def _pair_variance(self, baseline: Baseline) -> float:
+        """Return the variance of a pair's difference as it counts."""
+        return baseline.discordance / self._question.label_rate
+
+    def _moments(self, nameless: float = 0.0) -> tuple[float, float, float]:
+        """Return S, V and W: sums of g = h / variance, of g^2, and of the weights.
+
+        ``nameless``: the difference of pairs that should have a label, -1 to 1.
+        """
         s = v = total = 0.0
         for table in self.state.tables:
             baseline, pi = self.state.baselines[table.epoch], table.propensity
             is_pair = pi == PAIRED
-            variance = baseline.discordance if is_pair else baseline.variance
+            variance = self._pair_variance(baseline) if is_pair else baseline.variance
             weight = (1.0 if is_pair else pi * (1.0 - pi)) / variance
             empirical = 0.0
             # People see the plain difference, whatever the margin is relative to.
             values = cell_values(pi, baseline.good, 0.0, None)
-            for h, count in zip(values, table.counts, strict=True):
-                s += count * h / variance
-                empirical += count * (h / variance) ** 2
-            n = sum(table.counts)
+            rate = self._question.label_rate if is_pair else 1.0
+            for h, count in zip((*values, 0.0, nameless), table.cells, strict=True):
+                s += count * h / rate / variance
+                empirical += count * (h / rate / variance) ** 2
+            n = table.n
             total += n * weight
             # What the baseline expects is a floor: a few rare events say little about variance.
             v += max(empirical, n * weight)

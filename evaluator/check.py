@@ -8,6 +8,7 @@ import msgspec
 from evaluator.agreement import AgreesCheck
 from evaluator.alone import AloneCheck
 from evaluator.divergence import DivergenceCheck
+from evaluator.drift import DriftCheck
 from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.latency import SlowCheck
 from evaluator.mean import MeanCheck
@@ -26,6 +27,7 @@ _FAMILIES: dict[str, Callable[[MetricSpec, How, Any], Check]] = {
     "mean": MeanCheck,
     "loss": MeanCheck,
     "divergence": DivergenceCheck,
+    "drift": DriftCheck,
     "precision": RatioCheck,
     "f1": RatioCheck,
     "recall": RecallCheck,

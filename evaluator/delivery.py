@@ -25,6 +25,10 @@ class DeliveryState(Struct):
     copies_lost: int
     clustered: list[ClusteredEProcess] | None
     """Of what was answered, and labelled."""
+    awaited: int = 0
+    """Observations whose label matters."""
+    refused: int = 0
+    """Of these, how many the full store did not keep."""
 
     @classmethod
     def empty(cls, *, is_clustered: bool) -> "DeliveryState":
@@ -38,7 +42,8 @@ class Delivery:
 
     Null:    of units assigned by lot, whose answer is usable, and whose label came, the challenger
              has the share that it was assigned; and of mirror copies no more than MAX_LOST is
-             missing.
+             missing. What our own store refused for want of room is known, not inferred: more than
+             MAX_LOST of what should wait for labels reads UNKNOWN, whatever the odds.
     Process: Lots of the answers that arrived and of the labels that came, BoundedEProcess (breach)
              on the copies; their plain mean.
     Promise: a false alarm ever has a probability of alpha_srm at most. It sees *how many* are
@@ -64,6 +69,14 @@ class Delivery:
         """Count a label of such an answer."""
         self._labelled.count(propensity, is_challenger, unit)
 
+    def awaited(self) -> None:
+        """Count an observation that is to wait for its label."""
+        self.state.awaited += 1
+
+    def refused(self, count: int) -> None:
+        """Count those of them that the store had no room for."""
+        self.state.refused += count
+
     def copied(self, is_lost: bool) -> None:
         """Count a request that should have been mirrored."""
         self.state.copies += 1
@@ -75,12 +88,13 @@ class Delivery:
         log_es = [self._answered.log_e(), self._labelled.log_e(), self._copies_log_e()]
         log_e = log_mean(log_es)
         n = state.copies + self._answered.n()
-        is_off = log_e >= -math.log(self._alpha)
+        is_short = state.refused > MAX_LOST * state.awaited
+        is_off = log_e >= -math.log(self._alpha) or is_short
         if not n:
             check, told = CheckState.UNDECIDED, "nothing was to be delivered yet"
         else:
             check = CheckState.UNKNOWN if is_off else CheckState.PASSED
-            told = self._told(log_es, is_off)
+            told = self._told(log_es)
         return Reading(
             check="delivery",
             kind="delivery",
@@ -98,6 +112,8 @@ class Delivery:
         self._labelled.merge(other._labelled)
         self.state.copies += other.state.copies
         self.state.copies_lost += other.state.copies_lost
+        self.state.awaited += other.state.awaited
+        self.state.refused += other.state.refused
 
     def _copies_log_e(self) -> float:
         process = BoundedEProcess(1.0 - MAX_LOST, Side.BREACH)
@@ -105,7 +121,7 @@ class Delivery:
         process.update(0.0, self.state.copies_lost)
         return process.log_e
 
-    def _told(self, log_es: list[float], is_off: bool) -> str:
+    def _told(self, log_es: list[float]) -> str:
         state, parts = self.state, []
         for lots, name in ((self._answered, "answers"), (self._labelled, "labels")):
             n = lots.n()
@@ -115,8 +131,14 @@ class Delivery:
         if state.copies:
             share = percent(state.copies_lost / state.copies)
             parts.append(f"{share} of {state.copies} copies lost, {percent(MAX_LOST)} allowed")
+        if state.refused:
+            share = percent(state.refused / state.awaited)
+            parts.append(
+                f"the full store refused {share} of {state.awaited} observations,"
+                f" {percent(MAX_LOST)} allowed"
+            )
         told = "; ".join(parts)
-        if not is_off:
+        if max(log_es) < -math.log(self._alpha):
             return told
         worst = ("answers", "labels", "copies")[log_es.index(max(log_es))]
         return f"{told}: odds {odds(max(log_es))} that {worst} go missing"

@@ -8,10 +8,13 @@ from collections import Counter
 import msgspec
 from msgspec import Struct, field
 
+from evaluator import wanted
 from evaluator.check import make, saved
 from evaluator.delivery import Delivery, DeliveryState
+from evaluator.epochs import Starts, begin, epoch_at
 from evaluator.evidence import Evidence
-from evaluator.extract import ENCODINGS, Extracted, Extractor, Fields
+from evaluator.exposed import judgable_of, recognised
+from evaluator.extract import Extracted, Extractor, Fields, is_cut
 from evaluator.forecast import ForecastMonitor, ForecastState
 from evaluator.integrity import Integrity, IntegrityState
 from evaluator.join import Answer, Judgable, Mode
@@ -27,6 +30,7 @@ from evaluator.metric import (
 from evaluator.monitor import Monitor, MonitorState
 from evaluator.reading import harm_reading, harm_weights, metric_reading
 from router.observation import Exposure, MirroredPair, Observation, Outcome
+from router.token import Served
 
 FIRST_EPOCH = 64
 """Observations after which the first epoch ends by itself; each later one ends when it is as long
@@ -39,6 +43,7 @@ COUNTS = (
     "exposures_challenger",
     "judged",
     "unlabelled",
+    "needless",
     "unreadable",
     "lost",
     "fallbacks",
@@ -47,8 +52,12 @@ COUNTS = (
     "errors_challenger",
     "foreign",
     "epochs",
+    "refused",
+    "repeated",
 )
-"""Always there. ``foreign``: of another experiment, or judged after its epoch was forgotten."""
+"""Always there. ``needless``: judged where no label was needed. ``foreign``: of another experiment,
+or judged after its epoch was forgotten. ``refused`` and ``repeated``: not kept until their label
+comes, see ``lose_waiting``."""
 
 OUTSIDE = ("body_too_large", "incomplete", "circuit_open", "shutdown")
 """Copies lost for these reasons were not to be made: the request is outside of the experiment or
@@ -74,6 +83,9 @@ class State(Struct):
     integrity: IntegrityState
     delivery: DeliveryState
     monitor: MonitorState
+    starts: Starts = field(default_factory=list)
+    newest_judged_ns: int = 0
+    """Of the requests that were judged; labels by token may be ahead of observations."""
     forecast: ForecastState = field(default_factory=lambda: ForecastState([]))
 
 
@@ -92,7 +104,17 @@ class Evaluator:
         self._first_epoch = first_epoch
         self._extractor = Extractor(plan.prediction)
         self._state = state if state is not None else _empty(plan)
-        how = How(plan.alpha, plan.clustered, plan.label_rate, plan.prediction)
+        for name in COUNTS:  # an older version's state may know fewer
+            self._state.counts.setdefault(name, 0)
+        self._is_differing_only = plan.labels_wanted == wanted.DISAGREEMENTS
+        how = How(
+            plan.alpha,
+            plan.clustered,
+            plan.label_rate,
+            plan.prediction,
+            plan.experiment,
+            self._is_differing_only,
+        )
         self._checks: dict[str, Check] = {
             spec.name: make(spec, how, self._state.checks.get(spec.name)) for spec in plan.metrics
         }
@@ -135,10 +157,15 @@ class Evaluator:
         Called once for each, in the order of requests.
         """
         self._count("judged")
+        self._state.newest_judged_ns = max(self._state.newest_judged_ns, judgable.at_ns)
         if not 0 <= judgable.epoch <= self._state.epoch:
             self._count("foreign")
             return
-        if label is None:
+        if label is not None:
+            judgable = recognised(judgable, label)
+        if self._is_differing_only and not wanted.is_needed(self.plan, judgable):
+            self._count("needless")
+        elif label is None:
             self._count("unlabelled")
         elif judgable.mode is Mode.SPLIT:
             self._delivery.labelled(judgable.propensity, judgable.is_challenger, judgable.unit)
@@ -149,6 +176,29 @@ class Evaluator:
         for check in self._checks.values():
             check.judge(judgable, label, self._state.epoch)
 
+    def lose_waiting(self, *, refused: int = 0, repeated: int = 0) -> None:
+        """Count observations that do not wait for their label after all, and are never judged.
+
+        ``refused``: the store was full. ``repeated``: their request id was there already.
+        """
+        self._state.counts["refused"] += refused
+        self._state.counts["repeated"] += repeated
+        self._delivery.refused(refused)
+
+    def exposed(self, served: Served, label: str) -> Judgable | None:
+        """Return what a token told as an observation for its label; None if that is not enough.
+
+        It belongs to the epoch in which it was served. Changes nothing.
+        """
+        if not self._has_labels or self._late_fields:
+            return None  # nothing waits for labels, or what it waits with is not in a token
+        epoch = epoch_at(self._state.starts, served.at_ns)
+        return judgable_of(served, label, self.plan, epoch)
+
+    def is_closed(self, at_ns: int) -> bool:
+        """Whether requests of that time are judged already: judging goes in their order."""
+        return at_ns <= self._state.newest_judged_ns
+
     def roll_epoch(self, why: str) -> None:
         """Begin a new epoch: at each change of share or mode, and daily. ``why`` is for the log.
 
@@ -158,6 +208,8 @@ class Evaluator:
             check.roll()
         self._monitor.roll()
         self._state.epoch += 1
+        known_ns = max(self._state.last_at_ns, self._state.newest_judged_ns)
+        begin(self._state.starts, self._state.epoch, known_ns)
         self._state.n_at_epoch = self._state.n
         self._count("epochs")
 
@@ -369,6 +421,7 @@ class Evaluator:
     ) -> Judgable | None:
         if not self._has_labels:
             return None
+        self._delivery.awaited()
         return Judgable(
             seen.request_id,
             seen.at_ns,
@@ -394,7 +447,7 @@ class Evaluator:
         return Answer(
             found.text,
             is_failed=is_failed(outcome),
-            is_cut=_is_cut(outcome, found),
+            is_cut=is_cut(outcome, found),
             fields=self._late_fields.read(outcome),
         )
 
@@ -441,15 +494,8 @@ def _empty(plan: ExperimentPlan) -> State:
     )
 
 
-def _is_cut(outcome: Outcome, found: Extracted) -> bool:
-    """Return whether an answer could not be read for a reason of ours."""
-    if found.text is not None or not is_readable_in_principle(outcome):
-        return False
-    return outcome.body_bytes > len(outcome.body) or outcome.encoding not in ENCODINGS
-
-
 def _is_agreed(champion: Outcome, a: Extracted, b: Extracted, challenger: Outcome) -> bool | None:
     """Return whether a pair agrees; None when the champion gave nothing to agree with."""
-    if a.text is None or _is_cut(challenger, b) or is_failed(champion):
+    if a.text is None or is_cut(challenger, b) or is_failed(champion):
         return None
     return a.text == b.text

@@ -50,6 +50,8 @@ class Reading:
     """Observations that bear on the check."""
     n_expected: int | None = None
     """Observations in all at which a decision is expected (80 % of runs), None if unknown."""
+    needs_labels: bool = False
+    """Whether it waits for labels; otherwise it reads answers as they come."""
 
 
 FUTILE_LOG_E = math.log(5.0)

@@ -1,12 +1,15 @@
 """Labels and what becomes of them; what an observation keeps until its label comes. Pure."""
 
 import enum
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from evaluator.extract import canonical_text
+
+if TYPE_CHECKING:
+    from evaluator.exposed import Exposed
 
 MAX_ID_CHARS = 200
 
@@ -60,11 +63,13 @@ class LabelOutcome(enum.Enum):
     """What became of a label."""
 
     ACCEPTED = "accepted"  # durable, and will be used when its observation is judged
+    CORRECTED = "corrected"  # the same, in place of the label that was there
     DUPLICATE = "duplicate"  # the same label again: nothing changed
     CONFLICT = "conflict"  # another label was there first, and stays
     UNKNOWN = "unknown"  # no observation of that id (yet)
     LATE = "late"  # its observation was judged without it, or is past the window
     INVALID = "invalid"  # not a label
+    FORGED = "forged"  # its token is not ours, or for another request or route
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,12 @@ class Label:
     """None asks for the one route that knows the request id."""
     at_ns: int | None = None
     """When the truth was known, as the sender says; kept, not used."""
+    is_correction: bool = False
+    """It replaces another label while the observation waits; as the first one it is like any."""
+    exposure: "Exposed | None" = None
+    """What its token told, once that was found to be ours."""
+    token: str | None = None
+    """An exposure token as it was sent; ``request_id`` may be empty beside one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,4 +111,4 @@ def checked(label: Label) -> Label | LabelResult:
         text = canonical_text(label.label)
     except ValueError as error:
         return LabelResult(LabelOutcome.INVALID, f"label: {error}")
-    return Label(label.request_id, text, label.route, label.at_ns)
+    return replace(label, label=text)

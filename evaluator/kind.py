@@ -1,7 +1,7 @@
 """What every kind of check is shown, and what it must answer. Pure.
 
-Families are in files of their own (rates, latency, agreement, mean, divergence, ratio, ranking);
-``evaluator/check.py`` picks one by the metric's kind.
+Families are in files of their own (rates, latency, agreement, mean, divergence, drift, ratio,
+ranking); ``evaluator/check.py`` picks one by the metric's kind.
 """
 
 from typing import Any, ClassVar
@@ -26,6 +26,10 @@ class How(Struct, frozen=True):
     """Labels are drawn at random with this probability; None if that is not declared."""
     prediction: str | None = None
     """The route's JMESPath: where metrics without a path of their own look."""
+    experiment: str = ""
+    """Its name; lots of which labels are drawn depend on it."""
+    is_differing_only: bool = False
+    """Of pairs only those whose answers differ are labelled."""
 
 
 class Assigned(Struct, frozen=True):

@@ -13,6 +13,7 @@ KINDS = (
     "mean",
     "loss",
     "divergence",
+    "drift",
     "precision",
     "recall",
     "f1",
@@ -33,7 +34,8 @@ class MetricSpec:
     """One of KINDS. correct: prediction equals label. error: 5xx or no answer. latency: seconds to
     the whole answer. agreement: both answers of a pair are equal. mean: a number in the answer or
     the label. loss: a number made of prediction and label. divergence: how far both answers of a
-    pair are apart. precision, recall, f1: of one class. auc: ranking by a score."""
+    pair are apart. drift: how far a score's distributions are apart. precision, recall, f1: of one
+    class. auc: ranking by a score."""
     role: Role
     detect: float | None = None
     """The improvement worth finding, absolute and positive (0.01 = one percentage point)."""
@@ -45,7 +47,8 @@ class MetricSpec:
     """agreement: the share of pairs that must agree. Elsewhere: what the challenger alone must
     reach, whatever the champion does."""
     at_most: float | None = None
-    """What the challenger's (or for divergence: the pairs') mean must stay below."""
+    """What the challenger's (or for divergence: the pairs') mean must stay below; for drift the
+    distance of the distribution functions."""
     within: float | None = None
     """The claim is "no better and no worse than by this", absolute."""
     quantile: float | None = None
@@ -87,7 +90,7 @@ class MetricSpec:
 
     def paths_at_once(self, prediction: str | None) -> tuple[str, ...]:
         """Return the JMESPaths that are read from an answer as soon as it is there."""
-        if self.needs_label or self.kind not in ("mean", "divergence"):
+        if self.needs_label or self.kind not in ("mean", "divergence", "drift"):
             return ()
         value = prediction if self.value is None else self.value
         return tuple(path for path in (value, self.covariate) if path is not None)
@@ -102,7 +105,7 @@ class MetricSpec:
     @property
     def is_one_sample(self) -> bool:
         """Whether the challenger is held against a declared number instead of the champion."""
-        is_comparison = self.kind not in ("agreement", "divergence")
+        is_comparison = self.kind not in ("agreement", "divergence", "drift")
         return is_comparison and (self.at_least is not None or self.at_most is not None)
 
 
@@ -128,6 +131,8 @@ class ExperimentPlan:
     """After this a label is refused as late (>= maturity_s)."""
     label_rate: float | None = None
     """Labels are asked for at random with this probability; None if that is not declared."""
+    labels_wanted: str = "all"
+    """"all", or "disagreements": of pairs only those whose answers differ are labelled."""
     alarm_every: float = 1e6
     """While a promotion is watched: answers between false alarms, on average at least."""
     is_held_back: bool = field(default=True, repr=False)
@@ -136,6 +141,9 @@ class ExperimentPlan:
     of an earlier version fits."""
     max_unreadable: float = 0.05
     """Share of answers without a readable prediction above which promotion is frozen."""
+    joins_by_token: bool = field(default=False, repr=False)
+    """Exposures that were given a token are not kept: the token brings them back with the label.
+    How labels come is nothing that evidence depends on: a snapshot fits with and without."""
 
 
 def needs_label(spec: MetricSpec, prediction: str | None) -> bool:
@@ -146,7 +154,7 @@ def needs_label(spec: MetricSpec, prediction: str | None) -> bool:
 
 def reads_prediction(spec: MetricSpec, prediction: str | None) -> bool:
     """Whether this metric compares predictions, so that an unreadable one is worth counting."""
-    if spec.kind in ("agreement", "divergence"):
+    if spec.kind in ("agreement", "divergence", "drift"):
         return spec.value is None
     if spec.kind == "mean" and spec.source == "scorer":
         return prediction is not None

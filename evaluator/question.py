@@ -44,6 +44,9 @@ class Question:
     """Pairs, or lots at a share of a half, after which the claim is given up."""
     alpha: float = 0.05
     """Of a claim with a horizon: its boundary is made for it."""
+    label_rate: float = 1.0
+    """Pairs that differ are labelled if a lot of this probability says so, and their difference
+    then counts 1 / label_rate; 1: all of them are."""
 
     def effect_at(self, good: float) -> float:
         """Return the difference to bet on when the champion's rate of good answers is ``good``."""
@@ -79,6 +82,22 @@ class Table(Struct):
     epoch: int
     propensity: float
     counts: list[int]
+    settled: int = 0
+    """Pairs whose difference counts 0 without a label: equal answers, and those that differ but
+    were not drawn to be labelled."""
+    nameless: int = 0
+    """Pairs that differ and should have a label, but have none: they count against whatever is
+    claimed, be it good or bad."""
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """All counts; the last two are empty for lots."""
+        return (*self.counts, self.settled, self.nameless)
+
+    @property
+    def n(self) -> int:
+        """Observations in all."""
+        return sum(self.counts) + self.settled + self.nameless
 
 
 def cell_values(
@@ -94,11 +113,12 @@ def cell_values(
     bad_a, good_a, m = (-1.0, 0.0, good - 1.0) if is_rare else (0.0, 1.0, good)
     bad_b, good_b = bad_a / f, good_a / f
     if propensity == PAIRED:
+        rate = 1.0 if question is None else question.label_rate
         return (
-            bad_b - bad_a + margin,
-            good_b - bad_a + margin,
-            bad_b - good_a + margin,
-            good_b - good_a + margin,
+            (bad_b - bad_a) / rate + margin,
+            (good_b - bad_a) / rate + margin,
+            (bad_b - good_a) / rate + margin,
+            (good_b - good_a) / rate + margin,
         )
     pi, allowance = propensity, propensity * (1.0 - propensity) * margin
     return (

@@ -1,9 +1,11 @@
 """Kinds error and correct: how often an answer is good. Pure."""
 
+from dataclasses import replace
 from typing import Any
 
 from msgspec import Struct
 
+from evaluator import wanted
 from evaluator.agreement import AgreementCheck, AgreementState
 from evaluator.binary import BinaryCheck, BinaryState
 from evaluator.eprocess.mixture import log_mean
@@ -93,6 +95,8 @@ class CorrectCheck(Check):
     def __init__(self, spec: MetricSpec, how: How, state: CorrectState | None):
         super().__init__(spec, how)
         question = correct_question(spec, how.alpha)
+        if how.is_differing_only and how.label_rate is not None:
+            question = replace(question, label_rate=how.label_rate)
         without = _agreement_spec(spec)
         if state is None:
             self._check = BinaryCheck.fresh(question, is_clustered=how.is_clustered)
@@ -117,9 +121,18 @@ class CorrectCheck(Check):
     def judge(self, judgable: Judgable, label: str | None, epoch: int) -> bool:
         """Compare predictions with the label, or apply the rule for missing ones."""
         champion, challenger = judgable.champion, judgable.challenger
-        if label is None and self.spec.missing == "ignore":
-            return False
         if any(answer is not None and answer.is_cut for answer in (champion, challenger)):
+            return False
+        if self.how.is_differing_only:
+            is_drawn = wanted.is_drawn(
+                self.how.experiment, judgable.request_id, self.how.label_rate
+            )
+            if champion is not None and challenger is not None:
+                self._judge_pair(judgable, champion, challenger, label, epoch, is_drawn=is_drawn)
+                return True
+            if not is_drawn:
+                return False
+        if label is None and self.spec.missing == "ignore":
             return False
         a_good = champion is not None and _is_correct(champion, label)
         b_good = challenger is not None and _is_correct(challenger, label)
@@ -135,15 +148,37 @@ class CorrectCheck(Check):
             )
         return True
 
+    def _judge_pair(
+        self,
+        judgable: Judgable,
+        champion: Answer,
+        challenger: Answer,
+        label: str | None,
+        epoch: int,
+        *,
+        is_drawn: bool,
+    ) -> None:
+        """Take in a pair where only those that differ are labelled."""
+        check, unit = self._check, judgable.unit
+        a_good = _is_correct(champion, label)
+        if wanted.is_settled(champion, challenger):
+            check.settle(epoch, unit, None if label is None else a_good)
+        elif not is_drawn or label is None:
+            # Left out, they would make equal answers stand for more than their share.
+            is_against = self.spec.missing == "ignore"
+            check.pass_over(epoch, unit, is_drawn=is_drawn, is_against=is_against)
+        else:
+            check.decide(epoch, a_good, _is_correct(challenger, label), unit)
+
     def roll(self) -> None:
         """Begin the next epoch."""
         self._check.roll()
 
     def finding(self) -> Finding:
         """Return the evidence now."""
-        a, n_a, b, n_b = self._check.goods()
+        a, n_a, b, n_b = self._check.goods(of_lots=self.how.is_differing_only)
         without = None if self._without is None else self._without.finding()
-        if not n_a + n_b:
+        if not self._check.n():
             told = "no labelled answer to compare yet"
             if without is None or not without.n:
                 return Finding(0.0, 0.0, told, 0, is_blind=True)
@@ -154,6 +189,8 @@ class CorrectCheck(Check):
             ]
             name = "correct" if self.spec.kind == "correct" else f"recall of {self.spec.positive}"
             told = f"{name}: challenger {shares[0]}, champion {shares[1]}"
+            if self.how.is_differing_only:
+                told = _told_of_differing(self._check, told)
             found = _found(self._check, self.how.alpha, told)
         return found if without is None else _with_unlabelled(found, without)
 
@@ -234,6 +271,21 @@ def _with_unlabelled(found: Finding, without: Finding) -> Finding:
         growth=growth,
         log_e_futile=found.log_e_futile,
     )
+
+
+def _told_of_differing(check: BinaryCheck, told: str) -> str:
+    """Return what is known where only pairs that differ are labelled; shares are of lots alone."""
+    neither, gains, losses, both_good, settled, nameless = check.pairs()
+    labelled = neither + gains + losses + both_good
+    parts = [
+        f"pairs: {gains} won and {losses} lost by the challenger, of {labelled} labelled that"
+        f" differ; {settled} count as equal"
+    ]
+    if nameless:
+        parts.append(f"{nameless} lack their label and count against every claim")
+    if check.n() > labelled + settled + nameless:
+        parts.append(told)
+    return "; ".join(parts)
 
 
 def _differ(champion: Answer | None, challenger: Answer | None) -> bool:

@@ -7,7 +7,7 @@ from evaluator.confseq import n_expected
 from evaluator.eprocess.mixture import log_sum_exp
 from evaluator.evidence import FUTILE_LOG_E, CheckState, Reading, Role
 from evaluator.finding import Finding, odds
-from evaluator.metric import ExperimentPlan, MetricSpec
+from evaluator.metric import ExperimentPlan, MetricSpec, needs_label
 
 ERROR_WEIGHT = 2.0
 """Errors weigh twice in the common evidence of harm: they are the quickest and surest sign."""
@@ -46,6 +46,7 @@ def metric_reading(
         high=None if interval is None else interval.high,
         n=finding.n,
         n_expected=n_expected(finding.n, finding.log_e, plan.alpha, finding.growth),
+        needs_labels=needs_label(spec, plan.prediction),
     )
 
 

@@ -74,7 +74,8 @@ def router_entries() -> list[Entry]:
     """Return the rows of the router alone, which are measured only when they are named."""
     works = (PREDICT, BODY_64K, BODY_1M, STREAM, PACED, IDLE)
     split = [Entry(peer=router_peer(Mode.SPLIT), work=work) for work in works]
-    return [*split, Entry(peer=router_peer(Mode.MIRROR), work=PREDICT)]
+    others = [router_peer(Mode.SPLIT, signs=True), router_peer(Mode.MIRROR)]
+    return [*split, *(Entry(peer=peer, work=PREDICT) for peer in others)]
 
 
 def choose_entries(only: str | None, works: str | None = None) -> list[Entry]:

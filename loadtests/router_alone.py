@@ -23,7 +23,18 @@ from loadtests.understudy import is_router
 from loadtests.work import PATH, UNIT_HEADER, Mode
 from router import frames
 from router.observation import Batch
-from router.table import BUCKETS, Match, Mirror, Route, RoutingTable, Split, Variant, to_bytes
+from router.table import (
+    BUCKETS,
+    Match,
+    Mirror,
+    Route,
+    RoutingTable,
+    Signing,
+    Split,
+    Variant,
+    to_bytes,
+)
+from sidecar.launch import READER
 
 
 class Crowd(enum.Enum):
@@ -37,22 +48,29 @@ class Crowd(enum.Enum):
     """The same path, for hosts of their own; the one that is asked is for any host."""
 
 
+PREDICTION = "predictions"
 LONG_PATH = "/v1/models/" + "m" * 1100
 """As long as 1,000 prefixes of different lengths need."""
 
 
-def router_peer(mode: Mode, crowd: Crowd = Crowd.PATHS, others: int = 0) -> Peer:
-    """A router worker alone, with ``others`` more routes; the rest of its tree is control."""
+def router_peer(
+    mode: Mode, crowd: Crowd = Crowd.PATHS, others: int = 0, *, signs: bool = False
+) -> Peer:
+    """A router worker alone, with ``others`` more routes; the rest of its tree is control.
+
+    ``signs``: its answers carry exposure tokens, with the prediction in them.
+    """
 
     def command(program: str, site: Site) -> list[str]:
         ports = ["--port", str(site.port), "--champion-port", str(site.champion_port)]
         ports += ["--challenger-port", str(site.challenger_port)]
         place = ["--mode", mode.value, "--directory", str(site.directory)]
         table = ["--crowd", crowd.value, "--others", str(others)]
-        return [program, "-m", "loadtests.router_alone", *place, *table, *ports]
+        more = ["--signs"] if signs else []
+        return [program, "-m", "loadtests.router_alone", *place, *table, *ports, *more]
 
     return Peer(
-        name=f"router-{mode.value}",
+        name=f"router-{mode.value}{'-signed' if signs else ''}",
         mode=mode,
         find=lambda: sys.executable,
         command=command,
@@ -67,8 +85,12 @@ def make_table(
     challenger_port: int,
     crowd: Crowd = Crowd.PATHS,
     others: int = 0,
+    keys: str = "",
 ) -> RoutingTable:
-    """Return what the controller would publish in this mode's stage, with other routes beside."""
+    """Return what the controller would publish in this mode's stage, with other routes beside.
+
+    ``keys`` is the key file of exposure tokens; empty gives none.
+    """
     split = Split(champion="bench-1")
     mirror = None
     if mode is Mode.SPLIT:
@@ -87,6 +109,7 @@ def make_table(
         experiment="bench",
         salt=b"bench",
         unit_header=UNIT_HEADER,
+        signing=Signing(keys=keys, prediction=PREDICTION) if keys else None,
     )
     beside = (
         msgspec.structs.replace(route, name=f"other-{number}", match=_other(crowd, number))
@@ -136,6 +159,7 @@ async def serve(port: int, table: RoutingTable, directory: Path) -> int:
         router = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "router.worker", "--listen-fd", str(fd)),
             *("--table", str(table_file), "--control", str(control), "--drain-s", "0.5"),
+            *("--reader", READER),
             pass_fds=[fd],
         )
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -149,6 +173,12 @@ def _terminate(router: asyncio.subprocess.Process) -> None:
         router.terminate()
 
 
+def _make_keys(path: Path) -> str:
+    path.touch(0o600)
+    path.write_text(f"k1 {'A' * 43}=\n")
+    return str(path)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mode", type=Mode, required=True)
@@ -158,6 +188,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--champion-port", type=int, required=True)
     parser.add_argument("--challenger-port", type=int, required=True)
+    parser.add_argument("--signs", action="store_true", help="give exposure tokens")
     options = parser.parse_args()
     table = make_table(
         options.mode,
@@ -165,6 +196,7 @@ def main() -> None:
         challenger_port=options.challenger_port,
         crowd=options.crowd,
         others=options.others,
+        keys=_make_keys(options.directory / "exposure.keys") if options.signs else "",
     )
     sys.exit(uvloop.run(serve(options.port, table, options.directory)))
 

@@ -15,6 +15,7 @@ from router.exchange import Exchange
 from router.message import RequestHead
 from router.parser import find_request_head, parse_request
 from router.quiet import end_if_quiet
+from router.signed import SignedExchange
 from router.upgrade import Upgrade, asked_of
 from router.wire import CONTINUE, refusal
 
@@ -176,7 +177,10 @@ class Downstream:
             return
         if head.expects_continue and not rest:
             self.write(CONTINUE)
-        exchange = Exchange(self, server, live, head)
+        if live.signer is None:
+            exchange = Exchange(self, server, live, head)
+        else:
+            exchange = SignedExchange(self, server, live, head)
         self._exchange = exchange
         if head.body_length == len(rest):  # the whole request came at once, as most do
             exchange.begin(rest, True)
@@ -285,12 +289,14 @@ class Downstream:
             self._is_request_paused = False
             self._transport.resume_reading()
 
-    def refuse(self, status: int, message: str, *, keep: bool, method: bytes = b"") -> None:
+    def refuse(
+        self, status: int, message: str, *, keep: bool, method: bytes = b"", token: bytes = b""
+    ) -> None:
         """Answer by ourselves, and close unless the next request's beginning is known."""
         exchange = self._exchange
         request_id = exchange.request_id if exchange is not None else b""
         keep = keep and not self._server.ends_keep_alive
-        self.write(refusal(status, message, request_id, keep, method))
+        self.write(refusal(status, message, request_id, keep, method, token))
         self.exchange_over(keep)
 
     def exchange_over(self, keep: bool) -> None:

@@ -174,7 +174,7 @@ class Exchange:
         if self._kept is None:
             server.mirrors.lose(live, pair, self._loss)
             return
-        span = server.entropy.request_id()[:16] if self._head.traceparent else b""
+        span = server.entropy.span_id() if self._head.traceparent else b""
         server.mirrors.copy(
             live, variant, self._head, self.request_id, self._kept, self._body_bytes, span, pair
         )
@@ -211,6 +211,12 @@ class Exchange:
         if head.status >= 500 and self._may_fall_back(call):
             self._fall_back(call)
             return
+        self._answer(call, head, payload, is_last, b"")
+
+    def _answer(
+        self, call: Call, head: AnswerHead, payload: bytes, is_last: bool, token: bytes
+    ) -> None:
+        """Begin the client's answer: there is no way back from here."""
         self.state = after(self.state, _HEAD)
         if not is_last and self._decision.mirror is None:
             self._kept = None  # nobody else will answer, and a stream may last for minutes
@@ -218,7 +224,7 @@ class Exchange:
         keep = request.keep_alive and self._is_body_done and not self._server.ends_keep_alive
         self._keeps_alive = keep
         variant = call.pool.name if self._live.show_variant else ""
-        begin = answer_head(head, request, self.request_id, keep, variant)
+        begin = answer_head(head, request, self.request_id, keep, variant, token)
         if head.body_length < 0 and request.is_http_11:
             self._is_chunked_answer = True
             payload = frame(payload, is_last, CHUNKED)
@@ -268,7 +274,13 @@ class Exchange:
             self._settle(call)
             status, message = REFUSALS[call.fault]
             keep = self._head.keep_alive and self._is_body_done
-            self._downstream.refuse(status, message, keep=keep, method=self._head.method)
+            self._downstream.refuse(
+                status, message, keep=keep, method=self._head.method, token=self._failure_token()
+            )
+
+    def _failure_token(self) -> bytes:
+        """Return what the client can label a request with that nobody answered; see signed.py."""
+        return b""
 
     def _may_retry(self) -> bool:
         """A POST is never sent twice once a byte of it may have been read (RFC 9110, 9.2.2)."""

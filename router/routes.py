@@ -12,6 +12,7 @@ from router.inference import Inference
 from router.matcher import Matcher
 from router.message import RequestHead
 from router.pool import Pool
+from router.signer import Signer, Signers
 from router.table import Match, Route, RoutingTable, Split, Variant
 from router.wire import CopyFields
 
@@ -25,7 +26,7 @@ class LiveRoute:
     __slots__ = (
         "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "copy_fields",
         "counters", "ejection", "experiment", "health", "inference", "labels", "lot", "name",
-        "pools", "replay_bytes", "route", "show_variant", "standby", "table_version",
+        "pools", "replay_bytes", "route", "show_variant", "signer", "standby", "table_version",
         "unit_header", "upgrades",
     )  # fmt: skip
 
@@ -37,6 +38,7 @@ class LiveRoute:
         ejection: Ejection,
         counters: Counters,
         health: Ejection | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self.route = route
         self.table_version = table_version
@@ -60,6 +62,8 @@ class LiveRoute:
         self.replay_bytes = route.replay_bytes
         self.capture_bytes = route.capture_bytes if route.experiment else 0
         self.show_variant = route.show_variant
+        self.signer = signer
+        """None gives no exposure tokens, as most routes."""
         self.lot = Lot(route)
         self.inference: Inference | None = None
         """None where every request is alike: nothing is tried, or everything is inference."""
@@ -146,9 +150,16 @@ def challenger_of(route: Route) -> str:
 
 
 def enliven(
-    table: RoutingTable, before: LiveTable | None, make_pool: MakePool, counters: Counters
+    table: RoutingTable,
+    before: LiveTable | None,
+    make_pool: MakePool,
+    counters: Counters,
+    signers: Signers | None = None,
 ) -> LiveTable:
-    """Make ``table`` live. Pools and reflexes live on where the variant is the same."""
+    """Make ``table`` live. Pools and reflexes live on where the variant is the same.
+
+    Without ``signers`` no route gives exposure tokens.
+    """
     old = {live.route.name: live for live in before.routes} if before is not None else {}
     routes: list[LiveRoute] = []
     for route in table.routes:
@@ -156,7 +167,8 @@ def enliven(
         variants = (*route.variants, *((route.standby,) if route.standby is not None else ()))
         pools = {one.name: _pool(route.name, one, was, make_pool) for one in variants}
         ejection, health = _ejection(route, was), _health(route, was)
-        routes.append(LiveRoute(route, table.version, pools, ejection, counters, health))
+        signer = signers.of(route, table.version) if signers is not None else None
+        routes.append(LiveRoute(route, table.version, pools, ejection, counters, health, signer))
     return LiveTable(table, routes)
 
 

@@ -28,6 +28,7 @@ from router.pressure import Pressure
 from router.quiet import take_queue
 from router.resolver import Resolver
 from router.routes import LiveRoute, challenger_of, enliven, retired
+from router.signer import MakeRead, Signers
 from router.stream import CHECKS
 from router.table import RoutingTable, Variant
 from router.tasks import spawn
@@ -71,8 +72,10 @@ class Server:
         limits: Limits | None = None,
         tls: ServerTls | None = None,
         names: Mapping[str, tuple[str, ...]] | None = None,
+        make_read: MakeRead | None = None,
     ) -> None:
-        """``tls`` None serves plain HTTP; ``names`` are answers of name servers to begin with."""
+        """``tls`` None serves plain HTTP; ``names`` are answers of name servers to begin with;
+        ``make_read`` makes what reads predictions for exposure tokens."""
         self.loop = loop
         self.now_s: Callable[[], float] = time.monotonic
         self.tick_s = time.monotonic()
@@ -113,7 +116,8 @@ class Server:
         self._ticks: asyncio.Task[None] | None = None
         self.network = Network(loop, self.counters, Resolver(self.counters, memory=names))
         self._handshakes = self._expect_tls(tls) if tls is not None else None
-        self._live = enliven(table, None, self._make_pool, self.counters)
+        self._signers = Signers(self.counters, make_read)
+        self._live = enliven(table, None, self._make_pool, self.counters, self._signers)
         self.find = self._live.find
 
     def __repr__(self) -> str:
@@ -131,9 +135,10 @@ class Server:
         if table.version < before.table.version:
             log.warning("an older table was ignored", extra={"version": table.version})
             return
-        after = enliven(table, before, self._make_pool, self.counters)
+        after = enliven(table, before, self._make_pool, self.counters, self._signers)
         self._live = after
         self.find = after.find
+        self._signers.keep(table.routes)
         for pool in retired(before, after):
             pool.close()
         log.info("table in force", extra={"version": table.version})
@@ -220,6 +225,7 @@ class Server:
         CertificateError if they are for TLS and there is no certificate that can be shown.
         """
         await self.network.ready(FIRST_ANSWER_S)
+        await self._signers.ready(FIRST_ANSWER_S)
         if self._handshakes is not None:
             identity = self._handshakes.identity
             await identity.looked.wait()
@@ -342,6 +348,7 @@ class Server:
             for pool in live.pools.values():
                 pool.close()
         self.network.close()
+        self._signers.close()
         await self.channel.drained(1.0)
         if self._ticks is not None:
             self._ticks.cancel()

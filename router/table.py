@@ -102,6 +102,19 @@ class Mirror(Struct, frozen=True, kw_only=True):
     buckets: Buckets = BUCKETS
 
 
+class Signing(Struct, frozen=True, kw_only=True):
+    """How exposures are signed, so that whoever was answered can tell us of them again."""
+
+    keys: str
+    """Absolute path of the key file (keyfile.py); every router process reads it itself."""
+    hold_bytes: int = 65_536
+    """An answer is held back until it is whole, up to this size and to ``capture_bytes``: its
+    prediction stands in its head. A larger one, or a stream of events, passes with a token
+    that knows no prediction."""
+    prediction: str | None = None
+    """JMESPath to the prediction; None stands for whole bodies, by their digest."""
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """A match, the variants behind it, and how its units are shared between them."""
 
@@ -138,6 +151,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """The only fields that cross to a copy, in lower case; None for all but those above."""
     upgrade: tuple[str, ...] = ()
     """Protocols, in lower case, that a client may change to with the champion (``websocket``)."""
+    signing: Signing | None = None
+    """None gives no exposure tokens."""
 
     def variant(self, name: str) -> Variant:
         """Return the variant called ``name``; KeyError if the route has none such."""

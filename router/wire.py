@@ -99,10 +99,14 @@ def copy_head(
 
 
 def answer_head(
-    head: AnswerHead, request: RequestHead, request_id: bytes, keep: bool, variant: str
-) -> bytes:
-    """Return the head that goes to the client; ``variant`` names who answered, or is empty."""
-    if keep and not variant and request.is_http_11 and request.method != b"HEAD":
+    head: AnswerHead, request: RequestHead, request_id: bytes, keep: bool, variant: str,
+    token: bytes = b"",
+) -> bytes:  # fmt: skip
+    """Return the head that goes to the client.
+
+    ``variant`` names who answered, ``token`` is its exposure token; each may be empty.
+    """
+    if keep and not variant and not token and request.is_http_11 and request.method != b"HEAD":
         # As most are. What is the same in each answer with this head is put together once.
         if not head.usual:
             head.usual = b"\r\n".join([*_answer_lines(head, request), b"x-request-id: "])
@@ -110,6 +114,8 @@ def answer_head(
     lines = _answer_lines(head, request)
     if variant:
         lines.append(b"x-understudy-variant: %b" % variant.encode())
+    if token:
+        lines.append(b"x-understudy-exposure: " + token)
     if not keep:
         lines.append(b"connection: close")
     lines.append(b"x-request-id: %b\r\n\r\n" % request_id)
@@ -138,7 +144,10 @@ def frame(payload: bytes, is_last: bool, body_length: int) -> bytes:
     return chunk + LAST_CHUNK if is_last else chunk
 
 
-def refusal(status: int, message: str, request_id: bytes, keep: bool, method: bytes = b"") -> bytes:
+def refusal(
+    status: int, message: str, request_id: bytes, keep: bool, method: bytes = b"",
+    token: bytes = b"",
+) -> bytes:  # fmt: skip
     """Return a whole answer of our own, as JSON; without a body if ``method`` is HEAD."""
     text = message.replace("\\", "\\\\").replace('"', '\\"')
     safe = "".join(char if " " <= char <= "~" else "?" for char in text)
@@ -153,6 +162,8 @@ def refusal(status: int, message: str, request_id: bytes, keep: bool, method: by
         lines.append(b"allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n")
     if request_id:
         lines.append(b"x-request-id: %b\r\n" % request_id)
+    if token:
+        lines.append(b"x-understudy-exposure: %b\r\n" % token)
     lines.append(b"\r\n" if keep else b"connection: close\r\n\r\n")
     if method != b"HEAD":
         lines.append(body)

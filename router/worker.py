@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import gc
+import importlib
 import logging
 import os
 import resource
@@ -19,6 +20,7 @@ from router.log import configure
 from router.overload import Limits, share_out
 from router.resolver import NAMES, remembered
 from router.server import Server
+from router.signer import MakeRead, Read
 from router.table import RoutingTable, from_bytes
 from router.tasks import spawn
 
@@ -45,6 +47,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
     parser.add_argument("--tls-cert", default="", help="serve TLS with this certificate chain")
     parser.add_argument("--tls-key", default="", help="its private key")
     parser.add_argument("--tls-client-ca", default="", help="who signs clients' certificates")
+    parser.add_argument("--reader", default="", help="MODULE:NAME of what reads predictions")
     parser.add_argument("--log-level", default="info")
     return parser.parse_args(given)
 
@@ -61,7 +64,8 @@ async def serve(options: argparse.Namespace) -> None:
     table, tls = read_table(options.table), tls_of(options)
     names = remembered(options.table.with_name(NAMES))
     limits = limits_of(options)
-    server = Server(loop, table, options.worker, options.control, limits, tls, names)
+    make_read = reader_of(options.reader)
+    server = Server(loop, table, options.worker, options.control, limits, tls, names, make_read)
     listeners = [socket.socket(fileno=fd) for fd in options.listen_fd]
     for listener in listeners:
         listener.setblocking(False)
@@ -81,6 +85,22 @@ def tls_of(options: argparse.Namespace) -> ServerTls | None:
     if not options.tls_cert:
         return None
     return ServerTls(options.tls_cert, options.tls_key, options.tls_client_ca)
+
+
+def reader_of(named: str) -> MakeRead | None:
+    """Return what makes readers of predictions, MODULE:NAME; None if nothing is named.
+
+    Imported when a route first needs it: a process without exposure tokens never loads it.
+    """
+    if not named:
+        return None
+    module, _, name = named.partition(":")
+
+    def make(prediction: str | None) -> Read:
+        found: MakeRead = getattr(importlib.import_module(module), name)
+        return found(prediction)
+
+    return make
 
 
 def limits_of(options: argparse.Namespace) -> Limits:

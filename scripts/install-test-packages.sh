@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # System packages that only tests need. Debian or Ubuntu, as root. No service is started.
 #   prometheus   its own parser judges our /metrics
+#   nats-server  holds the stream that labels are read from
 set -euo pipefail
-needed=(prometheus)
+needed=(prometheus nats-server)
 missing=()
 for package in "${needed[@]}"; do
     dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

@@ -24,7 +24,7 @@ def get(admin: str, path: str) -> dict[str, Any]:
 
     Does not go through proxies that the environment names: the admin port is a local address.
     """
-    host, port = _host_port(admin)
+    host, port = address(admin)
     connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path, headers={"accept": "application/json"})
@@ -40,7 +40,8 @@ def get(admin: str, path: str) -> dict[str, Any]:
     return _json(admin, path, response.status, body)
 
 
-def _host_port(admin: str) -> tuple[str, int]:
+def address(admin: str) -> tuple[str, int]:
+    """Return host and port of http://HOST:PORT; AdminUnreachable if it is something else."""
     try:
         parts = urlsplit(admin)
         host, port = parts.hostname, parts.port

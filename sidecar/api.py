@@ -4,7 +4,6 @@ Each function here reads one kind of request and words one kind of answer; what 
 of the Desk. Every refusal says what is wrong and what to do: {"error": ..., "remedy": ...}.
 """
 
-import asyncio
 import json
 from collections import Counter
 from dataclasses import asdict
@@ -14,33 +13,39 @@ from aiohttp import web
 
 from controller.controller import ActRefused
 from controller.store import StoreError
-from evaluator.join import LabelResult
-from sidecar import labels, metrics
+from evaluator.join import LabelOutcome, LabelResult
+from sidecar import metrics
 from sidecar.desk import Busy, Desk
 from sidecar.guard import Access, Answer, Refusal, check_token, guard, reply
+from sidecar.keyring import Keyring
+from sidecar.labelport import LabelPort
 from sidecar.labels import Parsed
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
-IN_THREAD_BYTES = 64 * 1024
-"""Label bodies above this are parsed beside the event loop; smaller ones take below a
-millisecond."""
 MAX_LIMIT = 1_000
+MAX_WANTED = 10_000
 ACTS = ("hold", "resume", "rollback", "promote")
 MAX_REASON_CHARS = 2_000
 MAX_WHO_CHARS = 200
-RESULTS = ("accepted", "duplicate", "conflict", "unknown", "late", "invalid")
+CONFLICT_REMEDY = 'send it with "correct": true if it is to take the place of the first'
+RESULTS = (
+    *("accepted", "corrected", "duplicate", "conflict"),
+    *("unknown", "late", "invalid", "forged"),
+)
 
 DESK = web.AppKey("desk", Desk)
 ACCESS = web.AppKey("access", Access)
+LABELS = web.AppKey("labels", LabelPort)
 
 
-def application(desk: Desk, access: Access) -> web.Application:
+def application(desk: Desk, access: Access, keyring: Keyring) -> web.Application:
     """Return the admin application; ``web.AppRunner`` serves it."""
     app = web.Application(
         middlewares=[guard(access), _store_errors], client_max_size=MAX_BODY_BYTES
     )
     app[DESK] = desk
     app[ACCESS] = access
+    app[LABELS] = LabelPort(desk.label, keyring, desk.ways)
     app.router.add_get("/livez", _livez)
     app.router.add_get("/readyz", _readyz)
     app.router.add_get("/healthz", _readyz)
@@ -51,6 +56,7 @@ def application(desk: Desk, access: Access) -> web.Application:
     app.router.add_get("/v1/audit", _audit)
     app.router.add_get("/v1/audit/verify", _verify)
     app.router.add_post("/v1/labels", _labels)
+    app.router.add_get("/v1/labels/wanted", _wanted)
     app.router.add_post("/-/reload", _reload)
     app.router.add_post("/v1/routes/{name}/{act}", _act)
     return app
@@ -127,29 +133,33 @@ async def _verify(request: web.Request) -> web.Response:
 
 
 async def _labels(request: web.Request) -> web.Response:
-    access = request.app[ACCESS]
-    if access.label_token:
-        check_token(request, access.label_token)
-    body = await request.read()
+    parsed, results = await request.app[LABELS].take(request)
+    answer = label_answer(parsed, list(results))
+    is_lone = len(parsed.items) == 1 and not parsed.faults
+    if is_lone and results[0].outcome is LabelOutcome.CONFLICT:
+        return reply({"error": results[0].because, "remedy": CONFLICT_REMEDY} | answer, 409)
+    return reply(answer)
+
+
+async def _wanted(request: web.Request) -> web.Response:
+    request.app[LABELS].check(request)
+    after = _number(request, "after", 0, 0, 2**63 - 1)
+    limit = _number(request, "limit", 100, 1, MAX_WANTED)
+    desk, route = request.app[DESK], request.query.get("route")
+    if route is None:
+        names = [one["name"] for one in (await desk.status()).get("routes", ())]
+        if len(names) != 1:
+            words = ", ".join(names) or "none yet"
+            raise Refusal(400, "route is missing", f"add ?route=NAME; the routes are: {words}")
+        route = names[0]
     try:
-        if len(body) > IN_THREAD_BYTES:
-            parsed = await asyncio.to_thread(labels.parse, body)
-        else:
-            parsed = labels.parse(body)
-    except labels.BodyError as error:
-        remedy = 'send {"request_id": ..., "label": ...}, an array of these, or one a line'
-        raise Refusal(400, str(error), remedy) from error
-    try:
-        wanted = [item.label for item in parsed.items]
-        results = await request.app[DESK].label(wanted, len(body))
-    except Busy as error:
-        remedy = "none of these labels is acknowledged; send them again after Retry-After"
-        raise Refusal(429, str(error), remedy, {"Retry-After": "1"}) from error
-    return reply(label_answer(parsed, list(results)))
+        return reply(await desk.wanted(route, after, limit))
+    except ActRefused as error:
+        raise Refusal(error.status_hint, str(error), "see GET /v1/status") from error
 
 
 def label_answer(parsed: Parsed, results: list[LabelResult]) -> dict[str, Any]:
-    """Return the counts, and each label that was not accepted with its reason. Pure."""
+    """Return the counts, and each label that was not taken with its reason. Pure."""
     rows: list[dict[str, Any]] = [
         {"index": fault.index, "request_id": fault.request_id, "result": "invalid"}
         | {"because": fault.because}
@@ -157,11 +167,11 @@ def label_answer(parsed: Parsed, results: list[LabelResult]) -> dict[str, Any]:
     ]
     for item, result in zip(parsed.items, results, strict=True):
         rows.append(
-            {"index": item.index, "request_id": item.label.request_id}
+            {"index": item.index, "request_id": item.label.request_id or None}
             | {"result": result.outcome.value, "because": result.because}
         )
     counts = Counter(row["result"] for row in rows)
-    refused = [row for row in rows if row["result"] != "accepted"]
+    refused = [row for row in rows if row["result"] not in ("accepted", "corrected")]
     refused.sort(key=lambda row: row["index"])
     return {word: counts[word] for word in RESULTS} | {"items": refused}
 

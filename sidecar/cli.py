@@ -2,7 +2,7 @@
 
 Each command's module is imported when it is called, so that ``--help`` and ``status`` do not pay
 for what ``run`` needs. Exit codes: 0 done, 1 failed, 2 wrong usage or a refused routing file,
-3 nothing answers.
+3 nothing answers, 4 done but for what was rejected (``label``).
 """
 
 import importlib
@@ -178,6 +178,87 @@ def replay(
     raise typer.Exit(
         _module("replay").replay(recordings, routing=routing, route=route, as_json=as_json)
     )
+
+
+@app.command()
+def export(
+    state: Annotated[
+        Path, typer.Argument(metavar="STATE", help="The folder `state:` of the routing file.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here, not to standard output.")
+    ] = None,
+) -> None:
+    """Write the evidence of a state, and what waits for its label, for `understudy replay`."""
+    raise typer.Exit(_module("export").export(state, out=out))
+
+
+@app.command()
+def label(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="CSV, NDJSON, JSON or Parquet; - is the input."),
+    ],
+    *,
+    admin: Admin = DEFAULT_ADMIN,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="FORMAT", help="csv, ndjson, json or parquet; told by the name."
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Holds the request id (request_id).")
+    ] = None,
+    label_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Holds the label (label).")
+    ] = None,
+    token_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Holds the exposure token (token).")
+    ] = None,
+    at_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Holds when the truth was known (at).")
+    ] = None,
+    route: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The route of all labels, if ids need it.")
+    ] = None,
+    correct: Annotated[
+        bool, typer.Option("--correct", help="They take the place of labels sent before.")
+    ] = False,
+    as_text: Annotated[
+        bool, typer.Option("--as-text", help="CSV: labels are texts, also 7 and true.")
+    ] = False,
+    rejected: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write what was rejected here, one line of JSON each."),
+    ] = None,
+    retry_for: Annotated[
+        str, typer.Option(metavar="TIME", help="How long to try when it is full or away.")
+    ] = "5m",
+    as_json: Json = False,
+) -> None:
+    """Send labels from files. UNDERSTUDY_LABEL_TOKEN holds the token, if one is needed.
+
+    Exit code 0 if every label is in, 4 if some were rejected, 3 if nothing answers, 1 if the port
+    refuses, 2 if the file is not one of labels. Sending a file again is harmless.
+    """
+    module = _module("label")
+    asked = module.Asked(
+        files=files,
+        admin=admin,
+        form=form,
+        request_id=id_column,
+        label=label_column,
+        token=token_column,
+        at=at_column,
+        route=route,
+        is_correction=correct,
+        as_text=as_text,
+        rejected=rejected,
+        retry_for=retry_for,
+        as_json=as_json,
+    )
+    raise typer.Exit(module.label(asked))
 
 
 @app.command()

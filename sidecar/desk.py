@@ -8,12 +8,11 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from controller import audit
+from controller import audit, store
 from controller.audit import Head, Verification
 from controller.controller import Act, ActRefused, Controller
 from controller.store import StoreError
@@ -28,6 +27,15 @@ from sidecar.pump import LabelRequest, Pump
 from sidecar.reload import Reloader
 from sidecar.standby import with_standby
 from sidecar.tally import PAGE, Tally
+from sidecar.ways import Ways
+
+
+class Subscription(Protocol):
+    """What fetches labels by itself."""
+
+    error: str | None
+    """Why none come; None while they may."""
+
 
 T = TypeVar("T")
 STATUS_S = 1.0
@@ -81,6 +89,10 @@ class Desk:
         """Whether the sidecar is about to stop: nothing new should come here."""
         self._scored = scored
         """What became of the answers offered to scorers, by route."""
+        self.ways = Ways()
+        """Of labels, and what became of what came in by them."""
+        self.subscription: Subscription | None = None
+        """Of labels at a broker; None: nothing is fetched."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -102,8 +114,15 @@ class Desk:
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
+        status["labels_from"] = self._fetched()
         status["store_error"] = self._pump.store_error or status.get("store_error")
         return status
+
+    def _fetched(self) -> dict[str, Any] | None:
+        """Return whether labels come from the broker; None if there is none to come from."""
+        if self.subscription is None:
+            return None
+        return {"connected": self.subscription.error is None, "error": self.subscription.error}
 
     async def _refresh(self) -> None:
         try:
@@ -136,6 +155,7 @@ class Desk:
                 reload_ok=self._reloader.error is None,
                 reload_at_s=self._reloader.adopted_at_s,
                 store_ok=status["store_error"] is None,
+                ways=self.ways,
             )
         )
 
@@ -155,6 +175,10 @@ class Desk:
             raise Busy("too many labels are waiting")
         return await _within(request.answer, LABEL_S)
 
+    async def wanted(self, route: str, after: int, limit: int) -> dict[str, Any]:
+        """Return which requests are to be labelled; ActRefused where nothing waits for any."""
+        return await self._ask(lambda c: c.wanted(route, after=after, limit=limit))
+
     async def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest moves of traffic."""
         return await self._ask(lambda controller: controller.decisions(route, limit))
@@ -172,12 +196,8 @@ class Desk:
         return await asyncio.to_thread(self._read, audit.verify)
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            uri = f"{self._database.resolve().as_uri()}?mode=ro"
-            with closing(sqlite3.connect(uri, uri=True)) as connection:
-                return read(connection)
-        except sqlite3.Error as error:
-            raise StoreError(f"the state could not be read: {error}") from error
+        with store.reader(self._database) as connection:
+            return read(connection)
 
     async def act(self, route: str, act: str, *, who: str, reason: str, break_glass: bool) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.

@@ -18,7 +18,10 @@ from aiohttp.typedefs import Middleware
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 BODY_TYPES = frozenset({"application/json"})
-LABEL_TYPES = BODY_TYPES | {"application/x-ndjson", "application/ndjson", "application/jsonl"}
+LABEL_TYPES = BODY_TYPES | {
+    *("application/x-ndjson", "application/ndjson", "application/jsonl"),
+    *("application/cloudevents+json", "application/cloudevents-batch+json"),
+}
 CSP = "default-src 'none'; frame-ancestors 'none'"
 HEADERS = {
     "Server": "understudy",
@@ -56,8 +59,6 @@ class Access:
     """Further host names by which this port is known (UNDERSTUDY_ADMIN_HOSTS), lower case."""
     token: str = field(default="", repr=False)
     """For the acts of a person (UNDERSTUDY_TOKEN); empty: nobody may."""
-    label_token: str = field(default="", repr=False)
-    """For labels (UNDERSTUDY_LABEL_TOKEN); empty: everybody who reaches the port may."""
 
     def knows(self, host: str) -> bool:
         """Tell whether ``host``, without port and in lower case, is a name of this port.
@@ -163,15 +164,24 @@ def check_token(request: web.Request, token: str) -> None:
 
     The comparison takes the same time wherever the two differ.
     """
+    if not hmac.compare_digest(bearer(request).encode("utf-8", "replace"), token.encode()):
+        raise unauthorized()
+
+
+def bearer(request: web.Request) -> str:
+    """Return the token of ``Authorization: Bearer TOKEN``; empty, which nothing is, without one."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-    same = hmac.compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
-    if scheme.lower() != "bearer" or not same:
-        raise Refusal(
-            401,
-            "a valid token is needed",
-            "send Authorization: Bearer TOKEN",
-            {"WWW-Authenticate": "Bearer"},
-        )
+    return given.strip() if scheme.lower() == "bearer" else ""
+
+
+def unauthorized() -> Refusal:
+    """Return the one refusal of every token that is not known, and of none at all."""
+    return Refusal(
+        401,
+        "a valid token is needed",
+        "send Authorization: Bearer TOKEN",
+        {"WWW-Authenticate": "Bearer"},
+    )
 
 
 def _refuse(refusal: Refusal) -> web.Response:

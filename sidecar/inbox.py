@@ -5,8 +5,10 @@ too. Used from the event loop only.
 """
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -54,9 +56,18 @@ class Inbox(Generic[T]):
             self._room.clear()
             await self._room.wait()
 
-    def take(self) -> list[Entry[T]]:
-        """Return everything that waits, in order; give it to ``free`` once it is dealt with."""
-        taken, self._waiting = self._waiting, []
+    def take(self, most: int | None = None) -> list[Entry[T]]:
+        """Return what waits, in order; give it to ``free`` once it is dealt with.
+
+        All of it, or the first entries that together count ``most``; one, if that alone is more.
+        """
+        n = len(self._waiting)
+        if most is not None:
+            sums = list(accumulate(entry.count for entry in self._waiting))
+            n = max(1, bisect_right(sums, most))
+        taken, self._waiting = self._waiting[:n], self._waiting[n:]
+        if self._waiting:
+            self._arrived.set()
         return taken
 
     def put_back(self, entries: Sequence[Entry[T]]) -> None:

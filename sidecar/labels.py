@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from evaluator.join import MAX_ID_CHARS, Label
+from sidecar import plainlabel
 
 MAX_ITEMS = 10_000
 """Labels in one body; clients with more send several. Chosen: about a second of one core."""
@@ -28,7 +29,9 @@ LATEST_S = 253_402_300_799.0
 
 _FAST_COMMAS = 20 * MAX_ITEMS
 """Above it an array is read element by element: `[1,1,1,...` would cost 30 times its size."""
-_KEYS = frozenset({"request_id", "label", "at", "route"})
+_KEYS = frozenset({"request_id", "label", "at", "route", "correct", "token"})
+_IN_TOKEN = ""
+"""The request id of an item that has it in its token alone."""
 _MARK = re.compile(rb'["\\\[\]{},]')
 
 
@@ -73,7 +76,7 @@ def parse(body: bytes) -> Parsed:
     """Read all labels of ``body``. BodyError if there is none to be seen, or too many."""
     items: list[Item] = []
     faults: list[Fault] = []
-    for index, raw in enumerate(_split(body)):
+    for index, raw in enumerate(split(body)):
         if index >= MAX_ITEMS:
             raise BodyError(f"more than {MAX_ITEMS} labels in one body; send several")
         try:
@@ -90,7 +93,8 @@ def parse(body: bytes) -> Parsed:
 _NOT_JSON = "not JSON"
 
 
-def _split(body: bytes) -> Iterator[bytes]:
+def split(body: bytes) -> Iterator[bytes]:
+    """Yield each label of a body as it stands there: element, line, or the one object."""
     text = body.strip(b" \t\r\n")
     if text.startswith(b"["):
         yield from _elements(text)
@@ -148,12 +152,34 @@ def _marks(text: bytes) -> Iterator[tuple[int, bytes]]:
             yield position, mark
 
 
+def read_value(index: int, value: Any) -> Item | Fault:
+    """Return the label that decoded JSON (see ``decoded``) holds, or what is wrong with it."""
+    try:
+        return _item(index, value)
+    except _ItemError as error:
+        return Fault(index, error.request_id, str(error))
+
+
+def decoded(raw: bytes) -> Any:
+    """Return the JSON value of ``raw``: numbers finite, keys once. BodyError if it is not one."""
+    try:
+        return _decode(raw)
+    except _ItemError as error:
+        raise BodyError(str(error)) from error
+
+
 def _read(index: int, raw: bytes) -> Item:
-    fields = _decode(raw)
+    label = plainlabel.read(raw)
+    return _item(index, _decode(raw)) if label is None else Item(index, label)
+
+
+def _item(index: int, fields: Any) -> Item:
     if not isinstance(fields, dict):
         raise _ItemError("not an object")
-    request_id = fields.get("request_id")
-    if not isinstance(request_id, str) or not request_id:
+    request_id, token = fields.get("request_id"), fields.get("token")
+    if request_id is None and isinstance(token, str):
+        request_id = _IN_TOKEN
+    elif not isinstance(request_id, str) or not request_id:
         raise _ItemError("request_id is missing or not a text")
     if len(request_id) > MAX_ID_CHARS:
         raise _ItemError(f"request_id is longer than {MAX_ID_CHARS} characters")
@@ -166,10 +192,22 @@ def _read(index: int, raw: bytes) -> Item:
         route = fields.get("route")
         if route is not None and not isinstance(route, str):
             raise _ItemError("route is not a text")
-        label = Label(request_id, _label(fields), route, _at_ns(fields.get("at")))
+        is_correction = fields.get("correct", False)
+        if not isinstance(is_correction, bool):
+            raise _ItemError("correct is neither true nor false")
+        if token is not None and not isinstance(token, str):
+            raise _ItemError("token is not a text")
+        label = Label(
+            request_id,
+            _label(fields),
+            route,
+            _at_ns(fields.get("at")),
+            is_correction=is_correction,
+            token=token,
+        )
         return Item(index, label)
     except _ItemError as error:
-        raise _ItemError(str(error), request_id) from error
+        raise _ItemError(str(error), request_id or None) from error
 
 
 def _decode(raw: bytes) -> Any:

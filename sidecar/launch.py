@@ -11,6 +11,7 @@ from router.certificate import ServerTls
 from router.overload import Limits
 from sidecar.child import Command
 from sidecar.compiled import router_environment
+from sidecar.natsspec import NatsSpec, to_text
 
 LIMITS = Limits()
 
@@ -36,6 +37,10 @@ class Launch:
     log_level: str = "info"
     tls: ServerTls | None = None
     """What clients are shown; None serves plain HTTP."""
+    tokens: Path | None = None
+    """The admin port's file of tokens; None: there is none."""
+    labels_from: NatsSpec | None = None
+    """Where the controller fetches labels; None: nowhere."""
 
     @property
     def table(self) -> Path:
@@ -50,6 +55,8 @@ class Launch:
         return self.state / "handover.sock"
 
 
+READER = "sidecar.prediction:reader"
+"""What a router reads predictions with, where a route gives exposure tokens."""
 ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(16 << 20), "MALLOC_MMAP_THRESHOLD_": str(1 << 20)}
 """What glibc is told, unless the operator says otherwise: keep up to 16 MiB of free heap.
 
@@ -81,6 +88,7 @@ def router_command(
         *("--max-connections", str(limits.connections), "--max-requests", str(limits.requests)),
         *(("--memory-bytes", str(limits.memory_bytes)) if limits.memory_bytes else ()),
         *("--lag-s", f"{limits.lag_s:g}", "--log-level", launch.log_level),
+        *("--reader", READER),
         *_tls_arguments(launch.tls),
     )
     environment = router_environment(os.environ)
@@ -104,6 +112,8 @@ def controller_command(launch: Launch, alive_fd: int, admin_fds: Sequence[int]) 
         *("--state", str(launch.state), "--log-level", launch.log_level),
         *("--admin-host", launch.admin_host, "--admin-port", str(launch.admin_port)),
         *(word for fd in admin_fds for word in ("--admin-fd", str(fd))),
+        *(("--tokens", str(launch.tokens)) if launch.tokens else ()),
+        *(("--labels-from", to_text(launch.labels_from)) if launch.labels_from else ()),
     )
     # SIGHUP: read the file again. SIGUSR1: say that we are not ready any more.
     blocked = frozenset({signal.SIGHUP, signal.SIGUSR1})

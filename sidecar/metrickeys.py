@@ -51,6 +51,7 @@ METRIC_KEYS: dict[tuple[str, str], Keys] = {
         ("divergence", role): Keys(needs=("at_most",), may=("distance", "of", "range"))
         for role in ("proxy", "guardrail", "objective")
     },
+    **{("drift", role): Keys(needs=("at_most",), may=("of",)) for role in ("proxy", "guardrail")},
     **{
         (kind, role): Keys(needs=("positive", key))
         for kind in ("precision", "recall", "f1")
@@ -72,7 +73,7 @@ EXAMPLES = {
     "positive": "fraud",
 }
 SHARES_ONLY = frozenset(
-    ("correct", "error", "latency", "agreement", "precision", "recall", "f1", "auc")
+    ("correct", "error", "latency", "agreement", "drift", "precision", "recall", "f1", "auc")
 )
 """Kinds whose numbers are shares: their amounts carry a percent sign and are at most 100 %."""
 AMOUNTS = ("detect", "margin", "within", "at_least", "at_most")

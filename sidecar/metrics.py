@@ -5,7 +5,7 @@ the routers send under another name, or for a route that is not served, is left 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,6 +17,8 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
+
+from sidecar.ways import REASONS, WAYS, Ways
 
 VERSION = "0.1.0"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -81,6 +83,19 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Changes of certificate files, by whether they were taken or the last ones were kept.",
         ("certificate", "result"),
     ),
+    "understudy_exposure_tokens_total": (
+        "Exposure tokens issued, by what they know of the prediction: value, digest, none (the "
+        "answer holds none), failed (the variant gave no answer), cut (it was not looked at).",
+        ("route", "prediction"),
+    ),
+    "understudy_exposure_tokens_withheld_total": (
+        "Answers of a route that gives tokens which got none, by reason.",
+        ("route", "reason"),
+    ),
+    "understudy_exposure_key_reloads_total": (
+        "Changes of token key files, by whether they were taken or the last keys were kept.",
+        ("result",),
+    ),
 }
 """What routers count, with the labels that they count by."""
 
@@ -123,7 +138,25 @@ HISTOGRAMS = {
 """What routers count by size."""
 HISTOGRAM_LABELS = ("route", "variant", "role")
 PHASES = ("queued", "functional", "shadow", "canary", "watch", "promoted", "rolled_back")
-LABEL_RESULTS = ("accepted", "duplicate", "conflict", "unknown", "late", "invalid")
+LABEL_RESULTS = (
+    "accepted",
+    "corrected",
+    "duplicate",
+    "conflict",
+    "unknown",
+    "late",
+    "invalid",
+    "forged",
+    "early",
+)
+"""What labels were answered; ``early`` are those of the unknown ones that joined later."""
+STORE_SIZES = {
+    "bytes": "Size of the store's file, less what is free in it.",
+    "limit_bytes": "Size of the store's file from which on no observation waits for a label.",
+    "log_bytes": "Size of the store's write-ahead log; large while somebody reads for long.",
+}
+UNKEPT = ("refused", "repeated")
+"""Why an observation does not wait for its label."""
 ACTIONS = ("advance", "promote", "rollback")
 
 
@@ -142,6 +175,7 @@ class Readout:
     """Wall clock of the last reload that succeeded."""
     store_ok: bool = True
     """Whether the disk takes what must be durable."""
+    ways: Ways = field(default_factory=Ways)
 
 
 def render(readout: Readout) -> bytes:
@@ -165,7 +199,11 @@ class _Families(Collector):
         yield from _sidecar(self._readout)
         yield from _rollouts(routes)
         yield from _checks(routes)
-        yield from _labels(routes, self._readout.decisions)
+        unrouted = self._readout.status.get("labels") or {}
+        yield from _labels(routes, unrouted, self._readout.decisions)
+        yield from _tokens(routes, self._readout.status)
+        yield from _ways(self._readout.ways)
+        yield from _fetched(self._readout.status.get("labels_from"))
 
 
 def _samples(readout: Readout, routes: set[str]) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -252,12 +290,19 @@ def _sidecar(readout: Readout) -> Iterator[Metric]:
     build = InfoMetricFamily("understudy_build", "The program itself.")
     build.add_metric((), {"version": VERSION})
     yield build
+    yield from _store(readout.status.get("store") or {})
     recording = readout.status.get("recording")
     if recording:
         about = "Lines that could not be written into the recording."
         yield CounterMetricFamily("understudy_recording_dropped", about, recording["dropped"])
         about = "Size of the recording's files."
         yield GaugeMetricFamily("understudy_recording_bytes", about, recording["bytes"])
+
+
+def _store(sizes: Mapping[str, int]) -> Iterator[Metric]:
+    for key, about in STORE_SIZES.items():
+        if key in sizes:
+            yield GaugeMetricFamily(f"understudy_store_{key}", about, float(sizes[key]))
 
 
 def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
@@ -328,10 +373,25 @@ def _each_check(routes: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, A
 
 
 def _labels(
-    routes: list[dict[str, Any]], decisions_of: Callable[[str], Mapping[str, int]]
+    routes: list[dict[str, Any]],
+    unrouted: Mapping[str, int],
+    decisions_of: Callable[[str], Mapping[str, int]],
 ) -> Iterator[Metric]:
     results = CounterMetricFamily(
-        "understudy_labels_total", "Labels by what became of them.", labels=("route", "result")
+        "understudy_labels_total",
+        "Labels by what became of them; without a route, those that belong to none that is known.",
+        labels=("route", "result"),
+    )
+    for word in LABEL_RESULTS:
+        results.add_metric(("", word), float(unrouted.get(word, 0)))
+    waiting = GaugeMetricFamily(
+        "understudy_labels_waiting", "Observations that wait for their label.", labels=("route",)
+    )
+    unkept = CounterMetricFamily(
+        "understudy_observations_unkept_total",
+        "Observations of the present experiment that do not wait for their label: the store was "
+        "full (refused), or their request id was there already (repeated).",
+        labels=("route", "reason"),
     )
     decisions = CounterMetricFamily(
         "understudy_decisions_total", "Moves of traffic.", labels=("route", "action")
@@ -340,7 +400,57 @@ def _labels(
         labels = route.get("labels") or {}
         for word in LABEL_RESULTS:
             results.add_metric((route["name"], word), float(labels.get(word, 0)))
+        waiting.add_metric((route["name"],), float(labels.get("waiting", 0)))
+        for word in UNKEPT:
+            count = (route.get("counts") or {}).get(word, 0)
+            unkept.add_metric((route["name"], word), float(count))
         made = decisions_of(route["name"])
         for word in ACTIONS:
             decisions.add_metric((route["name"], word), float(made.get(word, 0)))
-    yield from (results, decisions)
+    yield from (results, waiting, unkept, decisions)
+
+
+def _tokens(routes: list[dict[str, Any]], status: Mapping[str, Any]) -> Iterator[Metric]:
+    results = CounterMetricFamily(
+        "understudy_exposure_token_labels_total",
+        "Labels that came with an exposure token of ours, by what became of them.",
+        labels=("route", "result"),
+    )
+    for route in routes:
+        for word, n in (route.get("tokens") or {}).items():
+            results.add_metric((route["name"], word), float(n))
+    forged = CounterMetricFamily(
+        "understudy_forged_labels_total",
+        "Labels that came with a token which is not ours, or for another request or route.",
+    )
+    forged.add_metric((), float(status.get("forged_labels") or 0))
+    yield from (results, forged)
+
+
+def _ways(ways: Ways) -> Iterator[Metric]:
+    """What is in no route: an unknown id belongs to none."""
+    received = CounterMetricFamily(
+        "understudy_labels_received_total",
+        "Labels by the way they came in and what became of them.",
+        labels=("way", "result"),
+    )
+    refused = CounterMetricFamily(
+        "understudy_label_bodies_refused_total",
+        "Bodies, or messages, of which no label was taken.",
+        labels=("way", "reason"),
+    )
+    for way in WAYS:
+        for word in LABEL_RESULTS:
+            received.add_metric((way, word), float(ways.labels[way, word]))
+        for reason in REASONS:
+            refused.add_metric((way, reason), float(ways.refused[way, reason]))
+    yield from (received, refused)
+
+
+def _fetched(labels_from: Mapping[str, Any] | None) -> Iterator[Metric]:
+    if labels_from is not None:
+        yield GaugeMetricFamily(
+            "understudy_labels_from_connected",
+            "1 while labels are fetched from the broker that the routing file names.",
+            value=float(labels_from["connected"]),
+        )

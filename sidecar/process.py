@@ -35,11 +35,14 @@ from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.guard import Access
 from sidecar.hub import Hub
+from sidecar.keyring import ENVIRONMENT, Keyring
+from sidecar.natsspec import NatsSpec, from_text
 from sidecar.probe import Probe
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
 from sidecar.scorer import Scorers
+from sidecar.subscription import Subscription
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -66,6 +69,10 @@ class Options:
     alive_fd: int | None = None
     """Readable when the supervisor is gone; None watches nothing."""
     log_level: str = "info"
+    tokens: Path | None = None
+    """The file of tokens; None: there is none."""
+    labels_from: NatsSpec | None = None
+    """None: labels come to the admin port only."""
 
 
 def options_of(given: list[str]) -> Options:
@@ -79,6 +86,8 @@ def options_of(given: list[str]) -> Options:
         "--admin-fd", dest="admin_fds", type=int, action="append", help="a socket that listens"
     )
     parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
+    parser.add_argument("--tokens", type=Path, help="the file of tokens")
+    parser.add_argument("--labels-from", type=from_text, help="a broker, as JSON")
     parser.add_argument("--log-level", default="info", choices=logs.LEVELS)
     options = vars(parser.parse_args(given))
     return Options(**options | {"admin_fds": tuple(options["admin_fds"] or ())})
@@ -91,14 +100,20 @@ def access_of(options: Options, environment: Mapping[str, str]) -> Access:
         bound_host=options.admin_host,
         names=frozenset(name.strip() for name in names if name.strip()),
         token=environment.get("UNDERSTUDY_TOKEN", ""),
-        label_token=environment.get("UNDERSTUDY_LABEL_TOKEN", ""),
     )
+
+
+def keyring_of(options: Options, environment: Mapping[str, str]) -> Keyring:
+    """Return who may do what. A file of tokens that cannot be read lets nobody in, until it can."""
+    return Keyring(options.tokens, label_token=environment.get(ENVIRONMENT, ""))
 
 
 class ControllerProcess:
     """Owns everything in the controller process but the signals."""
 
-    def __init__(self, options: Options, access: Access, make: MakeController) -> None:
+    def __init__(
+        self, options: Options, access: Access, keyring: Keyring, make: MakeController
+    ) -> None:
         self._options = options
         self._make = make
         self._connection: sqlite3.Connection | None = None
@@ -109,7 +124,11 @@ class ControllerProcess:
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
         self._pump = Pump(
-            self._engine, self._acknowledge, functional.run, after_step=self._publisher.write
+            self._engine,
+            self._acknowledge,
+            functional.run,
+            after_step=self._publisher.write,
+            condemn=lambda why: store.condemn(self._database, why),
         )
         self._hub = Hub(
             state / "control.sock",
@@ -131,8 +150,16 @@ class ControllerProcess:
             lambda: self._scorers.counts,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
+        self._subscription: Subscription | None = None
+        if options.labels_from is not None:
+            self._subscription = Subscription(
+                options.labels_from, self._desk.label, self._desk.ways
+            )
+            self._desk.subscription = self._subscription
         self._runner = web.AppRunner(
-            application(self._desk, access), access_log=None, shutdown_timeout=API_STOP_S
+            application(self._desk, access, keyring),
+            access_log=None,
+            shutdown_timeout=API_STOP_S,
         )
 
     @property
@@ -186,6 +213,8 @@ class ControllerProcess:
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
             ]
+            if self._subscription is not None:
+                others.append(tasks.create_task(self._subscription.run(), name="subscription"))
             await _wait(stopping, None)
             await self._runner.cleanup()  # answers under way still need the pump
             for task in others:
@@ -244,7 +273,8 @@ async def serve(options: Options, make: MakeController) -> None:
     """Run the controller process until a signal, or until the supervisor is gone."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
-    root = ControllerProcess(options, access_of(options, os.environ), make)
+    keyring = keyring_of(options, os.environ)
+    root = ControllerProcess(options, access_of(options, os.environ), keyring, make)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     loop.add_signal_handler(

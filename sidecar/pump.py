@@ -14,7 +14,7 @@ import structlog
 
 from controller.controller import Controller
 from controller.gates.functional import FunctionalReport, FunctionalTask
-from controller.store import StoreError
+from controller.store import StoreDamaged, StoreError
 from evaluator.join import Label, LabelResult
 from router.frames import Ejected
 from router.observation import Batch
@@ -30,6 +30,8 @@ MAX_BATCH_BYTES = 64 * 1024 * 1024
 MAX_LABELS = 50_000
 MAX_LABEL_BYTES = 32 * 1024 * 1024
 """Of labels, before further ones are refused with 429."""
+LABELS_AT_ONCE = 20_000
+"""Labels in one call: a rollback never waits for more than a second of joining. Chosen."""
 MAX_EJECTIONS = 1_000
 
 log = structlog.get_logger()
@@ -54,12 +56,15 @@ class Pump:
         acknowledge: Callable[[Mapping[str, int]], None],
         run_gate: Callable[[FunctionalTask], Awaitable[FunctionalReport]],
         after_step: Callable[[], None] = lambda: None,
+        condemn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._acknowledge = acknowledge
         self._run_gate = run_gate
         self._after_step = after_step
         """Called in the engine's thread after each step."""
+        self._condemn = condemn
+        """Told why the state must not be used again."""
         self._arrived = asyncio.Event()
         self.batches: Inbox[Batch] = Inbox(
             self._arrived, max_count=MAX_BATCHES, max_bytes=MAX_BATCH_BYTES
@@ -89,7 +94,7 @@ class Pump:
             self._arrived.set()
 
     async def run(self) -> None:
-        """Turn until ``stop``, and once more for what waits then.
+        """Turn until ``stop``, and on for what waits then.
 
         Whatever but a StoreError ends it: the memory may be half changed, the disk is not, so the
         process must start again from the disk.
@@ -101,6 +106,8 @@ class Pump:
                     await self._arrived.wait()
             await self.turn()
         await self.turn()
+        while self.labels.count:
+            await self.turn()
 
     def fail(self, error: Exception) -> None:
         """Let ``run`` end with ``error``, which left the controller half changed elsewhere."""
@@ -165,7 +172,7 @@ class Pump:
         self._acknowledge(done)
 
     async def _label(self) -> None:
-        entries = self.labels.take()
+        entries = self.labels.take(LABELS_AT_ONCE)
         if not entries:
             return
         requests = [entry.item for entry in entries]
@@ -219,6 +226,9 @@ class Pump:
         if self.store_error is None:  # once per trouble, not ten times a second
             log.error("the state cannot be written; nothing is acknowledged", error=str(error))
         self.store_error = str(error)
+        if isinstance(error, StoreDamaged):
+            self._condemn(str(error))
+            self.fail(error)
 
 
 def _ejection(gone: Ejected) -> Callable[[Controller], None]:

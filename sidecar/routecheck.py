@@ -323,6 +323,29 @@ def _times(tree: Tree, route: Path) -> Iterator[Problem]:
             )
 
 
+def _wanted(tree: Tree, route: Path) -> Iterator[Problem]:
+    labels = part(tree, (*route, "labels"), Labels)
+    if labels is None or labels.wanted != "disagreements":
+        return
+    for name, metric in _metrics(tree, route).items():
+        if metric is None or not _needs_label(metric):
+            continue
+        at_all = metric.margin_relative is not None or metric.at_least is not None
+        if metric.kind != "correct" or at_all:
+            yield tree.problem(
+                (*route, "labels", "wanted"),
+                "`all`: only `kind: correct` with an absolute `detect`, `margin` or `within` is "
+                "the same whatever the label of equal answers",
+                found=f"disagreements, and the metric {name}",
+            )
+    if tree.get((*route, "unit")) is not None and labels.missing == "ignore":
+        yield tree.problem(
+            (*route, "labels", "wanted"),
+            "`missing: incorrect` beside it where `unit` names who is randomised",
+            found="disagreements, a unit, and labels that may be missing",
+        )
+
+
 def _metric_keys(tree: Tree, route: Path) -> Iterator[Problem]:
     for name, metric in _metrics(tree, route).items():
         path = (*route, "metrics", name)
@@ -399,7 +422,7 @@ def _reads_prediction(metric: MetricSection) -> bool:
         return True
     if metric.kind == "mean":
         return metric.source == "scorer" or (metric.value is None and metric.source != "label")
-    return metric.kind in ("loss", "divergence", "auc") and metric.of is None
+    return metric.kind in ("loss", "divergence", "drift", "auc") and metric.of is None
 
 
 def samples_of(tree: Tree, route: Path) -> tuple[Path, str] | None:
@@ -418,6 +441,7 @@ _ROUTE_CHECKS: tuple[Callable[[Tree, Path], Iterator[Problem]], ...] = (
     _inference,
     _ladder,
     _times,
+    _wanted,
     _metric_keys,
     _metric_needs,
 )

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from controller.policy import Intent
 from router.certificate import ServerTls
 from sidecar import yamltree
+from sidecar.natsspec import NatsSpec, check_nats, spec_of
 from sidecar.problem import ConfigError, Problem
 from sidecar.routecheck import check, samples_of
 from sidecar.routeerror import problems_of
@@ -22,6 +23,8 @@ from sidecar.routeintent import intent_of, listen_tls_of
 from sidecar.routemodel import RoutingFile
 from sidecar.sample import SampleError, read_samples
 from sidecar.tlsfile import check_files
+from sidecar.tokencheck import check_tokens
+from sidecar.tokenfile import check_token_file
 from sidecar.yamltree import Tree, YamlError
 
 
@@ -47,6 +50,10 @@ class Settings:
     """debug, info, warning or error."""
     tls: ServerTls | None = None
     """What clients are shown; None serves plain HTTP."""
+    tokens: Path | None = None
+    """The file of tokens, absolute; None: there is none."""
+    labels_from: NatsSpec | None = None
+    """None: labels come to the admin port only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,9 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     file = _validate(tree, problems)
     problems += check(tree)
     problems += check_files(tree, folder)
+    problems += check_tokens(tree, folder)
+    problems += check_token_file(tree, folder)
+    problems += check_nats(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))
@@ -137,12 +147,13 @@ def _in_order(problems: list[Problem]) -> tuple[Problem, ...]:
 
 
 def _settings(file: RoutingFile, folder: Path) -> Settings:
+    nats = file.labels_from.nats if file.labels_from is not None else None
     return Settings(
         listen_host=file.listen[0],
         listen_port=file.listen[1],
         admin_host=file.admin.listen[0],
         admin_port=file.admin.listen[1],
-        state=Path(os.path.abspath(folder / file.state)),
+        state=_absolute(folder, file.state),
         workers=file.workers,
         stop_delay_s=file.stop.delay,
         drain_s=file.stop.drain,
@@ -152,4 +163,10 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         max_lag_s=file.limits.lag,
         log_level=file.log.level,
         tls=listen_tls_of(file.tls, folder) if file.tls is not None else None,
+        tokens=None if file.admin.tokens is None else _absolute(folder, file.admin.tokens),
+        labels_from=None if nats is None else spec_of(nats, folder),
     )
+
+
+def _absolute(folder: Path, named: str) -> Path:
+    return Path(os.path.abspath(folder / named))

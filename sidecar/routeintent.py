@@ -13,6 +13,7 @@ from controller.policy import (
     ScorerSpec,
     StageKind,
     StageSpec,
+    TokenSpec,
 )
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
@@ -22,6 +23,7 @@ from sidecar.protocol import defaults, inference
 from sidecar.routemodel import (
     Canary,
     Functional,
+    Labels,
     ListenTls,
     MatchSection,
     MetricSection,
@@ -47,7 +49,9 @@ def intent_of(
     routes = tuple(
         _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
     )
-    return Intent(routes=routes, digest=digest, record=_record(file, folder))
+    return Intent(
+        routes=routes, digest=digest, record=_record(file, folder), store_bytes=file.store.size
+    )
 
 
 def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:
@@ -75,6 +79,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         maturity_s=labels.maturity if labels is not None else 0.0,
         window_s=labels.window if labels is not None else 0.0,
         label_rate=labels.sampled if labels is not None else None,
+        labels_wanted=labels.wanted if labels is not None else "all",
         scorer=_scorer(labels.scorer) if labels is not None and labels.scorer else None,
         on_futility=OnFutility(rollout.on_futility) if rollout is not None else OnFutility.HOLD,
         capture_bytes=limits.capture,
@@ -86,11 +91,19 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         copy_strip=tuple(name.lower() for name in route.mirror_headers.strip),
         copy_only=_lower(route.mirror_headers.only),
         upgrade=tuple(route.upgrade),
+        token=_token(labels, folder) if labels is not None else None,
     )
 
 
 def _lower(names: list[str] | None) -> tuple[str, ...] | None:
     return None if names is None else tuple(name.lower() for name in names)
+
+
+def _token(labels: Labels, folder: Path) -> TokenSpec | None:
+    token = labels.token
+    if token is None:
+        return None
+    return TokenSpec(absolute(folder, token.keys), token.hold, labels.join == "token")
 
 
 def _scorer(scorer: Scorer) -> ScorerSpec:

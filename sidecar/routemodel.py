@@ -38,6 +38,9 @@ from sidecar.routetype import (
     Margin,
     MatchPath,
     Name,
+    NatsName,
+    NatsSubject,
+    NatsUrl,
     NeverBuilt,
     PositiveDuration,
     Protocol,
@@ -68,6 +71,11 @@ class Admin(Section):
     """The admin port: health, metrics, labels, status, decisions."""
 
     listen: Address = default("127.0.0.1:8081", "HOST:PORT of the admin port.")
+    tokens: FilePath | None = Field(
+        default=None,
+        description="The file of tokens, as SHA-256 only, relative to the routing file; read "
+        "again when it changes. With it labels need a token with the scope label.",
+    )
 
 
 class Log(Section):
@@ -122,6 +130,63 @@ class Record(Section):
     )
     size: RecordSize = default(
         "1GiB", "How large it may grow; then its oldest eighth is deleted, again and again."
+    )
+
+
+class Store(Section):
+    """What the embedded store may take."""
+
+    size: RecordSize = default(
+        "8GiB",
+        "How large its file may grow. At this size no observation is taken in to wait for its "
+        "label (it is counted as `refused`), and at a quarter more no label; moves of traffic are "
+        "always recorded. An observation that waits takes about 200 bytes.",
+    )
+
+
+class NatsTls(Section):
+    """What a broker must show, and what it is shown. Always verified."""
+
+    ca: FilePath | None = Field(
+        default=None,
+        description="PEM file of who may have signed its certificate; without it, whoever the "
+        "system trusts.",
+    )
+    cert: FilePath | None = Field(
+        default=None, description="PEM file of our own certificate, if it asks for one."
+    )
+    key: FilePath | None = Field(default=None, description="PEM file of the key of `cert`.")
+
+
+class NatsSection(Section):
+    """A subject of a NATS JetStream stream whose messages are bodies of labels."""
+
+    servers: list[NatsUrl] = Field(
+        min_length=1, max_length=16, description="Brokers, tried in turn: nats://HOST:PORT."
+    )
+    stream: NatsName = Field(description="The stream; it is never made here.")
+    subject: NatsSubject = Field(description="The subject, such as labels or labels.>.")
+    durable: NatsName = Field(
+        default="understudy",
+        description="The durable consumer, made if it is not there. One for each sidecar.",
+    )
+    ack_wait: PositiveDuration = default(
+        "30s", "What was not acknowledged for so long is delivered again."
+    )
+    credentials: FilePath | None = Field(
+        default=None,
+        description="The user's .creds file (a JWT and a seed), relative to the routing file.",
+    )
+    tls: NatsTls | None = Field(
+        default=None, description="What the broker must show; for tls:// servers."
+    )
+
+
+class LabelsFrom(Section):
+    """Where labels are fetched from, beside those that are sent to the admin port."""
+
+    nats: NatsSection | None = Field(
+        default=None, description="A subject of a NATS JetStream stream."
     )
 
 
@@ -230,7 +295,8 @@ class MetricSection(Section):
         description="correct: the prediction equals the label. error: status 5xx or no answer. "
         "latency: seconds to the whole answer. agreement: a mirrored pair has equal answers. "
         "mean: a number in the answer or the label. loss: how far the prediction is from the "
-        "label. divergence: how far the answers of a mirrored pair are apart. precision, recall, "
+        "label. divergence: how far the answers of a mirrored pair are apart. drift: how far the "
+        "distributions of a score are apart. precision, recall, "
         "f1: of one class. auc: how well a score ranks one class."
     )
     role: RoleName = Field(
@@ -264,7 +330,8 @@ class MetricSection(Section):
     )
     at_most: Bound | None = Field(
         default=None,
-        description="divergence: what the mean distance must stay below. error, mean, loss: what "
+        description="divergence: what the mean distance must stay below. drift: what the shares of "
+        "answers at or below a score may differ by. error, mean, loss: what "
         "the challenger must stay below by itself.",
     )
     quantile: Quantile | None = Field(
@@ -303,8 +370,8 @@ class MetricSection(Section):
     )
     of: Expression | None = Field(
         default=None,
-        description="loss, divergence, auc: JMESPath to what is compared in the answer (a number, "
-        "a vector, a score). Without it the route's prediction.",
+        description="loss, divergence, drift, auc: JMESPath to what is compared in the answer (a "
+        "number, a vector, a score). Without it the route's prediction.",
     )
     positive: Class | None = Field(
         default=None,
@@ -347,6 +414,20 @@ class Scorer(Section):
     )
 
 
+class TokenSection(Section):
+    """Whoever is answered by a variant drawn by lot gets a signed token with the answer."""
+
+    keys: FilePath = Field(
+        description="File with the keys, one a line: a key id and 32 to 64 secret bytes in base64. "
+        "The first signs, all verify. Mode 0600 or 0440; read again when it changes."
+    )
+    hold: Size = default(
+        "64KiB",
+        "Answers up to this size (and up to `limits.capture`) are held back until they are whole, "
+        "so that the token holds the prediction. Larger ones and streams of events are not.",
+    )
+
+
 class Labels(Section):
     """When the truth arrives."""
 
@@ -364,12 +445,28 @@ class Labels(Section):
     sampled: Share | None = Field(
         default=None,
         description="The share of the requests, drawn at random by whoever labels, that get one. "
-        "Only then may a `proxy` stand in for the others.",
+        "Only then may a `proxy` stand in for the others. GET /v1/labels/wanted draws them.",
+    )
+    wanted: Literal["all", "disagreements"] = Field(
+        default="all",
+        description="disagreements: of mirrored pairs only those whose answers differ are "
+        "labelled (all of them, or with `sampled` those that GET /v1/labels/wanted draws), and "
+        "equal answers count as no difference. One that has no label at maturity then counts "
+        "against whatever is claimed, unless `missing` says incorrect.",
     )
     scorer: Scorer | None = Field(
         default=None,
         description="Who makes the labels, for `mean` with `source: scorer`; without it they come "
         "to the admin port.",
+    )
+    token: TokenSection | None = Field(
+        default=None,
+        description="Answers carry x-understudy-exposure, to be sent back with the label.",
+    )
+    join: Literal["store", "token"] = Field(
+        default="store",
+        description="store: what waits for its label waits in the store; a token helps where it is "
+        "not there. token: of what was given a token nothing is stored before its label comes.",
     )
 
 
@@ -600,6 +697,7 @@ class RoutingFile(Section):
         default="./understudy-state",
         description="The folder of the embedded store, relative to the routing file.",
     )
+    store: Store = Field(default=Store(), description="What the embedded store may take.")
     workers: Workers = default("1", "Router processes.")
     stop: Stop = Field(default=Stop(), description="How it stops after SIGTERM.")
     limits: RouterLimits = Field(
@@ -608,6 +706,9 @@ class RoutingFile(Section):
     log: Log = Field(default=Log(), description="What is logged.")
     record: Record | None = Field(
         default=None, description="Record what the evaluator is given; off without it."
+    )
+    labels_from: LabelsFrom | None = Field(
+        default=None, description="Fetch labels from a broker; off without it."
     )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."

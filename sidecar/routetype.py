@@ -242,6 +242,22 @@ ScorerUrl = Annotated[
 FunctionName = Annotated[
     str, _pattern(FUNCTION, "package.module:function, or an entry point's name"), _text(FUNCTION)
 ]
+NATS_URL = (
+    r"^(nats|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
+)
+NATS_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+NATS_SUBJECT = r"^[A-Za-z0-9_-]+(\.([A-Za-z0-9_-]+|\*))*(\.>)?$"
+NatsUrl = Annotated[
+    str,
+    _pattern(NATS_URL, "nats://HOST:PORT or tls://HOST:PORT, without credentials"),
+    _text(NATS_URL),
+]
+NatsName = Annotated[
+    str, _pattern(NATS_NAME, "a name of letters, digits, '_' and '-'"), _text(NATS_NAME)
+]
+NatsSubject = Annotated[
+    str, _pattern(NATS_SUBJECT, "a subject such as labels or labels.>"), _text(NATS_SUBJECT)
+]
 Expression = Annotated[
     str, _parsed(_expression, "a JMESPath expression"), As({"type": "string", "maxLength": 256})
 ]
@@ -358,6 +374,7 @@ Kind = Literal[
     "mean",
     "loss",
     "divergence",
+    "drift",
     "precision",
     "recall",
     "f1",

@@ -72,6 +72,8 @@ def launch_of(file: Path, settings: Settings) -> Launch:
         ),
         log_level=settings.log_level,
         tls=settings.tls,
+        tokens=settings.tokens,
+        labels_from=settings.labels_from,
     )
 
 

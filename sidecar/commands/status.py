@@ -82,6 +82,10 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     if route.get("checks"):
         parts.append(checks_table(route["checks"]))
         parts += [Text(f"  {reading.get('because', '')}") for reading in route["checks"]]
+        if any(reading.get("role") == "proxy" for reading in route["checks"]):
+            parts.append(Text("  a proxy may warn, hold and roll back; it never promotes"))
+    if maturing := route.get("maturing"):
+        parts.append(Text(maturing_line(maturing)))
     parts += [Text(f"missing: {item}") for item in route.get("missing") or []]
     if route.get("expected_seconds") is not None:
         parts.append(Text(f"decision expected in {duration_text(route['expected_seconds'])}"))
@@ -92,6 +96,19 @@ def _standby(standby: dict[str, Any]) -> str:
     line = f"standby {standby.get('name')} was given {standby['requests']} requests"
     resting = standby.get("routers_resting_the_champion")
     return f"{line}; the champion rests in {resting} routers" if resting else line
+
+
+def maturing_line(maturing: dict[str, Any]) -> str:
+    """Return one line on observations by what became of them and their labels."""
+    line = f"labels: {maturing['judged']} judged, {maturing['missing']} of them without one"
+    if maturing.get("needless"):
+        line += f", {maturing['needless']} that needed none"
+    line += f"; {maturing['waiting']} wait"
+    if maturing.get("oldest_s") is not None:
+        line += f", the oldest for {duration_text(maturing['oldest_s'])}"
+    if maturing.get("looked_at"):
+        line += f"; {maturing['labelled']} of the oldest {maturing['looked_at']} have theirs"
+    return line
 
 
 def headline(route: dict[str, Any]) -> str:
@@ -110,12 +127,14 @@ def headline(route: dict[str, Any]) -> str:
 
 def checks_table(checks: list[dict[str, Any]]) -> Table:
     """Return the readings of an experiment as a table."""
-    table = Table("check", "role", "state", "odds", "of harm", "effect", "interval", "n", box=None)
+    heads = ("check", "role", "from", "state", "odds", "of harm", "effect", "interval", "n")
+    table = Table(*heads, box=None)
     for reading in checks:
         state = str(reading.get("state"))
         table.add_row(
             Text(str(reading.get("check"))),
             Text(str(reading.get("role"))),
+            Text(_source(reading)),
             Text(state, style=_STYLE.get(state, "")),
             Text(_number(reading.get("odds"))),
             Text(_number(reading.get("odds_harm"))),
@@ -124,6 +143,13 @@ def checks_table(checks: list[dict[str, Any]]) -> Table:
             Text(str(reading.get("n", "-"))),
         )
     return table
+
+
+def _source(reading: dict[str, Any]) -> str:
+    """Return what a check reads: labels, answers as they come, or neither."""
+    if reading.get("role") == "integrity":
+        return "-"
+    return "labels" if reading.get("needs_labels") else "answers"
 
 
 def _number(value: Any) -> str:

@@ -26,7 +26,7 @@ from sidecar.demo.reports import report
 
 POST_EVERY_S = 0.2
 TIMEOUT_S = 5.0
-RESULTS = ("accepted", "duplicate", "conflict", "unknown", "late", "invalid")
+RESULTS = ("accepted", "corrected", "duplicate", "conflict", "unknown", "late", "invalid")
 """The states that the sidecar's answer counts, see POST /v1/labels."""
 ENCODED = {"content-type": "application/x-ndjson"}
 

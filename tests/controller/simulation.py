@@ -47,6 +47,7 @@ class Simulation:
     source: str = "w0"
     functional_ok: bool = True
     sends_labels: bool = True
+    label_after_s: float = 0.2
     published: RoutingTable | None = None
     tables: list[RoutingTable] = field(default_factory=list)
 
@@ -120,6 +121,10 @@ class Simulation:
         self.controller.step()
         self.run_gates()
 
+    def jump(self, seconds: float) -> None:
+        """Put the wall clock on or back; no time passes."""
+        self.clock.wall_s += seconds
+
     def run(self, *phases: str, n: int = 20, at_most: int = 2000) -> str:
         """Go on until the rollout is in one of ``phases``; fail if that takes too long."""
         for _ in range(at_most):
@@ -147,7 +152,7 @@ class Simulation:
         truth = self.dice.randrange(10)
         if self.sends_labels:
             label = Label(request_id=request_id, label=json.dumps(truth))
-            self.waiting.append((self.clock.wall_s + 0.2, label))
+            self.waiting.append((self.clock.mono_s + self.label_after_s, label))
         common = {
             "route": route.name,
             "experiment": route.experiment,
@@ -177,7 +182,7 @@ class Simulation:
         return Outcome(name, 200, model.latency_s, "", body, len(body))
 
     def send_labels(self) -> None:
-        due: Sequence[Label] = [label for at, label in self.waiting if at <= self.clock.wall_s]
-        self.waiting = [(at, label) for at, label in self.waiting if at > self.clock.wall_s]
+        due: Sequence[Label] = [label for at, label in self.waiting if at <= self.clock.mono_s]
+        self.waiting = [(at, label) for at, label in self.waiting if at > self.clock.mono_s]
         if due:
             self.controller.label(due)

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 
 from controller import audit
-from controller.controller import Act
+from controller.controller import Act, ActRefused, UnknownRoute
 from controller.gates.functional import FunctionalReport
 from controller.policy import ScorerSpec
 from controller.store import StoreError
+from evaluator.join import Label
 from router.observation import Batch
 from router.table import BUCKETS, Split
 from tests.controller.builders import (
@@ -284,6 +285,70 @@ def test_a_wall_clock_that_jumps_ends_no_stage(start, jump_s):
     for _ in range(60):
         simulation.tick()
     assert simulation.phase == "promoted"
+
+
+def test_a_wall_clock_that_jumps_judges_nothing_before_its_label_came(start):
+    """Labels come after 20 s and are waited for 30 s; the clock jumps by an hour in between."""
+    judged = {}
+    for jump_s in (0.0, 3600.0, -3600.0):
+        route = replace(route_intent(), maturity_s=30.0, window_s=60.0)
+        simulation = start(models=EQUAL, intent=intent(route))
+        simulation.run("shadow")
+        simulation.label_after_s = 20.0
+        for _ in range(40):
+            simulation.tick(5)
+        simulation.jump(jump_s)
+        for _ in range(50):
+            simulation.tick(5)
+        counts = simulation.status()["counts"]
+        judged[jump_s] = counts["judged"]
+        assert counts["unlabelled"] == 0
+    assert judged[3600.0] == judged[0.0] > 100
+    assert judged[-3600.0] == 0  # times that occur twice wait for the later one
+
+
+def test_audit_is_in_the_order_of_its_numbers_whatever_the_clock_says(start):
+    simulation = start(models=BETTER)
+    simulation.run("canary")
+    simulation.jump(-7200.0)
+    simulation.run("promoted")
+    records = simulation.audit()
+    assert [record["sequence"] for record in records] == list(range(1, len(records) + 1))
+    assert sorted(record["at"] for record in records) != [record["at"] for record in records]
+    assert audit.verify(simulation.connection).verified
+
+
+def test_second_labels_that_differ_are_in_the_audit(start):
+    simulation = start(models=EQUAL)
+    simulation.run("shadow")
+    simulation.sends_labels = False
+    simulation.tick(3)
+    first, second = (Label(simulation.last_id, text) for text in ("1", "2"))
+    results = simulation.controller.label([first, second])
+    assert [result.outcome.value for result in results] == ["accepted", "conflict"]
+    record = simulation.audit()[-1]
+    assert (record["action"], record["who"], record["route"]) == ("labels", "controller", "digits")
+    assert record["evidence"]["request_ids"] == {"conflict": [simulation.last_id]}
+    corrected = replace(second, is_correction=True)
+    assert simulation.controller.label([corrected])[0].outcome.value == "corrected"
+    assert simulation.audit()[-1] == record
+    simulation.clock.advance(120.0)
+    simulation.controller.step()
+    assert simulation.audit()[-1]["evidence"]["counts"] == {"corrected": 1}
+
+
+def test_labels_are_asked_for_where_an_experiment_waits_for_them(start):
+    simulation = start(models=EQUAL)
+    simulation.run("shadow")
+    simulation.sends_labels = False
+    simulation.tick(3)
+    found = simulation.controller.wanted("digits", after=0, limit=100)
+    assert simulation.last_id in {item["request_id"] for item in found["items"]}
+    with pytest.raises(UnknownRoute):
+        simulation.controller.wanted("nowhere", after=0, limit=1)
+    simulation.controller.act("digits", Act.ROLLBACK, "ana", "enough")
+    with pytest.raises(ActRefused, match="no experiment"):
+        simulation.controller.wanted("digits", after=0, limit=1)
 
 
 # A store that refuses.

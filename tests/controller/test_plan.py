@@ -1,11 +1,13 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.plan import Shares, lay_out, plan, plan_all, shares, variant_of
-from controller.policy import RouteIntent
+from controller.policy import RouteIntent, TokenSpec
 from controller.rollout import WITH_TRAFFIC, Phase, Rollout
-from router.table import BUCKETS, Mirror, Route, RoutingTable, Split
+from router.table import BUCKETS, Mirror, Route, RoutingTable, Signing, Split
 from tests.controller.builders import CANARY, PRODUCTION, SHADOW, route_intent
 
 SALT = b"s" * 32
@@ -113,3 +115,12 @@ def test_variants_are_found_among_champion_and_challengers():
     assert variant_of(route_intent(), "digits-2").port == 9002
     with pytest.raises(KeyError, match="digits-9"):
         variant_of(route_intent(), "digits-9")
+
+
+def test_exposures_are_signed_with_the_files_keys_by_the_prediction_that_is_judged():
+    token = TokenSpec("/new/keys", 100, joins=False)
+    serving = replace(route_intent(), token=token, prediction="another")
+    route = laid_out(Phase.CANARY, serving=serving)
+    assert route.signing == Signing(keys="/new/keys", hold_bytes=100, prediction="prediction")
+    assert laid_out(None, serving=serving).signing is None
+    assert laid_out(Phase.CANARY).signing is None

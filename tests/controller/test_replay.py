@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,17 +10,25 @@ import pytest
 
 from controller import record
 from controller.account import reading_json
-from controller.policy import RecordSpec, RouteIntent
+from controller.intake import Intake, experiment_plan
+from controller.policy import RecordSpec, RouteIntent, TokenSpec
 from controller.record import Line, Raw
 from controller.recorder import segments
 from controller.replay import Replay, Replayed, with_policy
+from controller.rollout import Rollout
+from controller.store import open_database
 from evaluator.evidence import Role
+from evaluator.join import Label, LabelOutcome
 from evaluator.metric import ExperimentPlan, MetricSpec
-from router.observation import MirroredPair, Outcome
+from router.observation import Batch, Exposure, MirroredPair, Outcome
+from router.token import Key, Served, sign
 from tests.controller.builders import NOW_S, intent, route_intent
 from tests.controller.simulation import BETTER, EQUAL, Simulation
+from tests.router.test_keyfile import write
+from tests.router.test_signer import LINES, SECRETS
 
 MIB = 1 << 20
+AT_NS = round(NOW_S * 1e9)
 
 
 @pytest.fixture
@@ -214,18 +223,35 @@ def test_by_another_policy_evidence_goes_on_over_a_gap() -> None:
     assert one.evaluator.evidence(0.0).counts["pairs"] == 2
 
 
-def test_the_first_label_of_a_request_counts_when_labels_are_joined_anew() -> None:
-    def label(value: bytes) -> record.Line:
-        return record.LabelLine(
-            request_id="r1", label=Raw(value), at_ns=round((NOW_S + 0.1) * 1e9), route="digits"
-        )
+def label(value: bytes, after_s: float, *, correct: bool = False) -> record.Line:
+    at_ns = round((NOW_S + after_s) * 1e9)
+    return record.LabelLine(
+        request_id="r1", label=Raw(value), at_ns=at_ns, route="digits", correct=correct
+    )
 
+
+def joined_anew(*lines: Line) -> dict[str, object]:
+    """Return what is said of accuracy when labels are waited for 2 s."""
     other = replace(route_intent(), maturity_s=2.0)
-    lines = [record.Begun(plan=plan()), pair(1, 0.0), label(b"1"), label(b"2"), pair(2, 5.0)]
-    one = only(replayed(lines, replan=with_policy(other, "digits")))
-    accuracy = checks_of(one)[0]
+    whole = [record.Begun(plan=plan()), pair(1, 0.0), *lines, pair(2, 5.0)]
+    return checks_of(only(replayed(whole, replan=with_policy(other, "digits"))))[0]
+
+
+def test_the_first_label_of_a_request_counts_when_labels_are_joined_anew() -> None:
+    accuracy = joined_anew(label(b"1", 0.1), label(b"2", 0.1))
     assert accuracy["n"] == 1
-    assert "challenger 100.0 %" in accuracy["because"]
+    assert "challenger 100.0 %" in str(accuracy["because"])
+
+
+def test_a_correction_counts_when_labels_are_joined_anew_if_it_is_in_time() -> None:
+    in_time = joined_anew(label(b"1", 0.1), label(b"2", 1.9, correct=True))
+    late = joined_anew(label(b"1", 0.1), label(b"2", 2.1, correct=True))
+    assert "challenger 0.0 %" in str(in_time["because"])
+    assert "challenger 100.0 %" in str(late["because"])
+
+
+def test_a_label_that_is_late_by_the_clock_of_the_recording_does_not_count() -> None:
+    assert joined_anew(label(b"1", 2.1))["n"] == 0
 
 
 def test_lines_of_an_experiment_that_is_not_known_are_passed_over() -> None:
@@ -243,3 +269,65 @@ def test_simulation_without_record_writes_nothing(start, tmp_path) -> None:
     assert simulation.controller.status()["recording"] is None
     assert not (tmp_path / "recording").exists()
     assert isinstance(simulation.connection, sqlite3.Connection)
+
+
+def test_what_the_store_did_not_keep_is_replayed_as_lost(recorded, tmp_path):
+    simulation = recorded()
+    simulation.run("canary")
+    intake = simulation.controller._intake
+    intake.bound(intake.store_size()["bytes"])
+    for _ in range(3):
+        simulation.tick()
+    intake.bound(2**40)
+    simulation.tick()
+    assert simulation.status()["counts"]["refused"] > 0
+    assert_equal(simulation, tmp_path)
+
+
+def corrected(simulation: Simulation, ticks: int) -> None:
+    """Play on; of every second batch a label is corrected while its request waits."""
+    for tick in range(ticks):
+        simulation.tick(5)
+        if tick % 2:
+            labels = [Label(simulation.last_id, text, route="digits") for text in ("1", "2")]
+            for label in labels:
+                simulation.controller.label([replace(label, is_correction=True)])
+
+
+def test_corrections_replay_to_the_same_evidence(recorded, tmp_path) -> None:
+    simulation = recorded(replace(route_intent(), maturity_s=3.0, window_s=60.0), models=EQUAL)
+    simulation.run("shadow")
+    corrected(simulation, 40)
+    assert simulation.status()["labels"]["corrected"] >= 15
+    assert_equal(simulation, tmp_path)
+
+
+def test_what_tokens_brought_back_is_replayed_to_the_last_bit(tmp_path: Path) -> None:
+    """A token has the epoch in which it was served, not that in which its observation came."""
+    keys = write(tmp_path / "keys", LINES[0])
+    policy = replace(route_intent(), token=TokenSpec(keys, 1000, joins=True))
+    rollout = Rollout(challenger="digits-2", champion="digits-1", experiment="x")
+    with closing(open_database(tmp_path / "understudy.db")) as connection:
+        intake = Intake(connection)
+        intake.sign_for([policy])
+        intake.record_to(RecordSpec(str(tmp_path / "recording"), 64 * MIB))
+        intake.begin(experiment_plan(policy, rollout))
+        for number in range(1, 41):
+            outcome = Outcome("digits-2", 200, 0.01, "", b'{"prediction": 7}', 17)
+            at_ns = AT_NS + number
+            seen = Exposure("digits", "x", f"r{number}", number, True, 0.5, 1, at_ns, outcome)
+            if number % 10 == 0:
+                intake.roll_epoch("digits", "a share changed")
+            intake.take([Batch("w0", number, (seen,))], at_ns=at_ns)
+            served = Served(
+                "digits", "x", f"r{number}", number, "digits-2", 0.5, 1, at_ns, "value", Raw(b"7")
+            )
+            signed = sign(served, Key("k0", SECRETS[0])).decode()
+            (result,) = intake.label([Label("", str(number % 2 + 6), token=signed)], now_ns=at_ns)
+            assert result.outcome is LabelOutcome.ACCEPTED
+        intake.mature(before_ns=lambda age_ns: AT_NS + 10**10 - age_ns)
+        live = intake.evidence("digits", now_s=0.0)
+        found = replayed(told(tmp_path))["x"]
+        assert live is not None and live.counts["judged"] == 40
+        assert found.evaluator.evidence(0.0) == live
+        assert found.waiting == {}

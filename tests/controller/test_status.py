@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from controller.rollout import Phase, Rollout
-from controller.status import COUNTS, RouteView, expected_s, render_route
+from controller.status import COUNTS, Pending, RouteView, expected_s, render_route
 from controller.store import Finished, RouteState
 from evaluator.evidence import CheckState, Evidence, Reading, Role
 from tests.controller.builders import NOW_S, evidence, reading, route_intent
@@ -134,3 +134,19 @@ def test_expected_time_is_unknown_before_there_is_a_rate(n, n_expected):
 def test_expected_time_is_unknown_without_a_running_rollout():
     assert expected_s(view(None)) is None
     assert expected_s(view(Phase.PROMOTED, counted(50, 150), found=evidence())) is None
+
+
+def test_what_waits_for_labels_is_told_beside_what_was_judged():
+    counts = {"judged": 9, "unlabelled": 2, "needless": 4}
+    pending = Pending(waiting=7, oldest_at_ns=round((NOW_S - 60.0) * 1e9), looked_at=7, labelled=3)
+    told = render_route(replace(view(Phase.SHADOW, found=evidence(counts=counts)), pending=pending))
+    assert told["maturing"] == {
+        "waiting": 7,
+        "oldest_s": 60.0,
+        "looked_at": 7,
+        "labelled": 3,
+        "judged": 9,
+        "missing": 2,
+        "needless": 4,
+    }
+    assert render_route(view(Phase.SHADOW))["maturing"] is None

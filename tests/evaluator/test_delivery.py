@@ -111,3 +111,19 @@ def test_evaluator_counts_the_labels_that_come() -> None:
     reading = evaluator.evidence(1.0).reading("delivery")
     assert reading is not None and "labels go missing" in reading.because
     assert reading.log_e > math.log(1000.0)
+
+
+@pytest.mark.parametrize(
+    ("refused", "state"), [(0, CheckState.PASSED), (5, CheckState.PASSED), (6, CheckState.UNKNOWN)]
+)
+def test_what_a_full_store_did_not_keep_is_lost_evidence(refused: int, state: CheckState) -> None:
+    delivery = answers(fresh(), 0.25)
+    for _ in range(100):
+        delivery.awaited()
+    delivery.refused(refused)
+    reading = delivery.reading()
+    assert reading.state is state
+    assert ("full store refused" in reading.because) is (refused > 0)
+    other = fresh()
+    other.merge(delivery)
+    assert (other.state.awaited, other.state.refused) == (100, refused)

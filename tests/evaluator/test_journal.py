@@ -4,10 +4,15 @@ import itertools
 import sqlite3
 from collections.abc import Callable
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from evaluator.join import Answer, Judgable, Label, LabelOutcome, Mode
-from evaluator.journal import PARKED_NS, Journal
+from evaluator.exposed import Exposed
+from evaluator.join import Answer, Judgable, Label, LabelOutcome, LabelResult, Mode
+from evaluator.journal import LABEL_ROOM, Journal, JournalFull
+from evaluator.parking import PARKED_NS
 
 S = 1_000_000_000
 
@@ -73,6 +78,71 @@ def test_judged_observation_takes_no_label_any_more(journal: Journal) -> None:
     assert outcome(journal, "q2", "8") is LabelOutcome.CONFLICT
 
 
+def test_oldest_that_wait_are_told_with_how_many_have_a_label(journal: Journal) -> None:
+    assert journal.oldest("digits", limit=5) == (None, 0, 0)
+    journal.add("digits", [judgable(1, at_ns=30), judgable(2, at_ns=10), judgable(3, at_ns=20)])
+    outcome(journal, "q2", "7")
+    outcome(journal, "q1", "7")
+    assert journal.oldest("digits", limit=2) == (10, 2, 1)
+    assert journal.oldest("digits", limit=9) == (10, 3, 2)
+
+
+def test_everything_that_waits_is_told_in_the_order_of_requests(journal: Journal) -> None:
+    journal.add("digits", [judgable(1, at_ns=30), judgable(2, at_ns=10)])
+    journal.add("fraud", [judgable(3)])
+    outcome(journal, "q1", "7")
+    told = [(due.judgable, due.label) for due in journal.all_waiting("digits")]
+    assert told == [(judgable(2, at_ns=10), None), (judgable(1, at_ns=30), "7")]
+
+
+def correction(journal: Journal, request_id: str, label: str, now_ns: int = S) -> LabelOutcome:
+    given = Label(request_id, label, is_correction=True)
+    return journal.label(given, now_ns=now_ns).outcome
+
+
+def test_correction_takes_the_place_of_a_label_until_its_observation_is_judged(
+    journal: Journal,
+) -> None:
+    journal.add("digits", [judgable(1)])
+    outcome(journal, "q1", "7")
+    assert correction(journal, "q1", "8") is LabelOutcome.CORRECTED
+    assert correction(journal, "q1", "8.0") is LabelOutcome.DUPLICATE
+    assert outcome(journal, "q1", "7") is LabelOutcome.CONFLICT
+    due = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert [one.label for one in due] == ["8"]
+    journal.mark_judged(due)
+    assert correction(journal, "q1", "9") is LabelOutcome.LATE
+    assert outcome(journal, "q1", "8") is LabelOutcome.DUPLICATE
+
+
+def test_correction_of_nothing_is_a_first_label(journal: Journal) -> None:
+    """It may overtake the label that it corrects, which then comes as the second one."""
+    journal.add("digits", [judgable(1)])
+    assert correction(journal, "q1", "8") is LabelOutcome.ACCEPTED
+    assert outcome(journal, "q1", "7") is LabelOutcome.CONFLICT
+
+
+def test_second_early_label_is_a_conflict_and_the_first_one_joins(journal: Journal) -> None:
+    answers = [outcome(journal, "q1", text, now_ns=0) for text in ("7", "7.0", "8")]
+    assert answers == [LabelOutcome.UNKNOWN, LabelOutcome.UNKNOWN, LabelOutcome.CONFLICT]
+    assert journal.parked() == 1
+    journal.add("digits", [judgable(1)])
+    assert journal.matured("digits", now_ns=S, maturity_ns=0)[0].label == "7"
+
+
+def test_early_label_can_be_corrected_too(journal: Journal) -> None:
+    outcome(journal, "q1", "7", now_ns=0)
+    assert correction(journal, "q1", "8", now_ns=0) is LabelOutcome.UNKNOWN
+    journal.add("digits", [judgable(1)])
+    assert journal.matured("digits", now_ns=S, maturity_ns=0)[0].label == "8"
+
+
+def test_early_label_for_another_route_is_neither_kept_nor_in_conflict(journal: Journal) -> None:
+    journal.label(Label("q1", "7", route="digits"), now_ns=0)
+    other = journal.label(Label("q1", "8", route="fraud"), now_ns=0)
+    assert (other.outcome, journal.parked()) == (LabelOutcome.UNKNOWN, 1)
+
+
 def test_label_past_the_window_is_late(journal: Journal) -> None:
     journal.add("digits", [judgable(1)])
     assert outcome(journal, "q1", "7", now_ns=11 * S, window_ns=10 * S) is LabelOutcome.LATE
@@ -127,13 +197,100 @@ def test_repeated_request_id_is_counted_and_the_first_stays(journal: Journal) ->
     assert {one.judgable.at_ns for one in due if one.judgable.request_id == "q1"} == {5}
 
 
-def test_full_journal_refuses_and_counts_instead_of_growing(connection: sqlite3.Connection) -> None:
-    journal = Journal(connection, max_rows=3)
-    added = journal.add("digits", [judgable(number) for number in range(5)])
-    assert (added.added, added.refused) == (3, 2)
-    journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0))
-    assert journal.purge("digits", now_ns=S, window_ns=0) == 3
-    assert journal.add("digits", [judgable(9)]).added == 1
+def test_full_journal_refuses_the_newest_and_counts_instead_of_growing(
+    connection: sqlite3.Connection,
+) -> None:
+    journal = Journal(connection)
+    assert journal.add("digits", [judgable(number) for number in range(3)]).added == 3
+    journal.max_bytes = journal.used_bytes()
+    added = journal.add("digits", [judgable(3), judgable(4)])
+    assert (added.added, added.refused) == (0, (judgable(3), judgable(4)))
+    assert outcome(journal, "q1", "7") is LabelOutcome.ACCEPTED
+    assert journal.waiting("digits") == 3
+    journal.max_bytes *= 2
+    assert journal.add("digits", [judgable(3)]).added == 1
+
+
+def test_whether_one_is_refused_does_not_depend_on_its_variant_answer_or_label(
+    connection: sqlite3.Connection,
+) -> None:
+    """Otherwise what is left would be another sample than what was drawn by lot."""
+    journal = Journal(connection)
+    journal.max_bytes = journal.used_bytes()
+    each = [
+        Judgable(f"{mode.value}{text}", 0, mode, 0.5, 1, 0, Answer(text), Answer("8"))
+        for mode in Mode
+        for text in ("7", "8", None)
+    ]
+    assert journal.add("digits", each).refused == tuple(each)
+    journal.max_bytes *= 2
+    assert journal.add("digits", each).added == len(each)
+
+
+def test_labels_have_room_when_observations_have_none_and_are_refused_as_a_whole_at_the_end(
+    connection: sqlite3.Connection,
+) -> None:
+    journal = Journal(connection)
+    journal.add("digits", [judgable(1), judgable(2)])
+    journal.max_bytes = journal.used_bytes()
+    assert journal.label_many([Label("q1", "7")], now_ns=S)[0].outcome is LabelOutcome.ACCEPTED
+    journal.max_bytes = round(journal.used_bytes() / (2 * LABEL_ROOM))
+    with pytest.raises(JournalFull):
+        journal.label_many([Label("q2", "7")], now_ns=S)
+    journal.max_bytes *= 4
+    assert journal.label_many([Label("q2", "7")], now_ns=S)[0].outcome is LabelOutcome.ACCEPTED
+
+
+ROUTES = st.sampled_from(["digits", "fraud"])
+IDS = st.sampled_from(
+    ["q1", "q2", "00000000000000000000000000000001", "6fa459ea-ee8a-4ca4-894e-db77e160355e"]
+)
+LABELS = st.builds(
+    Label,
+    IDS,
+    st.sampled_from(["7", "7.0", '"7"', "8", "null", "{"]),
+    st.none() | ROUTES,
+    st.none(),
+    st.booleans(),
+)
+
+
+@given(
+    observed=st.lists(st.tuples(ROUTES, IDS), max_size=6),
+    judged=st.integers(0, 3),
+    ended=st.none() | ROUTES,
+    labels=st.lists(LABELS, max_size=12),
+    late=st.lists(st.tuples(ROUTES, IDS), max_size=3),
+)
+def test_labels_in_one_batch_become_what_they_become_one_by_one(
+    observed: list[tuple[str, str]],
+    judged: int,
+    ended: str | None,
+    labels: list[Label],
+    late: list[tuple[str, str]],
+) -> None:
+    told = []
+    for is_batch in (True, False):
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        journal = Journal(connection, max_parked=2)
+        for number, (route, request_id) in enumerate(observed):
+            one = msgspec.structs.replace(judgable(number), request_id=request_id)
+            journal.add(route, [one])
+        journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0, limit=judged))
+        if ended is not None:
+            journal.forget(ended)
+        if is_batch:
+            results = journal.label_many(labels, now_ns=S)
+        else:
+            results = [journal.label(label, now_ns=S) for label in labels]
+        joined = [
+            journal.add(route, [msgspec.structs.replace(judgable(9), request_id=request_id)])
+            for route, request_id in late
+        ]
+        due = [journal.matured(route, now_ns=S, maturity_ns=0) for route in ("digits", "fraud")]
+        told.append((results, joined, due, journal.parked()))
+        connection.close()
+    assert told[0] == told[1]
 
 
 def test_purge_keeps_what_waits_and_what_is_inside_the_window(journal: Journal) -> None:
@@ -187,15 +344,35 @@ def test_joined_labels_do_not_depend_on_the_order_of_arrival(
     assert {one.judgable.request_id: one.label for one in due} == {"q1": "7", "q2": None}
 
 
-def test_maturing_uses_the_index(connection: sqlite3.Connection) -> None:
-    """A scan of two million rows every 100 ms would stall the engine."""
+def plan_of(connection: sqlite3.Connection, statement: str) -> list[str]:
+    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+
+
+def test_every_question_about_millions_of_rows_is_answered_from_an_index(
+    connection: sqlite3.Connection,
+) -> None:
+    """A scan every 100 ms would stall the engine. What is asked is asked here, by a trace."""
     Journal(connection)
-    plan = connection.execute(
-        "EXPLAIN QUERY PLAN SELECT sequence, judgable, label FROM observation"
-        " WHERE route = 'r' AND state = 0 AND at_ns <= 5 ORDER BY at_ns, sequence LIMIT 9"
-    ).fetchall()
-    assert "observation_due" in plan[0][3]
-    assert not any("TEMP B-TREE" in row[3] for row in plan)
+    asked: list[str] = []
+    connection.set_trace_callback(asked.append)
+    journal = Journal(connection)
+    journal.add("digits", [judgable(number) for number in range(20)])
+    journal.label(Label("q1", "7"), now_ns=S)
+    journal.label_many([Label("q2", "7"), Label("q3", "8")], now_ns=S)
+    journal.unscored("digits", after=0, limit=5)
+    journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0, limit=10))
+    journal.forget("digits")
+    journal.purge("digits", now_ns=S, window_ns=0)
+    journal.waiting("digits")
+    connection.set_trace_callback(None)
+    words = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    plans = {one: plan_of(connection, one) for one in asked if one.startswith(words)}
+    assert len(plans) > 20
+    large = ("observation", "ident", "label", "judged", "o", "i", "l")
+    for statement, steps in plans.items():
+        for step in steps:
+            assert not any(step == f"SCAN {table}" for table in large), (statement, steps)
+            assert "TEMP B-TREE FOR ORDER BY" not in step, (statement, steps)
 
 
 def test_flood_of_unknown_labels_does_not_scan_those_that_wait(
@@ -207,6 +384,44 @@ def test_flood_of_unknown_labels_does_not_scan_those_that_wait(
         "EXPLAIN QUERY PLAN DELETE FROM parked_label WHERE labelled_at_ns < 5"
     ).fetchall()
     assert "parked_since" in plan[0][3]
+
+
+def test_an_ended_experiment_gives_way_at_once_and_is_cleared_up_bit_by_bit(
+    journal: Journal, connection: sqlite3.Connection
+) -> None:
+    journal.add("digits", [judgable(number) for number in range(10)])
+    outcome(journal, "q1", "7")
+    assert journal.forget("digits") == 10
+    assert journal.matured("digits", now_ns=S, maturity_ns=0) == []
+    journal.add("digits", [judgable(number) for number in range(8, 12)])
+    assert journal.waiting("digits") == 2  # q8 and q9 are known: the first one stays
+    assert outcome(journal, "q0", "7") is LabelOutcome.LATE
+    assert outcome(journal, "q1", "7") is LabelOutcome.DUPLICATE
+    assert outcome(journal, "q10", "7") is LabelOutcome.ACCEPTED
+    done = [journal.purge("digits", now_ns=5 * S, window_ns=S, limit=4) for _ in range(6)]
+    assert max(done) <= 4 and done[-1] == 0 and sum(done) >= 10
+    assert outcome(journal, "q0", "7") is LabelOutcome.UNKNOWN
+    assert journal.waiting("digits") == 2
+    for table, kept in (("queue", 1), ("observation", 2), ("judged", 0), ("ident", 2)):
+        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (kept,), table
+    assert connection.execute("SELECT count(*) FROM label").fetchone() == (1,)
+
+
+def test_a_sequence_is_never_given_twice(journal: Journal) -> None:
+    """Labels and ids belong to a sequence, also those of a row that was judged."""
+    journal.add("digits", [judgable(1), judgable(2)])
+    outcome(journal, "q2", "8")
+    journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0))
+    journal.add("digits", [judgable(3)])
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert (due.sequence, due.label) == (3, None)
+
+
+def test_routes_of_which_anything_is_kept(journal: Journal) -> None:
+    assert journal.routes() == []
+    journal.add("digits", [judgable(1)])
+    journal.add("fraud", [judgable(1)])
+    assert sorted(journal.routes()) == ["digits", "fraud"]
 
 
 def test_unscored_are_those_that_wait_without_a_label_behind_a_place(
@@ -225,3 +440,80 @@ def test_unscored_are_those_that_wait_without_a_label_behind_a_place(
     journal.mark_judged(rest)
     assert journal.unscored("digits", after=found[-1].sequence, limit=3) == []
     assert journal.unscored("other", after=0, limit=3) == []
+
+
+def by_token(
+    journal: Journal, number: int, label: str = "7", *, at_ns: int = 0, keeps: bool = True,
+    refusal: LabelResult | None = None,
+) -> LabelOutcome:  # fmt: skip
+    kept = judgable(number, at_ns) if keeps else None
+    exposure = Exposed("digits", f"q{number}", at_ns, kept, refusal)
+    sent = Label(f"q{number}", label, "digits", exposure=exposure)
+    return journal.label(sent, now_ns=S).outcome
+
+
+def test_a_token_brings_its_observation_with_it(journal: Journal) -> None:
+    assert by_token(journal, 1) is LabelOutcome.ACCEPTED
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert (due.judgable, due.label) == (judgable(1), "7")
+
+
+def test_a_request_is_labelled_once_by_id_and_by_token(journal: Journal) -> None:
+    journal.add("digits", [judgable(1), judgable(2)])
+    assert outcome(journal, "q1", "7") is LabelOutcome.ACCEPTED
+    assert by_token(journal, 1) is LabelOutcome.DUPLICATE
+    assert by_token(journal, 1, "8") is LabelOutcome.CONFLICT
+    assert by_token(journal, 2) is LabelOutcome.ACCEPTED
+    assert outcome(journal, "q2", "7") is LabelOutcome.DUPLICATE
+    assert by_token(journal, 3) is LabelOutcome.ACCEPTED
+    assert outcome(journal, "q3", "7") is LabelOutcome.DUPLICATE
+    assert journal.waiting("digits") == 3
+
+
+def test_an_observation_that_comes_behind_its_token_is_there_already(journal: Journal) -> None:
+    assert by_token(journal, 1) is LabelOutcome.ACCEPTED
+    journal.add("digits", [judgable(1)])
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert due.label == "7"
+
+
+def test_a_label_that_came_before_joins_what_the_token_brings(journal: Journal) -> None:
+    assert outcome(journal, "q1", "8") is LabelOutcome.UNKNOWN
+    assert by_token(journal, 1) is LabelOutcome.CONFLICT
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert due.label == "8"
+
+
+def test_a_token_of_another_request_with_the_same_id_labels_nothing(journal: Journal) -> None:
+    """Clients choose ids, and may choose one twice: the first request stays."""
+    journal.add("digits", [judgable(1, at_ns=10)])
+    assert by_token(journal, 1, at_ns=20) is LabelOutcome.CONFLICT
+    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
+    assert due.label is None
+
+
+def test_a_token_that_is_too_late_keeps_nothing_but_knows_its_own_label(journal: Journal) -> None:
+    late = LabelResult(LabelOutcome.LATE, "past maturity", "digits")
+    assert by_token(journal, 1, keeps=False, refusal=late) is LabelOutcome.LATE
+    assert journal.waiting("digits") == 0
+    journal.add("digits", [judgable(2)])
+    assert outcome(journal, "q2", "7") is LabelOutcome.ACCEPTED
+    journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0))
+    assert by_token(journal, 2, keeps=False, refusal=late) is LabelOutcome.DUPLICATE
+    assert by_token(journal, 2, "8", keeps=False, refusal=late) is LabelOutcome.CONFLICT
+
+
+def test_a_token_that_tells_too_little_is_a_label_by_id(journal: Journal) -> None:
+    assert by_token(journal, 1, keeps=False) is LabelOutcome.UNKNOWN
+    journal.add("digits", [judgable(1)])
+    assert outcome(journal, "q1", "7") is LabelOutcome.DUPLICATE  # it was parked
+
+
+def test_a_full_journal_takes_no_observation_from_a_token_either(
+    connection: sqlite3.Connection,
+) -> None:
+    journal = Journal(connection)
+    assert by_token(journal, 1) is LabelOutcome.ACCEPTED
+    journal.max_bytes = 1
+    assert by_token(journal, 2) is LabelOutcome.UNKNOWN
+    assert journal.waiting("digits") == 1

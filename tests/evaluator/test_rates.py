@@ -6,13 +6,14 @@ import random
 
 import pytest
 
-from evaluator.check import make
+from evaluator.check import make, saved
 from evaluator.evidence import Role
 from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.latency import LatencyState
 from evaluator.metric import MetricSpec
 from evaluator.rates import CorrectState, correct_question, error_question
+from evaluator.wanted import is_drawn
 from router.observation import Outcome
 from tests.evaluator.builders import ACCURACY, ERRORS, answer, failure
 
@@ -214,3 +215,148 @@ def test_margin_relative_to_the_champions_rate(b_each: int, passes: bool) -> Non
     finding = check.finding()
     assert (finding.log_e > math.log(20.0)) is passes
     assert (finding.log_e_harm > math.log(20.0)) is not passes
+
+
+# Only pairs that differ are labelled.
+
+GUARDED = MetricSpec("accuracy", "correct", Role.GUARDRAIL, margin=0.02)
+DIFFERING = How(0.05, experiment="x", is_differing_only=True)
+
+
+def sampled(rate: float) -> How:
+    return How(0.05, label_rate=rate, experiment="x", is_differing_only=True)
+
+
+def shown(rng: random.Random, number: int, gain: float, loss: float) -> tuple[Judgable, str]:
+    """Return a pair of two classes and its truth; the challenger alone is right with ``gain``."""
+    u, truth = rng.random(), str(rng.randrange(2))
+    wrong = "1" if truth == "0" else "0"
+    a, b = (wrong, truth) if u < gain else (truth, wrong) if u < gain + loss else (truth, truth)
+    if u > 0.9:
+        a = b = wrong
+    one = Judgable(f"q{number}", number, Mode.PAIR, 0.5, number, 0, Answer(a), Answer(b))
+    return one, truth
+
+
+def differs(one: Judgable) -> bool:
+    assert one.champion is not None and one.challenger is not None
+    return one.champion.prediction != one.challenger.prediction
+
+
+def sides(check: Check) -> tuple[float, float, float]:
+    found = check.finding()
+    return found.log_e, found.log_e_harm, found.log_e_futile
+
+
+@pytest.mark.parametrize("spec", [ACCURACY, GUARDED], ids=["objective", "guardrail"])
+def test_labels_of_equal_answers_change_nothing(spec: MetricSpec) -> None:
+    """Labelled or not, to the last bit; and the same evidence as when all are labelled."""
+    every, some, full = make(spec, DIFFERING), make(spec, DIFFERING), fresh(spec)
+    rng = random.Random(3)
+    for number in range(3_000):
+        one, truth = shown(rng, number, 0.06, 0.03)
+        for check in (every, some, full):
+            check.pair(_paired(one))
+        every.judge(one, truth, number // 1_000)
+        some.judge(one, truth if differs(one) else None, number // 1_000)
+        full.judge(one, truth, number // 1_000)
+        if number % 1_000 == 999:
+            assert sides(every) == sides(some)
+            assert sides(full) == pytest.approx(sides(some), abs=1e-9)
+            for check in (every, some, full):
+                check.roll()
+
+
+def _paired(one: Judgable) -> Paired:
+    return Paired(0, one.unit, answer(), answer(), not differs(one))
+
+
+def test_disagreement_without_a_label_counts_against_every_claim() -> None:
+    spec = MetricSpec("accuracy", "correct", Role.GUARDRAIL, margin=0.02, detect=0.02)
+    lacking, lost, won = (make(spec, DIFFERING) for _ in range(3))
+    for number in range(50):
+        one = Judgable(f"q{number}", 1, Mode.PAIR, 0.5, number, 0, Answer("7"), Answer("8"))
+        lacking.judge(one, None, 0)
+        lost.judge(one, "7", 0)
+        won.judge(one, "8", 0)
+    binary = [check._check for check in (lacking, lost, won)]  # type: ignore[attr-defined]  # read only
+    assert binary[0].claim_log_e() == pytest.approx(binary[1].claim_log_e())
+    assert binary[0].harm_log_e() == pytest.approx(binary[2].harm_log_e())
+    assert binary[0].futile_log_e() == pytest.approx(binary[2].futile_log_e())
+    found = lacking.finding()
+    assert found.interval is not None and found.interval.low == -1.0 and found.interval.high == 1.0
+    assert "50 lack their label and count against every claim" in found.told
+
+
+def test_disagreement_without_a_label_is_no_difference_when_that_is_declared() -> None:
+    spec = dataclasses.replace(GUARDED, missing="incorrect")
+    lacking, equal = make(spec, DIFFERING), make(spec, DIFFERING)
+    one = Judgable("q1", 1, Mode.PAIR, 0.5, 1, 0, Answer("7"), Answer("8"))
+    other = Judgable("q1", 1, Mode.PAIR, 0.5, 1, 0, Answer("7"), Answer("7"))
+    lacking.judge(one, None, 0)
+    equal.judge(other, None, 0)
+    assert sides(lacking) == sides(equal)
+
+
+def test_label_outside_of_the_sample_changes_nothing() -> None:
+    """Whoever sends more labels than were drawn would count them 1 / rate too often."""
+    only_drawn, more = make(GUARDED, sampled(0.3)), make(GUARDED, sampled(0.3))
+    rng, drawn = random.Random(5), 0
+    for number in range(2_000):
+        one, truth = shown(rng, number, 0.1, 0.1)
+        is_in = is_drawn("x", one.request_id, 0.3)
+        drawn += is_in and differs(one)
+        only_drawn.judge(one, truth if is_in else None, 0)
+        more.judge(one, truth, 0)
+    assert sides(only_drawn) == sides(more)
+    assert f"of {drawn} labelled" in more.finding().told
+
+
+def test_sampled_difference_stands_for_those_that_were_not_drawn() -> None:
+    """The mean over many samples is the difference of all."""
+    check, rng = make(GUARDED, sampled(0.25)), random.Random(8)
+    total, n = 0, 20_000
+    for number in range(n):
+        one, truth = shown(rng, number, 0.08, 0.04)
+        assert one.champion is not None and one.challenger is not None
+        total += (one.challenger.prediction == truth) - (one.champion.prediction == truth)
+        check.judge(one, truth, 0)
+    found = check.finding().interval
+    error = math.sqrt(0.12 * 3 / n)  # of a sample of a quarter, given the whole
+    assert found is not None and abs(found.effect - total / n) < 4 * error
+
+
+def test_state_of_differing_pairs_is_kept_and_adds_up() -> None:
+    whole, first, second = (make(GUARDED, DIFFERING) for _ in range(3))
+    rng = random.Random(2)
+    for number in range(600):
+        one, truth = shown(rng, number, 0.1, 0.1)
+        label = None if number % 5 == 0 else truth
+        whole.judge(one, label, 0)
+        (first if number % 2 else second).judge(one, label, 0)
+    first.merge(second)
+    assert sides(first) == pytest.approx(sides(whole))
+    again = make(GUARDED, DIFFERING, saved(whole))
+    assert (sides(again), again.finding().told) == (sides(whole), whole.finding().told)
+
+
+def test_lots_are_judged_as_ever_and_shown_apart_from_pairs() -> None:
+    check = make(ACCURACY, DIFFERING)
+    check.judge(judgable(Answer("7"), Answer("8")), "7", 0)
+    check.judge(judgable(Answer("7"), None, Mode.SPLIT), "7", 0)
+    check.judge(judgable(None, Answer("7"), Mode.SPLIT), "8", 0)
+    assert not check.judge(judgable(None, Answer("7"), Mode.SPLIT), None, 0)
+    told = check.finding().told
+    assert "0 won and 1 lost by the challenger, of 1 labelled" in told
+    assert "challenger 0.0 % of 1, champion 100.0 % of 1" in told
+
+
+def test_champions_rate_is_not_learned_from_disagreements_alone() -> None:
+    """Of two answers that differ one is wrong: they would say that it is right half the time."""
+    check, rng = make(ACCURACY, DIFFERING), random.Random(1)
+    for number in range(4_000):
+        one, truth = shown(rng, number, 0.06, 0.04)
+        is_labelled = differs(one) or rng.random() < 0.1
+        check.judge(one, truth if is_labelled else None, 0)
+    rate, _ = check._check.rates()  # type: ignore[attr-defined]  # read only
+    assert rate == pytest.approx(0.84, abs=0.04)  # 1 - 0.06 - 0.1

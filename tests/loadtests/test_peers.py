@@ -37,6 +37,7 @@ OURS = [
     understudy_peer(Mode.SPLIT),
     understudy_peer(Mode.MIRROR),
     router_peer(Mode.SPLIT),
+    router_peer(Mode.SPLIT, signs=True),
     router_peer(Mode.MIRROR),
     aiohttp_peer(Mode.SPLIT),
     aiohttp_peer(Mode.MIRROR),

@@ -54,7 +54,7 @@ def test_row_brings_what_it_is_compared_with() -> None:
 
 def test_router_alone_is_measured_only_when_it_is_named() -> None:
     assert not any(name.startswith("router") for name in names(None))
-    assert names("router", "predict") == ["router-split", "router-mirror"]
+    assert names("router", "predict") == ["router-split", "router-split-signed", "router-mirror"]
 
 
 def test_unknown_name_is_refused_with_the_known_ones() -> None:

@@ -23,6 +23,7 @@ from router.dial import Dial, Network
 from router.observation import Batch, Exposure, MirroredPair, Observation
 from router.overload import Limits
 from router.server import Server
+from router.signer import MakeRead
 from router.table import Match, Mirror, Route, RoutingTable, Split, Variant, to_bytes
 from router.tasks import spawn
 
@@ -519,6 +520,7 @@ async def rig(
     is_strict: bool = True,
     tls: ServerTls | None = None,
     limits: Limits | None = None,
+    make_read: MakeRead | None = None,
     **route: Any,
 ) -> AsyncIterator[Rig]:
     """Run a router with one route over two models, and check afterwards that nothing is left.
@@ -550,7 +552,7 @@ async def rig(
         table = RoutingTable(version=1, routes=(Route(**(one | route)),))
         # Models and clients share this loop: it may be late for reasons that are not the router's.
         limits = limits or Limits(lag_s=30.0)
-        server = Server(loop, table, 0, controller.path, limits, tls)
+        server = Server(loop, table, 0, controller.path, limits, tls, make_read=make_read)
         for name, seconds in (deadlines or {}).items():
             setattr(server, f"{name}_deadlines", server._book.of(seconds))
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -27,6 +27,35 @@ def test_request_id_is_32_hex_digits_and_a_unit_16_bytes() -> None:
         assert len(entropy.unit()) == 16
 
 
+def test_ids_of_a_later_page_stand_behind_those_of_an_earlier_one(monkeypatch) -> None:
+    """The store finds labels' observations by id: neighbours in time are neighbours there."""
+    entropy = Entropy()
+    pages = []
+    for now_ms in (1_790_000_000_000, 1_790_000_000_001, 1_890_000_000_000):
+        monkeypatch.setattr("router.entropy.time", FixedTime(now_ms))
+        pages.append([entropy.request_id() for _ in range(PER_PAGE)])
+    assert max(pages[0]) < min(pages[1]) <= max(pages[1]) < min(pages[2])
+    assert pages[0][0][:12] == b"%012x" % 1_790_000_000_000
+
+
+class FixedTime:
+    """Stands for the module ``time``."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+
+    def time_ns(self) -> int:
+        return self.now_ms * 1_000_000
+
+
+def test_what_follows_the_time_is_random() -> None:
+    entropy = Entropy()
+    tails = {entropy.request_id()[12:] for _ in range(10 * PER_PAGE)}
+    assert len(tails) == 10 * PER_PAGE
+    spans = {entropy.span_id() for _ in range(PER_PAGE)}
+    assert len({span[:8] for span in spans}) == PER_PAGE
+
+
 def test_request_id_does_not_tell_any_unit() -> None:
     """A client sees its id; if the unit could be read off it, it could choose its bucket."""
     entropy = Entropy()

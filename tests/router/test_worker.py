@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from router import frames
+from router.observation import Outcome
 from router.table import Match, Route, RoutingTable, Split
-from router.worker import arguments, limits_of, read_table
+from router.worker import arguments, limits_of, read_table, reader_of
 from tests.router.kit import Model, echoes, get, hangs, until, variant, waits
 from tests.router.pki import Authority
 from tests.router.running import Worker, worker
@@ -180,3 +181,14 @@ async def test_worker_without_a_certificate_to_show_ends_with_a_reason(
     assert "cannot serve TLS" in one.log.read_text() and "Traceback" not in one.log.read_text()
     one.let_go()
     one.listener.close()
+
+
+def test_what_reads_predictions_is_loaded_when_it_is_first_needed() -> None:
+    assert reader_of("") is None
+    make_read = reader_of("nobody.knows:this")
+    assert make_read is not None
+    with pytest.raises(ModuleNotFoundError):
+        make_read("p")
+    make_read = reader_of("sidecar.prediction:reader")
+    assert make_read is not None
+    assert make_read("p")(Outcome("v", 200, 0.1, "", b'{"p": 7.0}', 10)) == ("7", False)

@@ -16,6 +16,7 @@ from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.guard import Access
 from sidecar.hub import Hub
+from sidecar.keyring import Keyring
 from sidecar.probe import Probe
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
@@ -33,7 +34,13 @@ ROUTES = """routes:
 class AdminBench:
     """Everything behind the admin port but routers; ``start`` and ``close`` belong together."""
 
-    def __init__(self, folder: Path, token: str = TOKEN, label_token: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        token: str = TOKEN,
+        label_token: str = "",
+        tokens: Path | None = None,
+    ) -> None:
         self.double = Double()
         self.file = folder / "routing.yaml"
         self.file.write_text(ROUTES)
@@ -56,8 +63,9 @@ class AdminBench:
             self.probe,
             database,
         )
-        access = Access(bound_host="127.0.0.1", token=token, label_token=label_token)
-        self.client = TestClient(TestServer(application(self.desk, access)))
+        access = Access(bound_host="127.0.0.1", token=token)
+        keyring = Keyring(tokens, label_token=label_token)
+        self.client = TestClient(TestServer(application(self.desk, access, keyring)))
 
     async def _adopt(self, intent: Any, who: str) -> None:
         await self.engine.call(lambda controller: controller.adopt(intent, who))

@@ -72,7 +72,16 @@ class Double:
     def _result(self, label: Label) -> LabelResult:
         if label.request_id.startswith("unknown"):
             return LabelResult(LabelOutcome.UNKNOWN, f"no observation of {label.request_id}")
-        return LabelResult(LabelOutcome.ACCEPTED, "", "digits")
+        if label.request_id.startswith("conflict"):
+            return LabelResult(LabelOutcome.CONFLICT, "another label came first", "digits")
+        outcome = LabelOutcome.CORRECTED if label.is_correction else LabelOutcome.ACCEPTED
+        return LabelResult(outcome, "", "digits")
+
+    def wanted(self, route: str, *, after: int, limit: int) -> dict[str, Any]:
+        self._note("wanted", is_writing=False)
+        if route != "digits":
+            raise UnknownRoute(f"there is no route {route!r}")
+        return {"route": route, "after": after, "limit": limit}
 
     def eject(self, route: str, variant: str, failures: int) -> None:
         self._note(f"eject {variant}")

@@ -10,8 +10,9 @@ import pytest
 from aiohttp import ClientResponse
 
 from controller.controller import Act
+from controller.tokens import FORGED
 from router.table import RoutingTable
-from sidecar import api
+from sidecar import api, labels
 from sidecar.labels import Fault, Parsed
 from tests.sidecar.admin_bench import TOKEN, AdminBench
 from tests.sidecar.double import HOSTILE
@@ -28,6 +29,7 @@ READS = (
     "/v1/decisions",
     "/v1/audit",
     "/v1/audit/verify",
+    "/v1/labels/wanted",
 )
 WRITES = ("/v1/labels", "/-/reload", *(f"/v1/routes/digits/{act}" for act in api.ACTS))
 
@@ -322,3 +324,56 @@ async def test_fault_of_ours_is_an_answer_without_its_details(bench: AdminBench)
 def test_label_answer_is_in_the_order_of_the_body() -> None:
     parsed = Parsed((), (Fault(3, None, "x"), Fault(1, "b", "y")))
     assert [row["index"] for row in api.label_answer(parsed, [])["items"]] == [1, 3]
+
+
+async def test_single_label_that_differs_from_the_first_is_answered_409(bench: AdminBench) -> None:
+    one = '{"request_id": "conflict-a", "label": 1}'
+    response = await bench.post("/v1/labels", one)
+    assert response.status == 409
+    content = await response.json()
+    assert content["conflict"] == 1 and content["error"] and '"correct": true' in content["remedy"]
+    response = await bench.post("/v1/labels", f"[{one}, {LABEL}]")
+    content = await response.json()
+    assert response.status == 200 and (content["conflict"], content["accepted"]) == (1, 1)
+    assert [row["request_id"] for row in content["items"]] == ["conflict-a"]
+
+
+async def test_correction_is_told_from_a_first_label(bench: AdminBench) -> None:
+    body = '{"request_id": "a", "label": 1, "correct": true}'
+    content = await (await bench.post("/v1/labels", body)).json()
+    assert content["corrected"] == 1 and content["items"] == []
+    assert bench.double.labelled[0].is_correction
+
+
+async def test_wanted_labels_are_asked_of_the_only_route_or_of_a_named_one(
+    bench: AdminBench,
+) -> None:
+    for query in ("limit=3&after=9", "route=digits&limit=3&after=9"):
+        content = await (await bench.get(f"/v1/labels/wanted?{query}")).json()
+        assert content == {"route": "digits", "after": 9, "limit": 3}
+    await refused(await bench.get("/v1/labels/wanted?route=nowhere"), 404)
+    await refused(await bench.get("/v1/labels/wanted?limit=0"), 400)
+
+
+async def test_wanted_labels_need_the_label_token_once_it_is_set(tmp_path: Path) -> None:
+    bench = AdminBench(tmp_path, label_token="labels-only")
+    await bench.start()
+    await refused(await bench.get("/v1/labels/wanted"), 401)
+    await bench.close()
+
+
+async def test_a_label_with_a_token_needs_no_request_id(bench: AdminBench) -> None:
+    response = await bench.post("/v1/labels", '{"token": "v1.k.p.m", "label": 1}')
+    assert response.status == 200 and (await response.json())["accepted"] == 1
+    (label,) = bench.double.labelled
+    assert (label.request_id, label.token) == ("", "v1.k.p.m")
+
+
+def test_a_forged_label_is_named_by_its_place_and_told_nothing() -> None:
+    parsed = labels.parse(b'{"token": "v1.k.p.m", "label": 1}')
+    answer = api.label_answer(parsed, [FORGED])
+    assert answer["forged"] == 1
+    because = "not a token of ours for this request and route"
+    assert answer["items"] == [
+        {"index": 0, "request_id": None, "result": "forged", "because": because}
+    ]

@@ -105,5 +105,5 @@ def test_markup_is_escaped_in_every_answer() -> None:
 
 
 def test_secrets_are_not_in_the_repr() -> None:
-    access = Access(bound_host="127.0.0.1", token="hidden-1", label_token="hidden-2")
+    access = Access(bound_host="127.0.0.1", token="hidden-1")
     assert "hidden" not in repr(access)

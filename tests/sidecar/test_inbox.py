@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from router.tasks import spawn
 from sidecar.inbox import Inbox
 
@@ -89,3 +91,20 @@ async def test_what_could_not_be_dealt_with_comes_first_again() -> None:
     inbox.put_back(taken)
     assert inbox.count == 2
     assert items(inbox) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("most", "taken"), [(None, 4), (0, 1), (1, 1), (4, 1), (5, 2), (9, 3), (10, 4), (99, 4)]
+)
+def test_a_taker_may_ask_for_less_and_is_told_that_there_is_more(
+    most: int | None, taken: int
+) -> None:
+    arrived = asyncio.Event()
+    inbox: Inbox[int] = Inbox(arrived, max_count=100, max_bytes=100)
+    for number, count in enumerate((3, 2, 4, 1)):
+        assert inbox.offer(number, count=count, size_bytes=1)
+    arrived.clear()
+    assert [entry.item for entry in inbox.take(most)] == list(range(taken))
+    assert arrived.is_set() is (taken < 4)
+    assert [entry.item for entry in inbox.take()] == list(range(taken, 4))
+    assert inbox.take(5) == []

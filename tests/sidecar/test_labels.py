@@ -52,6 +52,7 @@ BAD_ITEMS = [
     (b'{"request_id": "b", "label": 1, "label": 2}', None, "twice"),
     (b'{"request_id": "b", "label": 1, "lable": 2}', "b", "lable"),
     (b'{"request_id": "b", "label": 1, "route": 3}', "b", "route"),
+    (b'{"request_id": "b", "label": 1, "correct": "yes"}', "b", "neither true nor false"),
     (b'{"request_id": "b", "label": "\\ud800"}', "b", "Unicode"),
     (b'{"request_id": "b", "label": 1, "at": "yesterday"}', "b", "date"),
     (b'{"request_id": "b", "label": 1, "at": "2026-11-23T07:00:00"}', "b", "offset"),
@@ -159,3 +160,34 @@ def test_no_body_at_all_breaks_the_parser(body: bytes) -> None:
         parse(body)
     except BodyError:
         pass
+
+
+def test_correction_says_so() -> None:
+    bodies = (b'{"request_id":"a","label":1%s}' % rest for rest in (b"", b',"correct":true'))
+    assert [parse(body).items[0].label.is_correction for body in bodies] == [False, True]
+
+
+def test_a_token_may_stand_for_the_request_id() -> None:
+    body = b'[{"token":"v1.a.b.c","label":1},{"token":"t","request_id":"a","label":1,"route":"d"}]'
+    assert parse(body).items == (
+        Item(0, Label("", "1", token="v1.a.b.c")),
+        Item(1, Label("a", "1", "d", token="t")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "request_id", "because"),
+    [
+        (b'{"token": 1, "label": 1}', None, "request_id is missing"),
+        (b'{"token": 1, "request_id": "a", "label": 1}', "a", "token is not a text"),
+        (b'{"token": "t", "request_id": 1, "label": 1}', None, "request_id is missing"),
+        (b'{"token": "t", "request_id": "", "label": 1}', None, "request_id is missing"),
+        (b'{"token": "t"}', None, "label is missing"),
+    ],
+)
+def test_a_token_that_is_no_text_is_a_fault_of_its_item(
+    body: bytes, request_id: str | None, because: str
+) -> None:
+    (fault,) = parse(body).faults
+    assert fault.request_id == request_id
+    assert because in fault.because

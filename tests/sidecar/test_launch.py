@@ -8,6 +8,8 @@ import pytest
 from router.certificate import ServerTls
 from router.overload import Limits
 from sidecar.launch import Launch, controller_command, router_command
+from sidecar.natsspec import NatsSpec
+from sidecar.process import options_of
 
 
 def launch(state: Path, **settings: object) -> Launch:
@@ -25,6 +27,7 @@ def test_workers_get_their_sockets_and_the_common_pipe(tmp_path: Path) -> None:
         *("--alive-fd", "99", "--drain-s", "10"),
         *("--max-connections", "8192", "--max-requests", "4096", "--memory-bytes", "1000"),
         *("--lag-s", "0.1", "--log-level", "info"),
+        *("--reader", "sidecar.prediction:reader"),
     )
 
 
@@ -65,6 +68,15 @@ def test_controller_gets_what_a_reload_does_not_change(tmp_path: Path) -> None:
         *("--admin-host", "127.0.0.1", "--admin-port", "8081"),
         *("--admin-fd", "5", "--admin-fd", "6"),
     )
+
+
+def test_controller_is_told_where_labels_come_from_and_who_may_send_them(tmp_path: Path) -> None:
+    spec = NatsSpec(servers=("nats://h:1",), stream="S", subject="s", durable="d")
+    settings = {"tokens": Path("/tokens.yaml"), "labels_from": spec}
+    argv = controller_command(launch(tmp_path, **settings), 99, [5]).argv
+    assert argv[-4:-1] == ("--tokens", "/tokens.yaml", "--labels-from")
+    options = options_of([*argv[3:]])
+    assert (options.tokens, options.labels_from) == (Path("/tokens.yaml"), spec)
 
 
 def test_routers_are_told_which_certificate_to_show(tmp_path: Path) -> None:

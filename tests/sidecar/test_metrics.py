@@ -107,6 +107,22 @@ def test_status_becomes_gauges() -> None:
     assert value(found, "understudy_routing_table_version") == 17
 
 
+def test_the_store_tells_its_size_and_what_it_could_not_keep() -> None:
+    route = ROUTE | {
+        "labels": {"accepted": 7, "waiting": 41},
+        "counts": {"refused": 3, "repeated": 2},
+    }
+    store = {"bytes": 4096, "limit_bytes": 8192, "log_bytes": 100}
+    found = samples(status=STATUS | {"routes": [route], "store": store})
+    assert value(found, "understudy_store_bytes") == 4096
+    assert value(found, "understudy_store_limit_bytes") == 8192
+    assert value(found, "understudy_store_log_bytes") == 100
+    assert value(found, "understudy_labels_waiting", route="digits") == 41
+    name = "understudy_observations_unkept_total"
+    assert value(found, name, route="digits", reason="refused") == 3
+    assert value(found, name, route="digits", reason="repeated") == 2
+
+
 def test_what_is_not_known_yet_is_absent_and_not_zero() -> None:
     found = samples()
     assert not any(name == "understudy_check_effect_high" for name, _ in found)
@@ -187,3 +203,23 @@ def test_recording_is_measured_only_where_there_is_one() -> None:
     found = samples(status=STATUS | {"recording": {"folder": "x", "bytes": 512, "dropped": 3}})
     assert value(found, "understudy_recording_bytes") == 512
     assert value(found, "understudy_recording_dropped_total") == 3
+
+
+def test_tokens_are_counted_where_they_are_given_and_where_they_come_back() -> None:
+    counters = Counters()
+    for _ in range(3):
+        counters.event("understudy_exposure_tokens_total", "route=digits", "prediction=value")
+    counters.event("understudy_exposure_tokens_withheld_total", "route=digits", "reason=no_key")
+    counters.event("understudy_exposure_key_reloads_total", "result=taken")
+    route = ROUTE | {"tokens": {"accepted": 2, "late": 1}}
+    status = STATUS | {"routes": [route], "forged_labels": 4}
+    found = samples(counters.values(), status)
+    tokens = "understudy_exposure_tokens_total"
+    assert value(found, tokens, route="digits", prediction="value") == 3
+    withheld = "understudy_exposure_tokens_withheld_total"
+    assert value(found, withheld, route="digits", reason="no_key") == 1
+    assert value(found, "understudy_exposure_key_reloads_total", result="taken") == 1
+    labels = "understudy_exposure_token_labels_total"
+    assert value(found, labels, route="digits", result="accepted") == 2
+    assert value(found, labels, route="digits", result="late") == 1
+    assert value(found, "understudy_forged_labels_total") == 4

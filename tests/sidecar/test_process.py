@@ -29,7 +29,8 @@ from router.tasks import spawn
 from sidecar import lockfile
 from sidecar import process as module
 from sidecar.guard import Access
-from sidecar.process import ControllerProcess, Options, access_of, options_of
+from sidecar.keyring import Keyring
+from sidecar.process import ControllerProcess, Options, access_of, keyring_of, options_of
 from tests.pace import slowness
 from tests.sidecar.admin_bench import ROUTES
 from tests.sidecar.double import Double
@@ -46,7 +47,8 @@ class Run:
         self.open_error: Exception | None = None
         self.published: list[RoutingTable | None] = []
         self.stopping = asyncio.Event()
-        self.root = ControllerProcess(self.options, Access(bound_host="127.0.0.1"), self._make)
+        access = Access(bound_host="127.0.0.1")
+        self.root = ControllerProcess(self.options, access, Keyring(), self._make)
         self.task = spawn(self.root.run(self.stopping), name="process")
 
     def _make(
@@ -190,7 +192,7 @@ async def test_retiring_process_is_not_ready_and_says_why(tmp_path: Path) -> Non
     await run.stop()
 
 
-def test_secrets_and_names_come_from_the_environment() -> None:
+def test_secrets_and_names_come_from_the_environment(tmp_path: Path) -> None:
     options = Options(Path("f"), Path("s"), "0.0.0.0", 1)
     environment = {
         "UNDERSTUDY_TOKEN": "t",
@@ -198,9 +200,13 @@ def test_secrets_and_names_come_from_the_environment() -> None:
         "UNDERSTUDY_ADMIN_HOSTS": "A.example.org, b.example.org,",
     }
     access = access_of(options, environment)
-    assert (access.token, access.label_token, access.bound_host) == ("t", "l", "0.0.0.0")
+    assert (access.token, access.bound_host) == ("t", "0.0.0.0")
     assert access.names == {"a.example.org", "b.example.org"}
     assert access_of(options, {}) == Access(bound_host="0.0.0.0")
+    assert keyring_of(options, environment).find("l") is not None
+    assert not keyring_of(options, {}).needs("label")
+    absent = Options(Path("f"), Path("s"), "0.0.0.0", 1, tokens=tmp_path / "tokens.yaml")
+    assert keyring_of(absent, {}).needs("label")
 
 
 class Real:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from controller.gates.functional import FunctionalReport, FunctionalTask
-from controller.store import StoreError
+from controller.store import StoreDamaged, StoreError
 from evaluator.join import Label
 from router.frames import Ejected
 from router.observation import Batch
@@ -32,7 +32,13 @@ class Bench:
         self.gate_answer: asyncio.Future[FunctionalReport] = (
             asyncio.get_running_loop().create_future()
         )
-        self.pump = Pump(self.engine, self._acknowledge, lambda _: self.gate_answer)
+        self.condemned: list[str] = []
+        self.pump = Pump(
+            self.engine,
+            self._acknowledge,
+            lambda _: self.gate_answer,
+            condemn=self.condemned.append,
+        )
 
     def _acknowledge(self, done: Mapping[str, int]) -> None:
         self.acknowledged |= done
@@ -110,6 +116,31 @@ async def test_labels_are_not_acknowledged_when_the_disk_refuses(bench: Bench) -
     with pytest.raises(StoreError):
         await request.answer
     assert bench.pump.labels.count == 0
+
+
+async def test_a_state_that_shows_its_damage_is_condemned_and_ends_the_process(
+    bench: Bench,
+) -> None:
+    """Opened again it is moved aside; gone on with, it would fail for ever."""
+    bench.double.step_error = StoreDamaged("malformed")
+    await bench.pump.turn()
+    assert bench.condemned == ["malformed"]
+    with pytest.raises(StoreDamaged):
+        await bench.pump.turn()
+
+
+async def test_a_flood_of_labels_goes_in_bit_by_bit_with_a_step_between_and_to_the_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback must not wait for all of them."""
+    monkeypatch.setattr("sidecar.pump.LABELS_AT_ONCE", 4)
+    requests = [bench.label("a", "b", "c") for _ in range(3)]
+    await bench.pump.turn()
+    assert bench.double.calls == ["label 3", "step"]
+    bench.pump.stop()
+    await bench.pump.run()
+    assert bench.double.calls == ["label 3", "step"] * 3
+    assert all(request.answer.done() for request in requests)
 
 
 async def test_label_whose_client_left_goes_in_all_the_same(bench: Bench) -> None:

@@ -39,6 +39,14 @@ def test_stage_order_is_the_models() -> None:
     ("old", "new", "path", "said"),
     [
         pytest.param(
+            "labels: {window: 14d, maturity: 3d}",
+            "labels: {window: 14d, maturity: 3d, wanted: disagreements}\n"
+            "    unit: {header: x-user-id}",
+            "labels.wanted",
+            "`missing: incorrect` beside it",
+            id="disagreements of users, with labels that may be missing",
+        ),
+        pytest.param(
             "metrics:",
             "metrics:\n      srm: {kind: error, role: guardrail, margin: 1%}",
             "metrics.srm",
@@ -375,3 +383,12 @@ def test_metric_at_fault_is_not_reported_as_missing_objective_too() -> None:
 
 def test_shipped_default_passes() -> None:
     assert load_routefile(ROOT / "config" / "routing.yaml").intent.routes
+
+
+def test_disagreements_are_refused_for_a_metric_that_needs_every_label() -> None:
+    labels = "labels: {window: 14d, maturity: 3d}"
+    wanted = with_part(labels, "labels: {window: 14d, maturity: 3d, wanted: disagreements}")
+    assert problems_of_text(wanted) == []
+    ranks = "ranks: {kind: auc, role: guardrail, margin: 1%, of: score, positive: true}"
+    found = only_problem(wanted.replace("metrics:", f"metrics:\n      {ranks}"))
+    assert found.path == "routes[0].labels.wanted" and "only `kind: correct`" in str(found)

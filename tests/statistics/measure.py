@@ -18,7 +18,17 @@ from evaluator.eprocess.normal import tn_log_e
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from evaluator.question import Question
-from tests.statistics import adjustment, cases, methods, peers, rollback, streams, traps, watch
+from tests.statistics import (
+    adjustment,
+    cases,
+    maturing,
+    methods,
+    peers,
+    rollback,
+    streams,
+    traps,
+    watch,
+)
 from tests.statistics.simulate import Base, Floats, Ints
 from tests.statistics.streams import Method, Stream
 
@@ -443,6 +453,7 @@ PARTS: dict[str, Callable[[float], Result]] = {
     "adjustment": adjustment.measure,
     "latency": traps.latency,
     "delays": traps.delays,
+    "maturity": maturing.measure,
     "sticky": traps.sticky,
     "checks": checks,
     "merge": merged,

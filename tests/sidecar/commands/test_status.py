@@ -26,6 +26,7 @@ ROUTE: dict[str, Any] = {
         {
             "check": "accuracy",
             "role": "objective",
+            "needs_labels": True,
             "state": "undecided",
             "because": "too early",
             "odds": 3.3,
@@ -59,8 +60,24 @@ def test_page_says_where_the_rollout_stands_and_what_is_missing() -> None:
     for part in ("table 17", "2 routers", "missing: accuracy: odds 4:1", "expected in 42 s"):
         assert part in text
     row = next(line for line in text.splitlines() if "objective" in line)
-    assert row.split() == "accuracy objective undecided 3.3 - 0.05 - .. 0.11 812".split()
+    assert row.split() == "accuracy objective labels undecided 3.3 - 0.05 - .. 0.11 812".split()
     assert "too early" in text
+
+
+def test_page_says_what_waits_for_labels_and_what_a_proxy_is() -> None:
+    proxy = {"check": "agrees", "role": "proxy", "state": "passed", "n": 9}
+    maturing = {"waiting": 7, "oldest_s": 7200.0, "looked_at": 7, "labelled": 3, "judged": 40}
+    maturing |= {"missing": 2, "needless": 30}
+    text = shown(
+        {**STATUS, "routes": [{**ROUTE, "checks": [proxy], "maturing": maturing}]},
+    )
+    assert (
+        "labels: 40 judged, 2 of them without one, 30 that needed none; 7 wait, the oldest for 2 h;"
+        " 3 of the oldest 7 have theirs"
+    ) in text
+    row = next(line for line in text.splitlines() if line.strip().startswith("agrees"))
+    assert row.split()[1:4] == ["proxy", "answers", "passed"]
+    assert "never promotes" in text and "never promotes" not in shown(STATUS)
 
 
 def test_refused_reload_is_on_the_page() -> None:
