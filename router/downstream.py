@@ -265,7 +265,7 @@ class Downstream:
         """A head or a body took too long, a client does not read, or a farewell has ended."""
         assert self._transport is not None
         if self._is_closing or self._is_paused:
-            self._transport.abort()
+            _break_off(self._transport)
         else:
             error = RequestTimeout("the request took too long to arrive")
             self._go_wrong(error, _method_begun(self._buffer))
@@ -344,18 +344,15 @@ class Downstream:
         transport = self._transport
         self._is_closing = True
         self._exchange = None
-        if transport is None:
-            return
-        if with_reset:
-            transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _LINGER_0)
-        transport.abort()
+        if transport is not None:
+            _break_off(transport, with_reset=with_reset)
 
     def leave(self) -> None:
         """Give up on the client although it has not left: the process stops."""
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.leave()
-        self.cut()
+        if self._exchange is not None:
+            self._exchange.break_off()
+        else:
+            self.cut()
 
     def close_if_quiet(self) -> None:
         """Say goodbye to a client that has not asked for anything, and is not about to."""
@@ -397,6 +394,13 @@ class Downstream:
         self._linger_bytes += len(received)
         if self._linger_bytes > MAX_LINGER_BYTES and self._transport is not None:
             self._transport.abort()
+
+
+def _break_off(transport: asyncio.Transport, *, with_reset: bool = False) -> None:
+    """End a connection at once; with RST also if the client has not got all of its answer."""
+    if with_reset or transport.get_write_buffer_size():
+        transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, _LINGER_0)
+    transport.abort()
 
 
 def _method_begun(buffer: bytes) -> bytes:

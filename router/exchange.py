@@ -362,6 +362,11 @@ class Exchange:
         self.state = after(self.state, Event.LEAVE)
         self._drop("aborted")
 
+    def break_off(self) -> None:
+        """The process stops before the answer is whole."""
+        self.leave()
+        self._cut()
+
     def refuse(self, error: RequestError) -> None:
         """The client's request went wrong after it began; it may have an answer under way."""
         was_asking = self.state is _ASKING

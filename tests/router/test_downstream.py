@@ -31,6 +31,8 @@ LAST_ANSWER = (
     b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\nx-request-id: r1\r\n\r\nhi"
 )
 
+CHUNKED_HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
 
 async def test_connection_is_kept_on_both_sides_between_requests() -> None:
     async with rig(None) as r:
@@ -347,6 +349,20 @@ async def test_client_that_never_reads_is_let_go() -> None:
         await until(lambda: len(r.server._connections) == 1)
         await until(lambda: len(r.server._connections) == 0)
         await until(lambda: "[0 open" in repr(r.pool()))
+
+
+async def test_answer_that_ends_with_the_connection_is_reset_when_its_client_never_reads() -> None:
+    """Found by the fuzzer: a clean end would make the part that fits the socket look whole."""
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (20_000_000, bytes(20_000_000))
+    async with rig(sends(CHUNKED_HEAD + chunked), deadlines={"write": 0.2}) as r:
+        client = await r.client()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined] # a transport has it
+        await client.send(b"GET /x HTTP/1.0\r\n\r\n")
+        await until(lambda: len(r.server._connections) == 1)
+        await until(lambda: len(r.server._connections) == 0)
+        client.writer.transport.resume_reading()  # type: ignore[attr-defined] # a transport has it
+        with pytest.raises(ConnectionResetError):
+            await client.ended()
 
 
 async def test_slow_reader_gets_all_of_a_last_answer() -> None:

@@ -198,6 +198,18 @@ async def test_stop_cuts_what_is_not_over_in_time_and_says_so() -> None:
         await until(lambda: "[0 open" in repr(r.pool()))
 
 
+async def test_stop_resets_an_answer_that_only_the_end_of_the_connection_would_end() -> None:
+    """HTTP/1.0: a clean end would make the half that was sent look whole."""
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with rig(sends(head + b"3\r\nabc\r\n", then=hangs)) as r:
+        client = await r.client()
+        await client.send(b"GET /x HTTP/1.0\r\n\r\n")
+        await client.head()
+        await r.server.stop(0.1)
+        with pytest.raises(ConnectionResetError):
+            await client.ended()
+
+
 async def test_stop_waits_for_the_last_observations() -> None:
     async with rig(waits(0.1, echoes), experiment="e") as r:
         client = await r.client()
