@@ -16,7 +16,7 @@ from functools import lru_cache
 import msgspec
 
 from evaluator.exposed import Exposed
-from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, checked
+from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, Mode, checked
 from evaluator.parking import MAX_PARKED, PARKED_NS, Parked, Parking
 from evaluator.parking import SCHEMA as PARKING_SCHEMA
 from evaluator.requestkey import Key, id_of, key_of
@@ -157,9 +157,11 @@ class Journal:
         if self.used_bytes() + self.outside_bytes >= self.max_bytes:
             return Added(refused=tuple(judgables))
         keys = {key_of(one.request_id): one for one in reversed(judgables)}  # the first one stays
+        n_told = 0
         for key, known in self._find(keys).items():
-            if any(one.route == route for one in known):
-                del keys[key]
+            mine = [one for one in known if one.route == route]
+            if mine:
+                n_told += _is_told(mine[0], keys.pop(key))
         queue = self._open(route, len(keys))
         first = self._last_sequence() + 1
         rows = [
@@ -172,7 +174,7 @@ class Journal:
             [(row[0], queue, row[3]) for row in rows],
         )
         labelled = self._unpark(route, {one.request_id: key for key, one in keys.items()})
-        return Added(len(rows), len(judgables) - len(rows), (), labelled)
+        return Added(len(rows), len(judgables) - len(rows) - n_told, (), labelled)
 
     def label(self, label: Label, *, now_ns: int, window_ns: int | None = None) -> LabelResult:
         """Join one label. ``window_ns`` refuses observations older than that; None refuses none."""
@@ -180,9 +182,9 @@ class Journal:
         if isinstance(clean, LabelResult):
             return clean
         if clean.exposure is not None:
-            refusal = self._admit(clean.exposure)
-            if refusal is not None:
-                return refusal
+            refused = self._admit([clean.exposure]).get(clean.request_id)
+            if refused is not None:
+                return refused
         rows = self._connection.execute(_FIND_ONE, (key_of(clean.request_id),)).fetchall()
         known = [found for _, found in map(_read, rows)]
         found = _on_route(known, clean.route)
@@ -202,9 +204,14 @@ class Journal:
         """
         if self.used_bytes() >= self.max_bytes * LABEL_ROOM:
             raise JournalFull(f"the state has {self.used_bytes()} bytes: no room for labels")
-        if any(label.exposure is not None for label in labels):
-            return [self.label(label, now_ns=now_ns) for label in labels]  # some add an observation
         clean = [checked(label) for label in labels]
+        exposures = [
+            one.exposure for one in clean if isinstance(one, Label) and one.exposure is not None
+        ]
+        if exposures and len({label.request_id for label in labels}) < len(labels):
+            # What a token brings changes what is said of another label of its request.
+            return [self.label(label, now_ns=now_ns) for label in labels]
+        refused = self._admit(exposures) if exposures else {}
         keys = [None if isinstance(one, LabelResult) else key_of(one.request_id) for one in clean]
         known = self._find(key for key in keys if key is not None)
         joined: dict[int, str] = {}
@@ -213,6 +220,9 @@ class Journal:
             if key is None or isinstance(one, LabelResult):
                 assert isinstance(one, LabelResult)
                 results.append(one)
+                continue
+            if one.exposure is not None and one.request_id in refused:
+                results.append(refused[one.request_id])
                 continue
             found = _on_route(known.get(key, ()), one.route)
             if found is None:
@@ -313,6 +323,31 @@ class Journal:
         """Return how many labels wait for an observation to arrive."""
         return self._parking.count()
 
+    def _admit(self, exposures: Sequence[Exposed]) -> dict[str, LabelResult]:
+        """Keep what tokens tell, so that their labels have something to join.
+
+        Each is of another request. Return why not, by request id, for those that cannot.
+        """
+        by_key = {key_of(one.request_id): one for one in exposures}
+        known = self._find(by_key)
+        refused: dict[str, LabelResult] = {}
+        new: dict[str, list[Judgable]] = {}
+        for key, one in by_key.items():
+            found = next((it for it in known.get(key, ()) if it.route == one.route), None)
+            if found is not None:
+                if found.at_ns not in (None, one.at_ns):
+                    because = "another request had this id before, and stays"
+                    refused[one.request_id] = LabelResult(LabelOutcome.CONFLICT, because, one.route)
+            elif one.judgable is not None:
+                new.setdefault(one.route, []).append(one.judgable)
+            elif one.refusal is not None:
+                refused[one.request_id] = one.refusal
+        for route, judgables in new.items():
+            full = LabelResult(LabelOutcome.UNKNOWN, "the store is full", route)
+            for judgable in self.add(route, judgables).refused:
+                refused[judgable.request_id] = full
+        return refused
+
     def routes(self) -> list[str]:
         """Return the routes of which anything is kept."""
         return [route for (route,) in self._connection.execute("SELECT DISTINCT route FROM queue")]
@@ -324,22 +359,6 @@ class Journal:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return int((pages - free) * size)
-
-    def _admit(self, exposure: Exposed) -> LabelResult | None:
-        """Keep what a token tells, so that its label has something to join; or say why not."""
-        route = exposure.route
-        rows = self._connection.execute(_FIND_ONE, (key_of(exposure.request_id),)).fetchall()
-        found = _on_route([found for _, found in map(_read, rows)], route)
-        if isinstance(found, _Found):
-            if found.at_ns in (None, exposure.at_ns):  # None: it was judged, and takes no label
-                return None
-            because = "another request had this id before, and stays"
-            return LabelResult(LabelOutcome.CONFLICT, because, route)
-        if exposure.judgable is None:
-            return exposure.refusal
-        if self.add(route, [exposure.judgable]).refused:
-            return LabelResult(LabelOutcome.UNKNOWN, "the store is full", route)
-        return None
 
     def _find(self, keys: Iterable[Key]) -> dict[Key, list[_Found]]:
         """Return what is known under each of ``keys``; without those that nobody knows."""
@@ -499,6 +518,11 @@ def _joined(found: _Found, label: Label, now_ns: int, window_ns: int | None) -> 
     if present is not None:
         return LabelResult(LabelOutcome.CORRECTED, "in place of another label", route)
     return _accepted(route)
+
+
+def _is_told(found: _Found, judgable: Judgable) -> bool:
+    """Whether a token brought an exposure before it came itself: it is no other request's."""
+    return judgable.mode is Mode.SPLIT and judgable.at_ns == found.at_ns
 
 
 def _again(present: str, label: str, route: str) -> LabelResult:

@@ -1,6 +1,7 @@
 """Observations that wait, and their labels."""
 
 import itertools
+import operator
 import sqlite3
 from collections.abc import Callable
 
@@ -11,8 +12,7 @@ from hypothesis import strategies as st
 
 from evaluator.exposed import Exposed
 from evaluator.join import Answer, Judgable, Label, LabelOutcome, LabelResult, Mode
-from evaluator.journal import LABEL_ROOM, Journal, JournalFull
-from evaluator.parking import PARKED_NS
+from evaluator.journal import LABEL_ROOM, PARKED_NS, Journal, JournalFull
 
 S = 1_000_000_000
 
@@ -517,3 +517,49 @@ def test_a_full_journal_takes_no_observation_from_a_token_either(
     journal.max_bytes = 1
     assert by_token(journal, 2) is LabelOutcome.UNKNOWN
     assert journal.waiting("digits") == 1
+
+
+def sent(number: int, label: str, how: str) -> Label:
+    """A label by id, by token, or by a token that is too late or of another request."""
+    if how == "id":
+        return Label(f"q{number}", label)
+    late = LabelResult(LabelOutcome.LATE, "past maturity", "digits")
+    at_ns = 5 if how == "other" else 0
+    kept = None if how == "late" else judgable(number, at_ns)
+    exposure = Exposed("digits", f"q{number}", at_ns, kept, late if how == "late" else None)
+    return Label(f"q{number}", label, "digits", exposure=exposure)
+
+
+some_labels = st.lists(
+    st.builds(
+        sent, st.integers(1, 6), st.sampled_from(["7", "8", "null"]),
+        st.sampled_from(["id", "token", "late", "other"]),
+    )
+)  # fmt: skip
+
+
+@given(some_labels, some_labels)
+def test_labels_by_token_in_batches_are_labels_one_by_one(
+    first: list[Label], second: list[Label]
+) -> None:
+    together, alone = (Journal(sqlite3.connect(":memory:", isolation_level=None)) for _ in "ab")
+    for journal in (together, alone):
+        journal.add("digits", [judgable(1), judgable(2)])
+    for labels in (first, second):
+        expected = [alone.label(label, now_ns=S) for label in labels]
+        assert together.label_many(labels, now_ns=S) == expected
+    found, kept = (one.matured("digits", now_ns=S, maturity_ns=0) for one in (together, alone))
+    key = operator.attrgetter("judgable.request_id")
+    assert [(one.judgable, one.label) for one in sorted(found, key=key)] == [
+        (one.judgable, one.label) for one in sorted(kept, key=key)
+    ]
+
+
+def test_an_observation_behind_its_token_is_not_lost(journal: Journal) -> None:
+    """A repeated id is lost evidence; here it is the same request."""
+    drawn = msgspec.structs.replace(judgable(1, at_ns=5), mode=Mode.SPLIT)
+    exposure = Exposed("digits", "q1", 5, drawn)
+    journal.label(Label("q1", "7", "digits", exposure=exposure), now_ns=S)
+    added = journal.add("digits", [drawn, judgable(2)])
+    assert (added.added, added.repeated) == (1, 0)
+    assert journal.add("digits", [msgspec.structs.replace(drawn, at_ns=7)]).repeated == 1

@@ -35,7 +35,11 @@ TOKEN = sign(SERVED, KEY).decode()
 
 names = st.text(ascii_letters + digits + "._-", min_size=1, max_size=63)
 predictions = st.one_of(
-    st.none(), st.integers(), st.floats(allow_nan=False), st.text(), st.lists(st.integers())
+    st.none(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),  # no canonical text holds another
+    st.text(),
+    st.lists(st.integers()),
 )
 
 
