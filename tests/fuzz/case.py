@@ -76,6 +76,11 @@ class Case:
         answers = sum(len(plan.raw) for plans in self.plans.values() for plan in plans)
         return sum(len(step.payload) for step in self.steps) + answers
 
+    @property
+    def n_requests(self) -> int:
+        """Requests that the client sends, about."""
+        return sum(step.payload.count(b" HTTP/1.") for step in self.steps)
+
 
 def _plain(value: Any) -> Any:
     if isinstance(value, bytes):
