@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluator.binary import BinaryState
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Role
 from evaluator.latency import LatencyState
 from evaluator.memory import COUNTS, decoded, empty, encoded
 from evaluator.metric import MetricSpec
 from evaluator.rates import CorrectState
+from evaluator.tally import BinaryState
 from router.observation import Observation, Outcome
 from tests.evaluator.builders import ACCURACY, ERRORS, answer, exposure, failure, live, pair, plan
 
