@@ -67,9 +67,8 @@ class Observer:
             self._panel.integrity.assigned(propensity, is_challenger, exposure.unit)
         is_resting = exposure.loss == "circuit_open" and is_challenger
         if exposure.loss and not is_resting:
-            self._state.count(
-                "lost"
-            )  # e.g. too large a body: outside the experiment for both alike
+            # E.g. too large a body: outside the experiment for both alike.
+            self._state.count("lost")
             return None
         if is_resting:
             self._state.count("lost")
