@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from evaluator.binary import BinaryCheck, BinaryState
+from evaluator.binary import BinaryCheck
 from evaluator.eprocess.mixture import log_mean
 from evaluator.finding import Finding, odds, percent
 from evaluator.kind import Assigned, Check, How, Paired
@@ -16,6 +16,7 @@ from evaluator.number import as_number
 from evaluator.past import Past, PastState
 from evaluator.question import Baseline, Question
 from evaluator.running import SignedHistogram
+from evaluator.tally import BinaryState
 from router.observation import Outcome
 
 QUANTILES = (0.1, 0.25, 0.5, 0.75, 0.9)

@@ -4,7 +4,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from evaluator.binary import BinaryCheck, BinaryState
+from evaluator.binary import BinaryCheck
 from evaluator.eprocess.mixture import log_mean
 from evaluator.evidence import Role
 from evaluator.finding import Finding, milliseconds, percent
@@ -12,6 +12,7 @@ from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.metric import MetricSpec, is_failed, is_slower
 from evaluator.question import Baseline, Question
 from evaluator.running import Histogram
+from evaluator.tally import BinaryState
 from router.observation import Outcome
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)

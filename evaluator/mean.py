@@ -5,14 +5,16 @@ from typing import Any
 from msgspec import Struct
 
 from evaluator.confseq import Interval
-from evaluator.contrast import PAIRED, Contrast, ContrastState
+from evaluator.contrast import Contrast
 from evaluator.eprocess.normal import MIN_OBSERVATIONS
 from evaluator.evidence import Role
 from evaluator.finding import Finding, both
 from evaluator.ground import Asked
 from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import Assigned, Check, How, Paired
+from evaluator.ledger import ContrastState
 from evaluator.metric import MetricSpec, is_failed
+from evaluator.question import PAIRED
 from evaluator.reader import Reader
 from router.observation import Outcome
 

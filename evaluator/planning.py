@@ -9,10 +9,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluator.binary import BinaryCheck, BinaryState
+from evaluator.binary import BinaryCheck
 from evaluator.confseq import n_expected, waiting_factor
 from evaluator.question import PAIRED, Baseline, Question, Table
 from evaluator.running import Rate
+from evaluator.tally import BinaryState
 
 QUANTILES = (0.5, 0.8, 0.95)
 DEFAULT_CORRELATION = 0.7

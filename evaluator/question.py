@@ -12,6 +12,23 @@ LEAST_VARIANCE = 1e-6
 _LEAST_EFFECT = 1e-5
 
 
+class Baseline(Struct, frozen=True, array_like=True):
+    """What an epoch's bets are made from: known before the epoch begins."""
+
+    good: float
+    """The champion's rate of good answers, in (0, 1)."""
+    discordance: float
+    """Share of pairs on which the variants differ, in (0, 1)."""
+    effect: float
+    """The difference to bet on, above -margin."""
+    harm_effect: float
+
+    @property
+    def variance(self) -> float:
+        """Of one answer."""
+        return max(self.good * (1.0 - self.good), LEAST_VARIANCE)
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked, once for an experiment."""
@@ -54,22 +71,29 @@ class Question:
             return self.effect
         return max(_LEAST_EFFECT, abs(self.scale - 1.0) * (1.0 - good if self.is_rare else good))
 
+    def side(self, name: str) -> tuple[float, float]:
+        """Return sign and shift: the side is evidence that sign * (effect + shift) > 0."""
+        if name == "futile":
+            return -1.0, -(self.detect or 0.0)
+        if name == "upper":
+            return -1.0, -(self.within or 0.0)
+        return (-1.0 if name == "harm" else 1.0), self.margin
 
-class Baseline(Struct, frozen=True, array_like=True):
-    """What an epoch's bets are made from: known before the epoch begins."""
+    def pair_variance(self, baseline: Baseline) -> float:
+        """Return the variance of a pair's difference as it counts."""
+        return baseline.discordance / self.label_rate
 
-    good: float
-    """The champion's rate of good answers, in (0, 1)."""
-    discordance: float
-    """Share of pairs on which the variants differ, in (0, 1)."""
-    effect: float
-    """The difference to bet on, above -margin."""
-    harm_effect: float
+    def variance(self, baseline: Baseline, propensity: float) -> float:
+        """Return the variance of one answer, or of a pair's difference where it is PAIRED."""
+        return self.pair_variance(baseline) if propensity == PAIRED else baseline.variance
 
-    @property
-    def variance(self) -> float:
-        """Of one answer."""
-        return max(self.good * (1.0 - self.good), LEAST_VARIANCE)
+    def clustered_variance(self, variance: float) -> float:
+        """Return the variance for bucket sums: not below that of a rate as high as the margin.
+
+        The normal form has no guarantee for rare events; measured, a challenger at the margin of
+        an otherwise faultless champion would pass too often with the champion's own variance.
+        """
+        return max(variance, self.margin * (1.0 - self.margin))
 
 
 class Table(Struct):

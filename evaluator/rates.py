@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from evaluator import wanted
 from evaluator.agreement import AgreementCheck, AgreementState
-from evaluator.binary import BinaryCheck, BinaryState
+from evaluator.binary import BinaryCheck
 from evaluator.eprocess.mixture import log_mean
 from evaluator.evidence import Role
 from evaluator.finding import Finding, both, percent, points
@@ -15,6 +15,7 @@ from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import Assigned, Check, How, Paired
 from evaluator.metric import MetricSpec, is_failed
 from evaluator.question import Question
+from evaluator.tally import BinaryState
 from router.observation import Outcome
 
 DEFAULT_DETECT = 0.02

@@ -1,11 +1,13 @@
-"""Observations for the evaluator's tests, each with the values that a test does not care about."""
+"""Observations for the evaluator's tests, each with the values that a test does not care about,
+and what an evaluator makes of them."""
 
 import json
 from typing import Any
 
-from evaluator.evidence import Role
+from evaluator.evaluator import Evaluator
+from evaluator.evidence import Reading, Role
 from evaluator.metric import ExperimentPlan, MetricSpec
-from router.observation import Exposure, MirroredPair, Outcome
+from router.observation import Exposure, MirroredPair, Observation, Outcome
 
 ACCURACY = MetricSpec("accuracy", "correct", Role.OBJECTIVE, detect=0.05)
 ERRORS = MetricSpec("errors", "error", Role.GUARDRAIL, margin=0.005)
@@ -80,3 +82,17 @@ def pair(
         "challenger": answer() if challenger is None else challenger,
     }
     return MirroredPair(**given | fields)
+
+
+def read(evaluator: Evaluator, check: str) -> Reading:
+    """Return what the evaluator says of one check."""
+    reading = evaluator.evidence(1.0).reading(check)
+    assert reading is not None
+    return reading
+
+
+def live(evaluator: Evaluator, observation: Observation, label: str = "7") -> None:
+    """Show an observation, and at once its label."""
+    judgable = evaluator.observe(observation)
+    if judgable is not None:
+        evaluator.judge(judgable, label)

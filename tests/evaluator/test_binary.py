@@ -181,20 +181,6 @@ def test_evidence_is_always_a_number(events) -> None:  # type: ignore[no-untyped
         assert interval is None or -1.0 <= interval.low <= interval.high <= 1.0
 
 
-def test_bets_of_an_epoch_come_from_the_epochs_before() -> None:
-    check = fresh()
-    for i in range(1000):
-        check.observe_pair(0, i % 10 != 0, i % 5 != 0, 1)
-    before = reads(check)
-    check.roll()
-    assert reads(check) == before
-    assert check.state.baselines[1].good == pytest.approx(0.9, abs=0.01)
-    assert check.state.baselines[1].discordance == pytest.approx(0.1, abs=0.01)
-    check.observe_pair(0, False, True, 1)  # a late label still meets the bets of its own epoch
-    assert check.state.tables[0].counts[1] == 1
-    assert len(check.state.tables) == 1
-
-
 def test_champion_that_never_errs_can_still_be_bet_on() -> None:
     check = fresh(ERROR)
     for _ in range(5000):
@@ -231,26 +217,6 @@ def test_no_errors_in_few_pairs_leave_a_wide_interval() -> None:
     assert interval.low < -0.004
 
 
-@pytest.mark.parametrize("propensity", [0.0, 1.0, -0.5, math.nan])
-def test_propensity_that_is_no_lot_is_refused(propensity: float) -> None:
-    with pytest.raises(ValueError):
-        fresh().observe_split(0, propensity, True, True, 1)
-
-
-def test_epoch_that_has_not_begun_is_refused() -> None:
-    with pytest.raises(ValueError):
-        fresh().observe_pair(1, True, True, 1)
-
-
-def test_checks_with_other_bets_are_not_merged() -> None:
-    one, other = fresh(), fresh()
-    one.observe_pair(0, True, False, 1)
-    one.roll()
-    other.roll()
-    with pytest.raises(ValueError):
-        one.merge(other)
-
-
 def test_growth_foretells_what_evidence_gains() -> None:
     """Healthy pairs with a half-percent margin: the projection is within a fifth of the truth."""
     check = fresh(ERROR)
@@ -263,20 +229,3 @@ def test_growth_foretells_what_evidence_gains() -> None:
     for _ in range(1000):
         check.observe_pair(1, True, True, 1)
     assert check.claim_log_e() - before == pytest.approx(1000 * growth, rel=0.2)
-
-
-def test_what_is_remembered_between_looks_changes_no_bit() -> None:
-    """Also when an old epoch's label comes late, and for every side."""
-    question = correct_question(ACCURACY, 0.05)
-    check, rng = BinaryCheck.fresh(question, is_clustered=False), random.Random(3)
-    for epoch in range(6):
-        for i in range(60):
-            late = max(0, epoch - i % 3)
-            check.observe_split(late, 0.25, rng.random() < 0.25, rng.random() < 0.8, i)
-            check.observe_pair(late, rng.random() < 0.8, rng.random() < 0.9, i)
-            if i % 7 == 0:
-                again = BinaryCheck(question, check.state)
-                assert check.claim_log_e() == again.claim_log_e()
-                assert check.futile_log_e() == again.futile_log_e()
-                assert check.harm_log_e() == again.harm_log_e()
-        check.roll()

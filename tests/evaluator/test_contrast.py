@@ -1,6 +1,5 @@
 """The mean of one number, compared between the variants."""
 
-import itertools
 import math
 import random
 
@@ -9,35 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluator.contrast import PAIRED, Contrast, ContrastState
+from evaluator.contrast import Contrast
 from evaluator.eprocess.effect import effect_log_e
 from evaluator.eprocess.mixture import GRID, log_weights
 from evaluator.ground import Asked
-from evaluator.running import Moments
+from evaluator.ledger import ContrastState
+from evaluator.question import PAIRED
+from tests.evaluator.contrasts import BOUNDED, FREE, feed, fresh, ready
 
-BOUNDED = Asked(margin=0.0, effect=0.05, is_bounded=True, detect=0.05, within=0.1)
-FREE = Asked(margin=0.1, effect=0.2, detect=0.2)
 SIDES = ("claim", "harm", "futile", "upper")
 VALUES = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=40)
-
-
-def fresh(asked: Asked = BOUNDED, *, is_clustered: bool = False) -> Contrast:
-    return Contrast.fresh(asked, is_clustered=is_clustered)
-
-
-def ready(asked: Asked = FREE, *, is_clustered: bool = False) -> Contrast:
-    """Return one that has seen enough of a standard normal champion to bet."""
-    contrast, rng = fresh(asked, is_clustered=is_clustered), random.Random(1)
-    for _ in range(2000):
-        contrast.learn(rng.gauss(0, 1))
-    contrast.roll()
-    return contrast
-
-
-def feed(contrast: Contrast, values: list[tuple[bool, float]], epoch: int = 0) -> Contrast:
-    for i, (is_challenger, y) in enumerate(values):
-        contrast.observe_split(epoch, 0.5, is_challenger, y, i << 54)
-    return contrast
 
 
 def reading(contrast: Contrast) -> list[float]:
@@ -141,42 +121,6 @@ def test_unit_of_the_number_does_not_matter(scale: float) -> None:
     assert logs[0] == pytest.approx(logs[1], abs=0.15)
 
 
-@pytest.mark.parametrize("y", [math.nan, math.inf, -math.inf, 1.0000001, -1e-9])
-def test_what_is_no_number_of_the_range_is_refused(y: float) -> None:
-    with pytest.raises(ValueError, match="number must be"):
-        fresh().observe_split(0, 0.5, True, y, 1)
-
-
-@pytest.mark.parametrize("y", [math.nan, math.inf, -math.inf])
-def test_what_is_not_finite_is_refused_without_a_range(y: float) -> None:
-    with pytest.raises(ValueError, match="finite"):
-        ready().observe_split(1, 0.5, True, y, 1)
-
-
-def test_missing_number_counts_as_the_worst_there_is() -> None:
-    contrast = fresh()
-    contrast.observe_pair(0, 0.4, None, 1)
-    assert contrast.state.sums[0].s == -0.4
-    free = ready()
-    free.observe_pair(1, 0.0, None, 1)
-    assert free.state.sums[0].s == free.state.bases[1].low < -2.5
-
-
-def test_numbers_beyond_the_champions_past_are_held_back() -> None:
-    contrast = ready()
-    base = contrast.state.bases[1]
-    contrast.observe_pair(1, 0.0, 1e12, 1)
-    assert contrast.state.sums[0].s == base.high < 4.0
-
-
-def test_nothing_is_bet_before_the_champion_is_known() -> None:
-    contrast = fresh(FREE)
-    feed(contrast, [(bool(i % 2), float(i)) for i in range(200)])
-    assert contrast.n() == 0 and not contrast.is_ready()
-    contrast.roll()
-    assert contrast.is_ready()
-
-
 def test_small_share_needs_more_observations_before_it_is_read() -> None:
     contrast = ready()
     for i in range(1000):
@@ -242,14 +186,6 @@ def test_proxy_stands_in_for_labels_that_were_not_drawn() -> None:
     assert with_proxy.log_e("claim") > 1.5 * without.log_e("claim") > 0.0
 
 
-def test_effect_relative_to_the_champions_mean_follows_it() -> None:
-    contrast = fresh(Asked(margin=0.0, effect=None, effect_relative=0.1))
-    for i in range(400):
-        contrast.learn(5.0 + i % 2)
-    contrast.roll()
-    assert contrast.state.bases[1].effect == pytest.approx(0.55, rel=0.03)
-
-
 @pytest.mark.parametrize("asked", [BOUNDED, FREE])
 def test_bucket_sums_find_the_same_effect_and_stay_small(asked: Asked) -> None:
     contrast = ready(asked, is_clustered=True) if asked is FREE else fresh(is_clustered=True)
@@ -262,42 +198,8 @@ def test_bucket_sums_find_the_same_effect_and_stay_small(asked: Asked) -> None:
     assert len(contrast.state.sums) == 1 and contrast.state.sums[0].products == []
 
 
-def test_memory_is_per_epoch_and_share_not_per_observation() -> None:
-    sizes = []
-    for n in (50, 5000):
-        contrast = feed(fresh(), [(bool(i % 2), (i % 97) / 97) for i in range(n)])
-        sizes.append(len(msgspec.msgpack.encode(contrast.state)))
-    assert sizes[1] < sizes[0] + 100
-
-
-def test_epochs_with_other_baselines_cannot_be_merged() -> None:
-    one, other = fresh(), fresh()
-    feed(one, [(False, 0.9)] * 50)
-    one.roll()
-    other.roll()
-    with pytest.raises(ValueError, match="baselines"):
-        one.merge(other)
-
-
-@pytest.mark.parametrize(("epoch", "propensity"), [(1, 0.5), (0, 0.0), (0, 1.0), (0, math.nan)])
-def test_unknown_epoch_or_share_is_refused(epoch: int, propensity: float) -> None:
-    contrast = fresh()
-    contrast.state.bases *= 1 + epoch
-    with pytest.raises(ValueError, match="out of range"):
-        contrast.observe_split(epoch + epoch, propensity, True, 0.5, 1)
-
-
 def test_growth_and_means_are_of_what_was_seen() -> None:
     contrast = feed(fresh(), [(False, 0.25), (False, 0.75), (True, 1.0)])
     assert contrast.means() == (0.5, 2, 1.0, 1)
     assert contrast.growth() > 0.0
     assert fresh().growth() == 0.0 and fresh().means() == (0.0, 0, 0.0, 0)
-
-
-def test_winsorised_start_forgets_what_lies_beyond_the_limits() -> None:
-    contrast = fresh(FREE)
-    for y in itertools.chain([0.0, 1.0] * 1000, [1e9]):
-        contrast.learn(y)
-    contrast.roll()
-    assert contrast.state.bases[1].variance < 0.3
-    assert isinstance(contrast.state.ground.champion, Moments)

@@ -1,18 +1,21 @@
 """What a token brought back is made into what the store would have kept."""
 
 import json
+import random
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import Raw, structs
 
 from evaluator.evaluator import Evaluator
-from evaluator.evidence import Role
+from evaluator.evidence import CheckState, Role
 from evaluator.exposed import judgable_of, recognised
-from evaluator.join import Answer, Mode
+from evaluator.join import Answer, Judgable, Mode
 from evaluator.metric import MetricSpec
 from router.token import NULL, Served, described, digest_of
-from tests.evaluator.builders import ACCURACY, answer, exposure, failure, plan
+from tests.evaluator.builders import ACCURACY, ERRORS, answer, exposure, failure, plan
 
 LONG = json.dumps("x" * 300)
 LOSS = MetricSpec("loss", "loss", Role.OBJECTIVE, detect=0.1, measure="absolute")
@@ -92,3 +95,85 @@ def test_a_digest_is_recognised_in_a_corrected_label_too() -> None:
     found = again.challenger or again.champion
     assert found is not None and found.prediction == long
     assert recognised(first, '"z"') == first
+
+
+def told(number: int, prediction: object = 7, **fields: object) -> Served:
+    """A token of what ``exposure(number, is_challenger=True)`` tells."""
+    seen = exposure(number, is_challenger=True)
+    one = Served(
+        seen.route, seen.experiment, seen.request_id, seen.unit, "digits-2", seen.propensity,
+        seen.table_version, seen.at_ns, "value", Raw(json.dumps(prediction).encode()),
+    )  # fmt: skip
+    return structs.replace(one, **fields)
+
+
+def test_a_token_belongs_to_the_epoch_in_which_it_was_served() -> None:
+    evaluator = Evaluator(plan(ACCURACY), first_epoch=0)
+    evaluator.observe(exposure(10))
+    evaluator.roll_epoch("a share changed")
+    evaluator.observe(exposure(20))
+    evaluator.roll_epoch("a share changed")
+    epochs = [evaluator.exposed(told(n), "7") for n in (5, 10, 11, 20, 21)]
+    assert [one.epoch for one in epochs if one is not None] == [0, 0, 1, 1, 2]
+    again = Evaluator.restore(plan(ACCURACY), evaluator.snapshot(), first_epoch=0)
+    assert [again.exposed(told(n), "7") for n in (5, 10, 11, 20, 21)] == epochs
+
+
+def test_an_epoch_begins_behind_the_newest_request_that_was_judged() -> None:
+    """Labels by token may be judged before the observations of their time have come."""
+    evaluator = Evaluator(plan(ACCURACY), first_epoch=0)
+    first = evaluator.exposed(told(100), "7")
+    assert first is not None
+    evaluator.judge(first, "7")
+    evaluator.roll_epoch("a new day")
+    found = [evaluator.exposed(told(n), "7") for n in (100, 101)]
+    assert [one.epoch for one in found if one is not None] == [0, 1]
+
+
+def test_a_token_tells_too_little_where_metrics_read_more_than_the_prediction() -> None:
+    loss = MetricSpec("loss", "loss", Role.OBJECTIVE, detect=0.1, measure="absolute", value="score")
+    assert Evaluator(plan(loss)).exposed(told(1), "7") is None
+    assert Evaluator(plan(ERRORS)).exposed(told(1), "7") is None  # needs no label at all
+
+
+def test_labels_that_come_back_for_one_variant_alone_freeze_promotion() -> None:
+    """With tokens nobody knows which labels are missing, but of whom is seen."""
+    evaluator = Evaluator(plan(ACCURACY))
+    for number in range(400):
+        is_challenger = number % 2 == 0
+        evaluator.observe(exposure(number, is_challenger=is_challenger))
+        if is_challenger or number % 8 == 1:
+            variant = "digits-2" if is_challenger else "digits-1"
+            found = evaluator.exposed(told(number, variant=variant), "7")
+            assert found is not None
+            evaluator.judge(found, "7")
+    reading = evaluator.evidence(0.0).reading("delivery")
+    assert reading is not None and reading.state is CheckState.UNKNOWN
+    assert "labels go missing" in reading.because
+
+
+@given(st.integers(0, 2**32), st.integers(1, 40))
+@settings(max_examples=20)
+def test_evidence_by_token_is_evidence_by_the_store_to_the_last_bit(seed: int, age: int) -> None:
+    """Where every label comes back, whatever the epochs: requests mature ``age`` requests later."""
+    rng = random.Random(seed)
+    stored, by_token = Evaluator(plan(ACCURACY)), Evaluator(plan(ACCURACY))
+    waiting: list[tuple[Judgable, int, bool]] = []
+    for number in range(400):
+        is_challenger, prediction = rng.random() < 0.5, rng.choice([7, 8])
+        seen = exposure(number, is_challenger=is_challenger, outcome=answer(prediction))
+        kept = stored.observe(seen)
+        by_token.observe(seen)
+        assert kept is not None
+        waiting.append((kept, prediction, is_challenger))
+        if rng.random() < 0.01:
+            stored.roll_epoch("a share changed")
+            by_token.roll_epoch("a share changed")
+        if number >= age:
+            old, answered, was_challenger = waiting[number - age]
+            variant = "digits-2" if was_challenger else "digits-1"
+            found = by_token.exposed(told(number - age, answered, variant=variant), "7")
+            assert found == old
+            by_token.judge(found, "7")
+            stored.judge(old, "7")
+    assert by_token.snapshot() == stored.snapshot()

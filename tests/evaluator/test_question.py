@@ -55,3 +55,21 @@ def test_effect_of_a_relative_margin_follows_the_champions_rate() -> None:
 def test_variance_stays_above_nothing_where_all_answers_are_good() -> None:
     assert Baseline(0.9, 0.1, 0.02, 0.02).variance == pytest.approx(0.09)
     assert Baseline(1.0, 0.1, 0.02, 0.02).variance > 0.0
+
+
+def test_every_side_is_evidence_that_an_effect_lies_on_its_side_of_a_bound() -> None:
+    asked = replace(ACCURACY, margin=0.01, detect=0.02, within=0.03)
+    sides = [asked.side(name) for name in ("claim", "harm", "futile", "upper")]
+    assert sides == [(1.0, 0.01), (-1.0, 0.01), (-1.0, -0.02), (-1.0, -0.03)]
+
+
+def test_variance_of_pairs_grows_when_few_of_them_are_labelled() -> None:
+    known, asked = Baseline(0.9, 0.1, 0.02, 0.02), replace(ACCURACY, label_rate=0.25)
+    assert asked.variance(known, PAIRED) == asked.pair_variance(known) == pytest.approx(0.4)
+    assert asked.variance(known, 0.5) == known.variance
+
+
+def test_sums_of_units_never_expect_less_variance_than_a_rate_at_the_margin() -> None:
+    asked = replace(RARE, margin=0.01)
+    assert asked.clustered_variance(1e-6) == pytest.approx(0.0099)
+    assert asked.clustered_variance(0.2) == 0.2
