@@ -27,8 +27,9 @@ from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
 from evaluator.exposed import Exposed
 from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, Mode, checked
-from evaluator.journal import Due, Journal, JournalFull
+from evaluator.journal import Journal, JournalFull
 from evaluator.metric import ExperimentPlan
+from evaluator.waiting import Due
 from router.observation import Batch
 from router.token import Served
 

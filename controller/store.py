@@ -17,7 +17,7 @@ from controller import audit
 from controller.mark import SUFFIX, Mark, read_mark
 from controller.policy import Intent, RouteIntent
 from controller.rollout import Rollout
-from evaluator.journal import statements
+from evaluator.schema import statements
 from evaluator.upgrade import from_first
 from router import table
 from router.table import RoutingTable
