@@ -1,7 +1,7 @@
 from dataclasses import replace
 
-from controller.intake import experiment_plan
 from controller.rollout import Phase, Rollout
+from controller.trial import experiment_plan
 from controller.wanted import COHORT, wanted_json
 from evaluator.draw import draw
 from evaluator.join import Answer, Judgable, Mode
