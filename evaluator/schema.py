@@ -3,7 +3,7 @@
 Observations stand in the order in which they came, and what is asked of many of them (maturing,
 judging, a label sent in the order of requests) touches neighbours. Only ``ident``, which finds an
 observation by its request id, is in the order of ids: near the order of time for ids that a router
-made, at random for those of clients. docs/adr/0015 has the reasons and the figures.
+made, at random for those of clients. docs/adr/0018 has the reasons and the figures.
 """
 
 from collections.abc import Iterator

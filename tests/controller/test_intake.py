@@ -8,9 +8,10 @@ import pytest
 
 from controller import store
 from controller.intake import TIDY_AT_ONCE, Intake
+from controller.opening import open_database
 from controller.policy import TokenSpec
 from controller.rollout import Phase, Rollout
-from controller.store import StoreDamaged, StoreError, open_database
+from controller.store import StoreDamaged, StoreError
 from controller.trial import experiment_plan
 from evaluator.evidence import CheckState, Evidence
 from evaluator.join import Label, LabelOutcome

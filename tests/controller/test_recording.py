@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from controller import record, store
+from controller.opening import open_database
 from controller.policy import RecordSpec
 from controller.record import Begun, EpochLine, LabelLine, Line
 from controller.recorder import segments
 from controller.recording import RECORDED, Recording
-from controller.store import open_database
 from controller.trial import Trial
 from evaluator.evaluator import Evaluator
 from evaluator.join import Label, LabelOutcome, LabelResult
