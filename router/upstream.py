@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 MAX_INTERIM_ANSWERS = 16
 """1xx heads before the answer; an endless series of them would never end the wait otherwise."""
-READ_BYTES: Final = 112 * 1024
+READ_BYTES: Final = 96 * 1024
 """The most that is taken from a variant at once, and so the most that comes for a client after its
 side was found to be full. With the 16 KiB that may be waiting already (``router/downstream.py``) a
-client that does not read holds twice 64 KiB here; uvloop, left to itself, reads 256,000 bytes.
+client that does not read holds less than twice 64 KiB here, connections and all; uvloop, left to
+itself, reads 256,000 bytes.
 Smaller reads are dear: with 56 KiB an answer of 1 MiB costs a fifth more."""
 _LANDING: Final = memoryview(bytearray(1024 * 1024))
 """Where bytes from any variant land. One for the process: the loop asks for it, fills it and tells

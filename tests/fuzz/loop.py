@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 Connect = Callable[[asyncio.Protocol, int], Awaitable[asyncio.Transport]]
-MAX_SPINS = 200_000
-"""Turns of the loop until it must be quiet; a case takes a few hundred."""
+MAX_SPINS = 2_000_000
+"""Turns of the loop until it must be quiet; a case takes a few hundred, one of four thousand
+pipelined requests in single bytes most of a million."""
 
 
 class _Silence:

@@ -61,7 +61,7 @@ def port() -> Iterator[int]:
 
 
 def test_users_predict_and_label_their_own_predictions_once(port: int, tmp_path: Path) -> None:
-    shape = ["--headless", "--users", "4", "--spawn-rate", "4", "--run-time", "3s"]
+    shape = ["--headless", "--users", "4", "--spawn-rate", "4", "--run-time", "10s"]
     shape += ["--host", f"http://127.0.0.1:{port}", "--json", "--only-summary"]
     settings = {
         "ADMIN": f"http://127.0.0.1:{port}",
