@@ -33,7 +33,7 @@ from controller.status import RouteView, render_route
 from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
 from evaluator.join import Label, LabelResult
-from evaluator.journal import Due
+from evaluator.waiting import Due
 from router.observation import Batch
 from router.table import Route, RoutingTable
 

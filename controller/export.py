@@ -7,9 +7,9 @@ import sqlite3
 from collections.abc import Iterator
 
 from controller import record, store
-from controller.intake import experiment_plan
 from controller.record import Begun, Line
 from controller.rollout import Phase
+from controller.trial import experiment_plan
 from evaluator.evaluator import Evaluator
 from evaluator.journal import Journal
 

@@ -5,34 +5,31 @@ undone here too, so evidence after a restart is the evidence before it.
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from msgspec import Raw
-
-from controller import record, store
+from controller import store
 from controller.dispute import Disputes, Record, unrecorded
 from controller.failpoint import pass_by
+from controller.labelcount import LabelCounts
 from controller.policy import RecordSpec, RouteIntent
-from controller.record import Begun, EpochLine, LabelLine, Line, LostLine, WatchLine
-from controller.recorder import Recorder
-from controller.rollout import Phase, Rollout, declared_stage, stage_for
+from controller.record import Begun, EpochLine, LostLine, WatchLine
+from controller.recording import Recording
 from controller.status import Pending
 from controller.tokens import Tokens
 from controller.traffic import nothing_more
+from controller.trial import SECOND_NS, Trial, exposed
 from controller.wanted import COHORT, wanted_json
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
 from evaluator.exposed import Exposed
-from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, Mode, checked
-from evaluator.journal import Due, Journal, JournalFull
+from evaluator.join import Judgable, Label, LabelResult
+from evaluator.journal import Journal, JournalFull
 from evaluator.metric import ExperimentPlan
+from evaluator.waiting import Due
 from router.observation import Batch
 from router.token import Served
 
-SECOND_NS = 10**9
 KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
 """A router process that said nothing for a week will not send an old batch again."""
 MATURE_AT_ONCE = 2_000
@@ -41,63 +38,8 @@ Chosen."""
 TIDY_AT_ONCE = 2_000
 """Observations forgotten of one route in one transaction; at ten a second 20,000, which is more
 than a controller takes in. Chosen."""
-RECORDED = (
-    LabelOutcome.ACCEPTED,
-    LabelOutcome.CORRECTED,
-    LabelOutcome.LATE,
-    LabelOutcome.UNKNOWN,
-)
-"""Labels that are recorded: with another maturity, or a later observation, they would be used."""
 LOOK_AT = 1_000
 """Observations looked at to tell how many have a label: a millisecond or two. Chosen."""
-UNROUTED = ""
-"""Stands for the route of labels that belong to none."""
-EARLY = "early"
-"""Counted beside what labels were answered: those that were ``unknown`` and joined an observation
-that came after them."""
-
-
-def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
-    """Return what the evaluator must know about ``rollout``. Pure."""
-    return ExperimentPlan(
-        experiment=rollout.experiment,
-        route=policy.name,
-        champion=rollout.champion,
-        challenger=rollout.challenger,
-        metrics=policy.metrics,
-        prediction=policy.prediction,
-        clustered=policy.unit_header is not None,
-        alpha=policy.alpha,
-        maturity_s=policy.maturity_s,
-        window_s=policy.window_s,
-        label_rate=policy.label_rate,
-        labels_wanted=policy.labels_wanted,
-        alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
-        joins_by_token=policy.token is not None and policy.token.joins,
-        is_held_back=_is_held_back(policy),
-    )
-
-
-def _is_held_back(policy: RouteIntent) -> bool:
-    """Whether a watch has somebody to compare with; true also where there is no watch."""
-    watch = declared_stage(policy, Phase.WATCH)
-    return watch is None or watch.holdback_buckets > 0
-
-
-@dataclass(slots=True)
-class Trial:
-    """One experiment under way."""
-
-    plan: ExperimentPlan
-    evaluator: Evaluator
-    durable: bytes
-    """The evaluator as the store has it, or as it began."""
-    is_changed: bool = False
-    """Whether ``evaluator`` has moved on from ``durable``."""
-    pending: bytes = b""
-    """The evaluator as written in a transaction that has not ended yet."""
-    is_new: bool = False
-    """Not written yet: what the route's last experiment left in the journal is not for it."""
 
 
 class Intake:
@@ -107,23 +49,17 @@ class Intake:
         self._connection = connection
         self._journal = Journal(connection)
         self._trials: dict[str, Trial] = {}
-        self._labels: dict[str, Counter[str]] = {}
+        self._labels = LabelCounts()
         self._disputes = Disputes(connection)
         self._tokens = Tokens()
-        self._recorder: Recorder | None = None
-        self._recording: RecordSpec | None = None
+        self._recording = Recording(connection, self._trials)
 
     def record_to(self, spec: RecordSpec | None) -> None:
         """Record from now on what the evaluators are given, as the routing file says; or no more.
 
         Between two transactions only.
         """
-        if spec != self._recording:
-            self._recording = spec
-            self._recorder = (
-                None if spec is None else Recorder(spec, self._connection, self._under_way)
-            )
-            self._revert_recording()
+        self._recording.use(spec)
 
     def sign_for(self, routes: Iterable[RouteIntent]) -> None:
         """Take tokens of these routes from now on, and of no others."""
@@ -131,13 +67,7 @@ class Intake:
 
     def recording(self) -> dict[str, object] | None:
         """Return what became of the recording, JSON-ready; None if there is none."""
-        if self._recorder is None or self._recording is None:
-            return None
-        return {
-            "folder": self._recording.folder,
-            "bytes": self._recorder.size_bytes,
-            "dropped": self._recorder.n_dropped,
-        }
+        return self._recording.told()
 
     def bound(self, max_bytes: int) -> None:
         """Refuse observations from now on while the store's file has ``max_bytes`` or more."""
@@ -155,7 +85,7 @@ class Intake:
         self._trials[plan.route] = Trial(
             plan, evaluator, evaluator.snapshot(), is_changed=True, is_new=True
         )
-        self._record(Begun(plan=plan))
+        self._recording.add(Begun(plan=plan))
 
     def resume(self, plan: ExperimentPlan) -> bool:
         """Take up an experiment where the store left it; False if there is nothing readable.
@@ -192,7 +122,7 @@ class Intake:
         if trial is not None:
             trial.evaluator.roll_epoch(why)
             trial.is_changed = True
-            self._record(EpochLine(route=route, why=why))
+            self._recording.add(EpochLine(route=route, why=why))
 
     def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
         """Return observations of ``route`` that wait for a label, behind sequence ``after``."""
@@ -213,7 +143,7 @@ class Intake:
         if trial is not None:
             trial.evaluator.watch()
             trial.is_changed = True
-            self._record(WatchLine(route=route))
+            self._recording.add(WatchLine(route=route))
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Write every changed evaluator, within the caller's transaction; see ``settled``."""
@@ -223,24 +153,19 @@ class Intake:
             if trial.is_changed:
                 trial.pending = trial.evaluator.snapshot()
                 store.save_snapshot(connection, route, trial.pending)
-        if self._recorder is not None:
-            self._recorder.flush(connection)
+        self._recording.flush(connection)
 
     def settled(self) -> None:
         """Note that what ``save`` wrote is committed."""
-        if self._recorder is not None:
-            self._recorder.settled()
+        self._recording.settled()
         for trial in self._trials.values():
-            if trial.is_changed:
-                trial.durable, trial.is_changed = trial.pending, False
-            trial.is_new = False
+            trial.settled()
 
     def revert(self) -> None:
         """Go back to what the store has, after a transaction failed."""
-        self._revert_recording()
+        self._recording.revert()
         for trial in self._trials.values():
-            if trial.is_changed:
-                trial.evaluator = Evaluator.restore(trial.plan, trial.durable)
+            trial.revert()
 
     def take(
         self,
@@ -276,7 +201,7 @@ class Intake:
         self.settled()
         pass_by("ingest.after_commit")
         for route, n in early.items():
-            self._labels.setdefault(route, Counter())[EARLY] += n
+            self._labels.count_early(route, n)
         return done
 
     def label(
@@ -296,7 +221,7 @@ class Intake:
         try:
             with store.transaction(self._connection):
                 results = self._joined(read, now_ns)
-                self._record_labels(read, results, now_ns)
+                self._recording.labelled(read, results, now_ns)
                 named = [
                     one if isinstance(one, Label) else label
                     for one, label in zip(read, labels, strict=True)
@@ -307,18 +232,13 @@ class Intake:
             raise store.StoreError(f"the state could not be written: {error}") from error
         except store.StoreError:
             self._disputes.revert()
-            self._revert_recording()
+            self._recording.revert()
             raise
         self._disputes.settled(now_s=mono_s)
-        if self._recorder is not None:
-            self._recorder.settled()
+        self._recording.settled()
         pass_by("label.after_commit")
         self._tokens.count(read, results)
-        for label, result in zip(labels, results, strict=True):
-            # The route that a label names is its sender's word: they could name any number.
-            said = label.route if label.route in self._trials else None
-            route = result.route or said or UNROUTED
-            self._labels.setdefault(route, Counter())[result.outcome.value] += 1
+        self._labels.count(labels, results, self._trials)
         return results
 
     def _joined(self, read: Sequence[Label | LabelResult], now_ns: int) -> list[LabelResult]:
@@ -350,7 +270,7 @@ class Intake:
             for one in observations:
                 trial.evaluator.judge(one.judgable, one.label)
                 trial.is_changed = True
-                self._record_judged(route, one)
+                self._recording.judged(route, one)
         with store.transaction(self._connection):
             for observations in due.values():
                 self._journal.mark_judged(observations)
@@ -402,16 +322,20 @@ class Intake:
     def label_counts(self, route: str) -> dict[str, int]:
         """Return what became of a route's labels since this process began, and what waits."""
         with store.reading():
-            return self._label_counts(route) | {"waiting": self._journal.waiting(route)}
+            return self._labels.of(route) | {"waiting": self._journal.waiting(route)}
 
     def unrouted_counts(self) -> dict[str, int]:
         """Return what became of labels that belong to no route that we know of."""
-        return self._label_counts(UNROUTED)
+        return self._labels.of()
 
-    def _label_counts(self, route: str) -> dict[str, int]:
-        counted = self._labels.get(route, Counter())
-        counts = {outcome.value: counted[outcome.value] for outcome in LabelOutcome}
-        return counts | {EARLY: counted[EARLY]}
+    def token_counts(self, route: str) -> dict[str, int]:
+        """Return what became of the labels that came with a token of ``route``."""
+        return self._tokens.counts(route)
+
+    @property
+    def n_forged(self) -> int:
+        """How many labels came with a token that is not ours, since this process began."""
+        return self._tokens.n_forged
 
     def pending(self, route: str) -> Pending | None:
         """Return what waits to be judged on ``route``; None without an experiment."""
@@ -432,30 +356,11 @@ class Intake:
         refused, repeated = len(added.refused), added.repeated
         if refused or repeated:
             self._trials[route].evaluator.lose_waiting(refused=refused, repeated=repeated)
-            self._record(LostLine(route=route, refused=refused, repeated=repeated))
+            self._recording.add(LostLine(route=route, refused=refused, repeated=repeated))
         return added.labelled
 
-    def token_counts(self, route: str) -> dict[str, int]:
-        """Return what became of the labels that came with a token of ``route``."""
-        return self._tokens.counts(route)
-
-    @property
-    def n_forged(self) -> int:
-        """How many labels came with a token that is not ours, since this process began."""
-        return self._tokens.n_forged
-
     def _exposed(self, served: Served, label: str, now_ns: int) -> Exposed:
-        """Return what a token of ours brings to its label, as far as its cohort still is open."""
-        route, trial = served.route, self._trials.get(served.route)
-        judgable, refusal = None, None
-        if trial is None or served.experiment != trial.plan.experiment:
-            refusal = LabelResult(LabelOutcome.LATE, "its experiment is over", route)
-        elif _is_past_maturity(trial, served.at_ns, now_ns):
-            because = "it is past its maturity: requests of its age are judged"
-            refusal = LabelResult(LabelOutcome.LATE, because, route)
-        else:
-            judgable = trial.evaluator.exposed(served, label)
-        return Exposed(route, served.request_id, served.at_ns, judgable, refusal)
+        return exposed(self._trials.get(served.route), served, label, now_ns)
 
     def _observe(self, batch: Batch, waiting: dict[str, list[Judgable]]) -> None:
         for observation in batch.observations:
@@ -464,66 +369,6 @@ class Intake:
                 continue  # of an experiment that has ended, or of none
             judgable = trial.evaluator.observe(observation)
             trial.is_changed = True
-            if self._recorder is not None:
-                self._recorder.add(record.of_observation(observation))
-            if judgable is not None and not _has_token(trial.plan, judgable):
+            self._recording.observed(observation)
+            if judgable is not None and trial.is_kept(judgable):
                 waiting.setdefault(observation.route, []).append(judgable)
-
-    def _revert_recording(self) -> None:
-        """Leave in the recorder only what is not in the store yet and will be: new experiments."""
-        if self._recorder is None:
-            return
-        self._recorder.revert()
-        for trial in self._trials.values():
-            if trial.is_new:
-                self._recorder.add(Begun(plan=trial.plan))
-
-    def _record(self, line: Line) -> None:
-        if self._recorder is not None:
-            self._recorder.add(line)
-
-    def _record_judged(self, route: str, one: Due) -> None:
-        if self._recorder is not None:
-            self._recorder.add(record.of_judged(route, one.judgable, one.label))
-
-    def _record_labels(
-        self, labels: Sequence[Label | LabelResult], results: Sequence[LabelResult], now_ns: int
-    ) -> None:
-        """Write labels into the recording, within the caller's transaction of nothing else."""
-        if self._recorder is None:
-            return
-        for label, result in zip(labels, results, strict=True):
-            clean = checked(label) if isinstance(label, Label) else label
-            if result.outcome in RECORDED and isinstance(clean, Label):
-                self._recorder.add(
-                    LabelLine(
-                        request_id=clean.request_id,
-                        label=Raw(clean.label.encode()),
-                        at_ns=now_ns,
-                        route=result.route or clean.route,
-                        correct=clean.is_correction,
-                    )
-                )
-        self._recorder.flush(self._connection)
-
-    def _under_way(self) -> list[Begun]:
-        """Return the experiments that a new file of the recording must start from."""
-        return [
-            Begun(plan=trial.plan, snapshot=trial.durable)
-            for trial in self._trials.values()
-            if not trial.is_new
-        ]
-
-
-def _has_token(plan: ExperimentPlan, judgable: Judgable) -> bool:
-    """Whether a token will bring an observation back, so that it need not be kept."""
-    return plan.joins_by_token and judgable.mode is Mode.SPLIT
-
-
-def _is_past_maturity(trial: Trial, at_ns: int, now_ns: int) -> bool:
-    """Whether the cohort of a request is closed: by its age, or because it was judged.
-
-    The second also where the clock went back, which would make old tokens young again.
-    """
-    is_old = now_ns - at_ns >= trial.plan.maturity_s * SECOND_NS
-    return is_old or trial.evaluator.is_closed(at_ns)

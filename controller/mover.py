@@ -12,12 +12,13 @@ from controller.account import ACTIONS, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.clock import Clock
-from controller.intake import Intake, experiment_plan
+from controller.intake import Intake
 from controller.plan import lay_out, plan
 from controller.policy import RouteIntent
 from controller.rollout import FINISHED, Event, Phase, Rollout, elapse, move, resume
 from controller.store import Finished, RouteState, StoreError
 from controller.traffic import Change, Traffic
+from controller.trial import experiment_plan
 from evaluator.evidence import Evidence
 from router.table import Route
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
-from controller.intake import experiment_plan
 from controller.policy import RouteIntent
 from controller.record import (
     Begun,
@@ -31,6 +30,7 @@ from controller.record import (
     observation_of,
 )
 from controller.rollout import Rollout
+from controller.trial import experiment_plan
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Role
 from evaluator.join import Judgable

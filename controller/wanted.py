@@ -6,8 +6,8 @@ from typing import Any
 from controller.audit import iso
 from evaluator.draw import draw
 from evaluator.join import Mode
-from evaluator.journal import Due
 from evaluator.metric import ExperimentPlan
+from evaluator.waiting import Due
 from evaluator.wanted import is_needed
 
 COHORT = 10_000

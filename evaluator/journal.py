@@ -1,74 +1,36 @@
 """What must survive until it is judged: observations that wait, and their labels (SQLite).
 
 The connection is given and never committed here: the caller owns the transaction.
-
-Observations stand in the order in which they came, and what is asked of many of them (maturing,
-judging, a label sent in the order of requests) touches neighbours. Only ``ident``, which finds an
-observation by its request id, is in the order of ids: near the order of time for ids that a router
-made, at random for those of clients. docs/adr/0015 has the reasons and the figures.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-
-import msgspec
 
 from evaluator.exposed import Exposed
-from evaluator.join import Judgable, Label, LabelOutcome, LabelResult, Mode, checked
+from evaluator.join import (
+    Found,
+    Judgable,
+    Label,
+    LabelOutcome,
+    LabelResult,
+    checked,
+    is_told,
+    joined,
+    on_route,
+)
 from evaluator.parking import MAX_PARKED, PARKED_NS, Parked, Parking
 from evaluator.parking import SCHEMA as PARKING_SCHEMA
-from evaluator.requestkey import Key, id_of, key_of
+from evaluator.requestkey import Key, key_of
+from evaluator.retire import clear, retire
+from evaluator.schema import SCHEMA, TEMPORARY, statements
+from evaluator.waiting import Due, Waiting, encoded
 
 MAX_BYTES = 8 * 1024**3
 """Of the whole file, from which on no observation is taken in; about 40 million that wait, at the
 200 bytes of docs/labels/store.md. Chosen."""
 LABEL_ROOM = 1.25
 """Labels are taken in up to this multiple of the bound: those for what waits already must fit."""
-
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS queue (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    route TEXT NOT NULL,
-    is_open INTEGER NOT NULL,
-    waiting INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS observation (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
-    queue INTEGER NOT NULL,
-    at_ns INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    judgable BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS observation_due ON observation (queue, at_ns);
-CREATE TABLE IF NOT EXISTS ident (
-    key BLOB NOT NULL,
-    queue INTEGER NOT NULL,
-    sequence INTEGER NOT NULL,
-    PRIMARY KEY (key, queue)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS label (
-    sequence INTEGER PRIMARY KEY,
-    content TEXT NOT NULL,
-    at_ns INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS judged (
-    queue INTEGER NOT NULL,
-    at_ns INTEGER NOT NULL,
-    sequence INTEGER NOT NULL,
-    key BLOB NOT NULL,
-    PRIMARY KEY (queue, at_ns, sequence)
-) WITHOUT ROWID;
-"""
-"""``queue``: what waits for one experiment of a route; closed when that ends. ``observation``: what
-waits. ``judged``: what does not any more, until its window is over. ``ident`` and ``label`` belong
-to a row of either, by its ``sequence``. A ``key`` is text or bytes: evaluator/requestkey.py."""
-
-_TEMPORARY = """
-CREATE TEMP TABLE IF NOT EXISTS wanted (key BLOB PRIMARY KEY) WITHOUT ROWID;
-CREATE TEMP TABLE IF NOT EXISTS chosen (sequence INTEGER PRIMARY KEY);
-"""
 
 _FOUND = (
     "SELECT i.key, q.route, q.is_open, i.sequence, o.at_ns, l.content FROM {source}"
@@ -84,9 +46,14 @@ _LABEL = (
     " ON CONFLICT (sequence) DO UPDATE SET content = excluded.content, at_ns = excluded.at_ns"
 )
 _WRITTEN = (LabelOutcome.ACCEPTED, LabelOutcome.CORRECTED)
-
-_encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Judgable)
+_UNKNOWN = LabelResult(LabelOutcome.UNKNOWN, "no observation has this id")
+_PARKED = LabelResult(
+    LabelOutcome.UNKNOWN,
+    f"no observation has this id yet; kept for {PARKED_NS // 10**9} s in case one comes",
+)
+_PARKED_OTHER = LabelResult(
+    LabelOutcome.CONFLICT, "another label came first and waits for an observation with this id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +69,11 @@ class Added:
     """Their label had come before them; it was answered ``unknown`` then and is accepted now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """An observation to be judged, with its label or None."""
-
-    sequence: int
-    judgable: Judgable
-    label: str | None
-    """Canonical JSON text."""
-
-
 class JournalFull(Exception):
     """There is no room for labels either; nothing of the attempt was kept."""
 
 
-class _Found(msgspec.Struct, gc=False):
-    """What the journal knows under one request id on one route."""
-
-    route: str
-    sequence: int
-    at_ns: int | None
-    """None when it waits no more."""
-    label: str | None
-
-
-class Journal:
+class Journal(Waiting):
     """Waiting observations of all routes. Owned by the engine's thread; never commits.
 
     An observation waits -> is judged -> is gone after the window. Only a waiting one takes a label.
@@ -139,12 +86,12 @@ class Journal:
         max_bytes: int = MAX_BYTES,
         max_parked: int = MAX_PARKED,
     ) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self.max_bytes = max_bytes
         """Of the whole file, from which on observations are refused."""
         self.outside_bytes = 0
         """What else counts against the bound; the owner knows of it."""
-        for statement in statements(SCHEMA + PARKING_SCHEMA + _TEMPORARY):
+        for statement in statements(SCHEMA + PARKING_SCHEMA + TEMPORARY):
             connection.execute(statement)
         self._parking = Parking(connection, max_parked=max_parked)
 
@@ -161,11 +108,11 @@ class Journal:
         for key, known in self._find(keys).items():
             mine = [one for one in known if one.route == route]
             if mine:
-                n_told += _is_told(mine[0], keys.pop(key))
+                n_told += is_told(mine[0], keys.pop(key))
         queue = self._open(route, len(keys))
         first = self._last_sequence() + 1
         rows = [
-            (first + index, queue, one.at_ns, key, _encoded(one))
+            (first + index, queue, one.at_ns, key, encoded(one))
             for index, (key, one) in enumerate(reversed(keys.items()))
         ]
         self._connection.executemany("INSERT INTO observation VALUES (?, ?, ?, ?, ?)", rows)
@@ -187,12 +134,12 @@ class Journal:
                 return refused
         rows = self._connection.execute(_FIND_ONE, (key_of(clean.request_id),)).fetchall()
         known = [found for _, found in map(_read, rows)]
-        found = _on_route(known, clean.route)
+        found = on_route(known, clean.route)
         if found is None:
             return self._park(clean, now_ns)
         if isinstance(found, LabelResult):
             return found
-        result = _joined(found, clean, now_ns, window_ns)
+        result = joined(found, clean, now_ns, window_ns)
         if result.outcome in _WRITTEN:
             self._connection.execute(_LABEL, (found.sequence, clean.label, now_ns))
         return result
@@ -214,7 +161,7 @@ class Journal:
         refused = self._admit(exposures) if exposures else {}
         keys = [None if isinstance(one, LabelResult) else key_of(one.request_id) for one in clean]
         known = self._find(key for key in keys if key is not None)
-        joined: dict[int, str] = {}
+        written: dict[int, str] = {}
         results = []
         for key, one in zip(keys, clean, strict=True):
             if key is None or isinstance(one, LabelResult):
@@ -224,56 +171,23 @@ class Journal:
             if one.exposure is not None and one.request_id in refused:
                 results.append(refused[one.request_id])
                 continue
-            found = _on_route(known.get(key, ()), one.route)
+            found = on_route(known.get(key, ()), one.route)
             if found is None:
                 result = self._park(one, now_ns)
             elif isinstance(found, LabelResult):
                 result = found
             else:
-                result = _joined(found, one, now_ns, None)
+                result = joined(found, one, now_ns, None)
                 if result.outcome in _WRITTEN:
-                    joined[found.sequence] = found.label = one.label
+                    written[found.sequence] = found.label = one.label
             results.append(result)
-        rows = ((sequence, joined[sequence], now_ns) for sequence in sorted(joined))
+        rows = ((sequence, written[sequence], now_ns) for sequence in sorted(written))
         self._connection.executemany(_LABEL, rows)
         return results
 
-    def matured(
-        self, route: str, *, now_ns: int, maturity_ns: int, limit: int = 10_000
-    ) -> list[Due]:
-        """Return waiting observations that are ``maturity_ns`` old, in the order of requests."""
-        rows = self._connection.execute(
-            "SELECT o.sequence, o.at_ns, o.key, o.judgable, l.content"
-            " FROM observation o LEFT JOIN label l ON l.sequence = o.sequence"
-            " WHERE o.queue = ? AND o.at_ns <= ? ORDER BY o.at_ns, o.sequence LIMIT ?",
-            (self._queue(route), now_ns - maturity_ns, limit),
-        )
-        return [Due(row[0], _decoded(*row[1:4]), row[4]) for row in rows]
-
-    def all_waiting(self, route: str) -> Iterator[Due]:
-        """Yield everything that waits on a route, in the order of requests; for one reading."""
-        rows = self._connection.execute(
-            "SELECT o.sequence, o.at_ns, o.key, o.judgable, l.content"
-            " FROM observation o LEFT JOIN label l ON l.sequence = o.sequence"
-            " WHERE o.queue = ? ORDER BY o.at_ns, o.sequence",
-            (self._queue(route),),
-        )
-        return (Due(row[0], _decoded(*row[1:4]), row[4]) for row in rows)
-
-    def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
-        """Return waiting observations without a label behind sequence ``after``, in their order."""
-        rows = self._connection.execute(
-            "SELECT sequence, at_ns, key, judgable FROM observation"
-            " WHERE sequence > ? AND +queue = ?"  # the +: by sequence, not by an index and a sort
-            " AND NOT EXISTS (SELECT 1 FROM label WHERE label.sequence = observation.sequence)"
-            " ORDER BY sequence LIMIT ?",
-            (after, self._queue(route), limit),
-        )
-        return [Due(row[0], _decoded(*row[1:]), None) for row in rows]
-
     def mark_judged(self, due: Sequence[Due]) -> None:
         """Record that they were judged: they take no label any more and keep no prediction."""
-        self._retire((one.sequence,) for one in due)
+        retire(self._connection, ((one.sequence,) for one in due))
 
     def purge(self, route: str, *, now_ns: int, window_ns: int, limit: int = 10_000) -> int:
         """Forget judged observations past the window; labels for them are unknown from then on.
@@ -283,11 +197,13 @@ class Journal:
         self._parking.expire(now_ns)
         done = 0
         for queue, is_open in self._queues(route):
-            if not is_open:
-                done += self._retire_some(queue, limit - done)
-            done += self._purge(queue, now_ns - window_ns, limit - done)
-            if not is_open and self._is_gone(queue):
-                self._connection.execute("DELETE FROM queue WHERE id = ?", (queue,))
+            done += clear(
+                self._connection,
+                queue,
+                is_open=is_open,
+                before_ns=now_ns - window_ns,
+                limit=limit - done,
+            )
         return done
 
     def forget(self, route: str) -> int:
@@ -300,24 +216,6 @@ class Journal:
             "UPDATE queue SET is_open = 0, waiting = 0 WHERE route = ? AND is_open", (route,)
         )
         return waited
-
-    def waiting(self, route: str) -> int:
-        """Return how many observations of a route wait to be judged."""
-        row = self._connection.execute(
-            "SELECT waiting FROM queue WHERE route = ? AND is_open", (route,)
-        ).fetchone()
-        return 0 if row is None else int(row[0])
-
-    def oldest(self, route: str, *, limit: int) -> tuple[int | None, int, int]:
-        """Return when the oldest observation that waits was made (wall clock, None: none waits);
-        how many of the oldest were looked at, at most ``limit``; and how many have a label."""
-        at_ns, n, labelled = self._connection.execute(
-            "SELECT min(o.at_ns), count(*), count(l.sequence) FROM (SELECT sequence, at_ns"
-            " FROM observation WHERE queue = ? ORDER BY at_ns, sequence LIMIT ?) o"
-            " LEFT JOIN label l ON l.sequence = o.sequence",
-            (self._queue(route), limit),
-        ).fetchone()
-        return at_ns, n, labelled
 
     def parked(self) -> int:
         """Return how many labels wait for an observation to arrive."""
@@ -348,10 +246,6 @@ class Journal:
                 refused[judgable.request_id] = full
         return refused
 
-    def routes(self) -> list[str]:
-        """Return the routes of which anything is kept."""
-        return [route for (route,) in self._connection.execute("SELECT DISTINCT route FROM queue")]
-
     def used_bytes(self) -> int:
         """Return the size of the file less what is free in it; its log is not in it."""
         pages, free, size = (
@@ -360,13 +254,13 @@ class Journal:
         )
         return int((pages - free) * size)
 
-    def _find(self, keys: Iterable[Key]) -> dict[Key, list[_Found]]:
+    def _find(self, keys: Iterable[Key]) -> dict[Key, list[Found]]:
         """Return what is known under each of ``keys``; without those that nobody knows."""
         self._connection.execute("DELETE FROM wanted")
         self._connection.executemany(
             "INSERT OR IGNORE INTO wanted VALUES (?)", ((key,) for key in keys)
         )
-        known: dict[Key, list[_Found]] = {}
+        known: dict[Key, list[Found]] = {}
         for key, found in map(_read, self._connection.execute(_FIND_MANY)):
             known.setdefault(key, []).append(found)
         return known
@@ -384,66 +278,11 @@ class Journal:
             ).fetchone()
         return int(row[0])
 
-    def _queue(self, route: str) -> int | None:
-        return next((queue for queue, is_open in self._queues(route) if is_open), None)
-
-    def _queues(self, route: str) -> list[tuple[int, bool]]:
-        rows = self._connection.execute("SELECT id, is_open FROM queue WHERE route = ?", (route,))
-        return [(queue, bool(is_open)) for queue, is_open in rows]
-
     def _last_sequence(self) -> int:
         row = self._connection.execute(
             "SELECT seq FROM sqlite_sequence WHERE name = 'observation'"
         ).fetchone()
         return 0 if row is None else int(row[0])
-
-    def _retire(self, sequences: Iterable[tuple[int]]) -> None:
-        """Move observations from those that wait to those that do not."""
-        self._connection.execute("DELETE FROM chosen")
-        self._connection.executemany("INSERT INTO chosen VALUES (?)", sequences)
-        chosen = "observation WHERE sequence IN (SELECT sequence FROM chosen)"
-        counted = self._connection.execute(
-            f"SELECT count(*), queue FROM {chosen} GROUP BY queue"
-        ).fetchall()
-        self._connection.executemany(
-            "UPDATE queue SET waiting = waiting - ? WHERE id = ? AND is_open", counted
-        )
-        self._connection.execute(
-            f"INSERT INTO judged SELECT queue, at_ns, sequence, key FROM {chosen}"
-        )
-        self._connection.execute(f"DELETE FROM {chosen}")
-
-    def _retire_some(self, queue: int, limit: int) -> int:
-        rows = self._connection.execute(
-            "SELECT sequence FROM observation WHERE queue = ? LIMIT ?", (queue, limit)
-        ).fetchall()
-        self._retire(rows)
-        return len(rows)
-
-    def _purge(self, queue: int, before_ns: int, limit: int) -> int:
-        rows = self._connection.execute(
-            "SELECT at_ns, sequence, key FROM judged WHERE queue = ? AND at_ns < ? LIMIT ?",
-            (queue, before_ns, limit),
-        ).fetchall()
-        for table, where, values in (
-            ("ident", "key = ? AND queue = ?", [(key, queue) for _, _, key in rows]),
-            ("label", "sequence = ?", [(sequence,) for _, sequence, _ in rows]),
-            (
-                "judged",
-                "queue = ? AND at_ns = ? AND sequence = ?",
-                [(queue, at_ns, sequence) for at_ns, sequence, _ in rows],
-            ),
-        ):
-            self._connection.executemany(f"DELETE FROM {table} WHERE {where}", values)
-        return len(rows)
-
-    def _is_gone(self, queue: int) -> bool:
-        row = self._connection.execute(
-            "SELECT EXISTS (SELECT 1 FROM observation WHERE queue = ?1)"
-            " OR EXISTS (SELECT 1 FROM judged WHERE queue = ?1)",
-            (queue,),
-        ).fetchone()
-        return not row[0]
 
     def _park(self, label: Label, now_ns: int) -> LabelResult:
         """Keep a label for an observation that may still be on its way from the router."""
@@ -465,83 +304,6 @@ class Journal:
         return len(taken)
 
 
-@lru_cache(maxsize=64)
-def _accepted(route: str) -> LabelResult:
-    """Return the usual answer; one for each label would take a tenth of the time of a join."""
-    return LabelResult(LabelOutcome.ACCEPTED, "joined", route)
-
-
-_UNKNOWN = LabelResult(LabelOutcome.UNKNOWN, "no observation has this id")
-_PARKED = LabelResult(
-    LabelOutcome.UNKNOWN,
-    f"no observation has this id yet; kept for {PARKED_NS // 10**9} s in case one comes",
-)
-_PARKED_OTHER = LabelResult(
-    LabelOutcome.CONFLICT, "another label came first and waits for an observation with this id"
-)
-
-
-def statements(script: str) -> Iterator[str]:
-    """Yield the statements of a script one by one: ``executescript`` would commit first."""
-    return (one for one in script.split(";\n") if one.strip())
-
-
-def _read(row: tuple[Key, str, int, int, int | None, str | None]) -> tuple[Key, _Found]:
+def _read(row: tuple[Key, str, int, int, int | None, str | None]) -> tuple[Key, Found]:
     key, route, is_open, sequence, at_ns, label = row
-    return key, _Found(route, sequence, at_ns if is_open else None, label)
-
-
-def _on_route(known: Sequence[_Found], route: str | None) -> _Found | LabelResult | None:
-    """Return what a label for ``route`` (None: any) means; None if nothing, INVALID if several."""
-    if route is not None:
-        known = [found for found in known if found.route == route]
-    if not known:
-        return None
-    if len(known) > 1:
-        return LabelResult(
-            LabelOutcome.INVALID,
-            f"routes {known[0].route!r} and {known[1].route!r} both have this id",
-        )
-    return known[0]
-
-
-def _joined(found: _Found, label: Label, now_ns: int, window_ns: int | None) -> LabelResult:
-    """Return what becomes of ``label`` at what was found for it."""
-    present, route = found.label, found.route
-    if present is not None and (present == label.label or not label.is_correction):
-        return _again(present, label.label, route)
-    if found.at_ns is None:
-        with_what = "without it" if present is None else "with the label that it corrects"
-        return LabelResult(LabelOutcome.LATE, f"its observation was judged {with_what}", route)
-    if window_ns is not None and now_ns - found.at_ns > window_ns:
-        return LabelResult(LabelOutcome.LATE, "its observation is past the window", route)
-    if present is not None:
-        return LabelResult(LabelOutcome.CORRECTED, "in place of another label", route)
-    return _accepted(route)
-
-
-def _is_told(found: _Found, judgable: Judgable) -> bool:
-    """Whether a token brought an exposure before it came itself: it is no other request's."""
-    return judgable.mode is Mode.SPLIT and judgable.at_ns == found.at_ns
-
-
-def _again(present: str, label: str, route: str) -> LabelResult:
-    if present == label:
-        return LabelResult(LabelOutcome.DUPLICATE, "the same label is there already", route)
-    return LabelResult(LabelOutcome.CONFLICT, "another label came first and stays", route)
-
-
-def _encoded(judgable: Judgable) -> bytes:
-    """Return ``judgable`` without what stands beside it in its row."""
-    return _encoder.encode(msgspec.structs.replace(judgable, request_id="", at_ns=0))
-
-
-def _decoded(at_ns: int, key: Key, raw: bytes) -> Judgable:
-    """Return an observation as it was added; sqlite3.DatabaseError if its row is damaged."""
-    try:
-        kept = _decoder.decode(raw)
-    except msgspec.MsgspecError as error:
-        damage = sqlite3.DatabaseError(f"an observation cannot be read: {error}")
-        damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise damage from error
-    return msgspec.structs.replace(kept, request_id=id_of(key), at_ns=at_ns)
+    return key, Found(route, sequence, at_ns if is_open else None, label)

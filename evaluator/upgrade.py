@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from evaluator.journal import SCHEMA, statements
 from evaluator.requestkey import key_of
+from evaluator.schema import SCHEMA, statements
 
 _AT_ONCE = 10_000
 _WAITING = 0

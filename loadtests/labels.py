@@ -22,6 +22,7 @@ from pathlib import Path
 
 from controller import store
 from controller.intake import Intake
+from controller.opening import open_database
 from evaluator.join import Answer, Judgable, Label, LabelOutcome, Mode
 from evaluator.journal import Journal
 from router.entropy import PAGE_BYTES
@@ -75,7 +76,7 @@ def measure(folder: Path, pending: int, kind: str) -> Figures:
     rss_empty = _rss_mb()
     path = folder / "understudy.db"
     ids = _Ids(kind)
-    connection = store.open_database(path)
+    connection = open_database(path)
     intake, journal = Intake(connection), Journal(connection)
     last = min(ADDED, pending // 2)
     connection.execute("PRAGMA synchronous = OFF")  # filling is not what is measured
@@ -94,7 +95,7 @@ def measure(folder: Path, pending: int, kind: str) -> Figures:
     log_bytes = path.with_name(path.name + "-wal").stat().st_size
     connection.close()
     began = time.perf_counter()
-    store.open_database(path).close()
+    open_database(path).close()
     open_s = time.perf_counter() - began
     return Figures(
         pending=pending,

@@ -20,7 +20,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from controller import store
+from controller import opening
 from controller.clock import SystemClock
 from controller.controller import Controller
 from controller.gates import functional
@@ -128,7 +128,7 @@ class ControllerProcess:
             self._acknowledge,
             functional.run,
             after_step=self._publisher.write,
-            condemn=lambda why: store.condemn(self._database, why),
+            condemn=lambda why: opening.condemn(self._database, why),
         )
         self._hub = Hub(
             state / "control.sock",
@@ -232,7 +232,7 @@ class ControllerProcess:
 
     def _open(self) -> Controller:
         """In the engine's thread: open the state and make the controller of it."""
-        self._connection = store.open_database(self._database)
+        self._connection = opening.open_database(self._database)
         return self._make(self._connection, self._publisher.publish, self._publisher.last())
 
     async def _adopt(self, intent: Intent, who: str) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from controller.controller import Controller
 from controller.gates.functional import FunctionalReport
+from controller.opening import open_database
 from controller.policy import Intent
-from controller.store import open_database
 from evaluator.join import Label
 from router.choose import choose
 from router.observation import Batch, Exposure, MirroredPair, Observation, Outcome

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.dispute import EVERY_S, MAX_IDS, Dispute, Disputes
-from controller.store import open_database, transaction
+from controller.opening import open_database
+from controller.store import transaction
 from evaluator.join import Label, LabelOutcome, LabelResult
 
 

@@ -9,8 +9,9 @@ import pytest
 from controller import audit, store
 from controller.intake import Intake
 from controller.mover import MAX_HISTORY, Mover
+from controller.opening import open_database
 from controller.rollout import Event, IllegalMove, Phase
-from controller.store import RouteState, StoreError, open_database
+from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
 from router.table import Route, RoutingTable, Split
 from tests.controller.builders import NOW_S, SettableClock, evidence, intent, route_intent

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from controller import record, store
+from controller.opening import open_database
 from controller.policy import RecordSpec
 from controller.record import Begun, EpochLine, Gap, Line
 from controller.recorder import Recorder, segments
-from controller.store import StoreError, open_database
+from controller.store import StoreError
 from evaluator.metric import ExperimentPlan
 
 PLAN = ExperimentPlan("x", "digits", "a", "b", (), None)

@@ -10,13 +10,14 @@ import pytest
 
 from controller import record
 from controller.account import reading_json
-from controller.intake import Intake, experiment_plan
+from controller.intake import Intake
+from controller.opening import open_database
 from controller.policy import RecordSpec, RouteIntent, TokenSpec
 from controller.record import Line, Raw
 from controller.recorder import segments
 from controller.replay import Replay, Replayed, with_policy
 from controller.rollout import Rollout
-from controller.store import open_database
+from controller.trial import experiment_plan
 from evaluator.evidence import Role
 from evaluator.join import Label, LabelOutcome
 from evaluator.metric import ExperimentPlan, MetricSpec

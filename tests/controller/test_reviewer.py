@@ -6,10 +6,11 @@ import pytest
 
 from controller.intake import Intake
 from controller.mover import Mover
+from controller.opening import open_database
 from controller.policy import OnFutility, OnTimeout
 from controller.reviewer import LOOK_EVERY_S, Reviewer
 from controller.rollout import Phase, Rollout, hold
-from controller.store import RouteState, open_database
+from controller.store import RouteState
 from controller.traffic import Traffic
 from evaluator.evidence import FUTILE_LOG_E, CheckState, Evidence, Role
 from router.table import RoutingTable

@@ -6,7 +6,8 @@ import pytest
 
 from controller import audit, store
 from controller.audit import Entry
-from controller.store import RouteState, StoreError, open_database
+from controller.opening import open_database
+from controller.store import RouteState, StoreError
 from controller.traffic import Change, Traffic
 from router.table import RoutingTable
 from tests.controller.builders import intent

@@ -1,11 +1,11 @@
 from dataclasses import replace
 
-from controller.intake import experiment_plan
 from controller.rollout import Phase, Rollout
+from controller.trial import experiment_plan
 from controller.wanted import COHORT, wanted_json
 from evaluator.draw import draw
 from evaluator.join import Answer, Judgable, Mode
-from evaluator.journal import Due
+from evaluator.waiting import Due
 from tests.controller.builders import NOW_S, route_intent
 
 AT_NS = round(NOW_S * 1e9)

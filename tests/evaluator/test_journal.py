@@ -12,27 +12,9 @@ from hypothesis import strategies as st
 
 from evaluator.exposed import Exposed
 from evaluator.join import Answer, Judgable, Label, LabelOutcome, LabelResult, Mode
-from evaluator.journal import LABEL_ROOM, PARKED_NS, Journal, JournalFull
-
-S = 1_000_000_000
-
-
-def judgable(number: int, at_ns: int = 0) -> Judgable:
-    return Judgable(f"q{number}", at_ns, Mode.PAIR, 0.5, number, 0, Answer("7"), Answer("8"))
-
-
-@pytest.fixture
-def connection() -> sqlite3.Connection:
-    return sqlite3.connect(":memory:", isolation_level=None)
-
-
-@pytest.fixture
-def journal(connection: sqlite3.Connection) -> Journal:
-    return Journal(connection)
-
-
-def outcome(journal: Journal, request_id: str, label: str, **how: int) -> LabelOutcome:
-    return journal.label(Label(request_id, label), now_ns=how.pop("now_ns", S), **how).outcome
+from evaluator.journal import LABEL_ROOM, Journal, JournalFull
+from evaluator.parking import PARKED_NS
+from tests.evaluator.journals import S, judgable, outcome
 
 
 def test_label_joins_its_observation_and_comes_back_at_maturity(journal: Journal) -> None:
@@ -41,19 +23,6 @@ def test_label_joins_its_observation_and_comes_back_at_maturity(journal: Journal
     due = journal.matured("digits", now_ns=5 * S, maturity_ns=5 * S)
     assert [(one.judgable.request_id, one.label) for one in due] == [("q1", None), ("q2", "7")]
     assert due[0].judgable == judgable(1)
-
-
-def test_nothing_matures_before_its_time(journal: Journal) -> None:
-    journal.add("digits", [judgable(1, at_ns=10 * S)])
-    assert journal.matured("digits", now_ns=15 * S - 1, maturity_ns=5 * S) == []
-    assert len(journal.matured("digits", now_ns=15 * S, maturity_ns=5 * S)) == 1
-
-
-def test_observations_mature_in_the_order_of_requests_not_of_arrival(journal: Journal) -> None:
-    journal.add("digits", [judgable(1, at_ns=30), judgable(2, at_ns=10)])
-    journal.add("digits", [judgable(3, at_ns=20)])
-    due = journal.matured("digits", now_ns=S, maturity_ns=0)
-    assert [one.judgable.request_id for one in due] == ["q2", "q3", "q1"]
 
 
 def test_same_label_again_changes_nothing_and_another_one_loses(journal: Journal) -> None:
@@ -66,33 +35,6 @@ def test_same_label_again_changes_nothing_and_another_one_loses(journal: Journal
         LabelOutcome.DUPLICATE,
     ]
     assert journal.matured("digits", now_ns=S, maturity_ns=0)[0].label == "7"
-
-
-def test_judged_observation_takes_no_label_any_more(journal: Journal) -> None:
-    journal.add("digits", [judgable(1), judgable(2)])
-    outcome(journal, "q2", "7")
-    journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0))
-    assert journal.matured("digits", now_ns=S, maturity_ns=0) == []
-    assert outcome(journal, "q1", "7") is LabelOutcome.LATE
-    assert outcome(journal, "q2", "7") is LabelOutcome.DUPLICATE
-    assert outcome(journal, "q2", "8") is LabelOutcome.CONFLICT
-
-
-def test_oldest_that_wait_are_told_with_how_many_have_a_label(journal: Journal) -> None:
-    assert journal.oldest("digits", limit=5) == (None, 0, 0)
-    journal.add("digits", [judgable(1, at_ns=30), judgable(2, at_ns=10), judgable(3, at_ns=20)])
-    outcome(journal, "q2", "7")
-    outcome(journal, "q1", "7")
-    assert journal.oldest("digits", limit=2) == (10, 2, 1)
-    assert journal.oldest("digits", limit=9) == (10, 3, 2)
-
-
-def test_everything_that_waits_is_told_in_the_order_of_requests(journal: Journal) -> None:
-    journal.add("digits", [judgable(1, at_ns=30), judgable(2, at_ns=10)])
-    journal.add("fraud", [judgable(3)])
-    outcome(journal, "q1", "7")
-    told = [(due.judgable, due.label) for due in journal.all_waiting("digits")]
-    assert told == [(judgable(2, at_ns=10), None), (judgable(1, at_ns=30), "7")]
 
 
 def correction(journal: Journal, request_id: str, label: str, now_ns: int = S) -> LabelOutcome:
@@ -293,16 +235,6 @@ def test_labels_in_one_batch_become_what_they_become_one_by_one(
     assert told[0] == told[1]
 
 
-def test_purge_keeps_what_waits_and_what_is_inside_the_window(journal: Journal) -> None:
-    journal.add("digits", [judgable(1, at_ns=0), judgable(2, at_ns=8 * S)])
-    journal.mark_judged(journal.matured("digits", now_ns=9 * S, maturity_ns=0))
-    journal.add("digits", [judgable(3, at_ns=0)])
-    assert journal.purge("digits", now_ns=10 * S, window_ns=5 * S) == 1
-    assert outcome(journal, "q1", "7") is LabelOutcome.UNKNOWN
-    assert outcome(journal, "q2", "7") is LabelOutcome.LATE
-    assert outcome(journal, "q3", "7") is LabelOutcome.ACCEPTED
-
-
 def test_forgotten_route_has_nothing_waiting(journal: Journal) -> None:
     journal.add("digits", [judgable(1)])
     journal.add("fraud", [judgable(2)])
@@ -344,37 +276,6 @@ def test_joined_labels_do_not_depend_on_the_order_of_arrival(
     assert {one.judgable.request_id: one.label for one in due} == {"q1": "7", "q2": None}
 
 
-def plan_of(connection: sqlite3.Connection, statement: str) -> list[str]:
-    return [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
-
-
-def test_every_question_about_millions_of_rows_is_answered_from_an_index(
-    connection: sqlite3.Connection,
-) -> None:
-    """A scan every 100 ms would stall the engine. What is asked is asked here, by a trace."""
-    Journal(connection)
-    asked: list[str] = []
-    connection.set_trace_callback(asked.append)
-    journal = Journal(connection)
-    journal.add("digits", [judgable(number) for number in range(20)])
-    journal.label(Label("q1", "7"), now_ns=S)
-    journal.label_many([Label("q2", "7"), Label("q3", "8")], now_ns=S)
-    journal.unscored("digits", after=0, limit=5)
-    journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0, limit=10))
-    journal.forget("digits")
-    journal.purge("digits", now_ns=S, window_ns=0)
-    journal.waiting("digits")
-    connection.set_trace_callback(None)
-    words = ("SELECT", "INSERT", "UPDATE", "DELETE")
-    plans = {one: plan_of(connection, one) for one in asked if one.startswith(words)}
-    assert len(plans) > 20
-    large = ("observation", "ident", "label", "judged", "o", "i", "l")
-    for statement, steps in plans.items():
-        for step in steps:
-            assert not any(step == f"SCAN {table}" for table in large), (statement, steps)
-            assert "TEMP B-TREE FOR ORDER BY" not in step, (statement, steps)
-
-
 def test_flood_of_unknown_labels_does_not_scan_those_that_wait(
     connection: sqlite3.Connection,
 ) -> None:
@@ -384,62 +285,6 @@ def test_flood_of_unknown_labels_does_not_scan_those_that_wait(
         "EXPLAIN QUERY PLAN DELETE FROM parked_label WHERE labelled_at_ns < 5"
     ).fetchall()
     assert "parked_since" in plan[0][3]
-
-
-def test_an_ended_experiment_gives_way_at_once_and_is_cleared_up_bit_by_bit(
-    journal: Journal, connection: sqlite3.Connection
-) -> None:
-    journal.add("digits", [judgable(number) for number in range(10)])
-    outcome(journal, "q1", "7")
-    assert journal.forget("digits") == 10
-    assert journal.matured("digits", now_ns=S, maturity_ns=0) == []
-    journal.add("digits", [judgable(number) for number in range(8, 12)])
-    assert journal.waiting("digits") == 2  # q8 and q9 are known: the first one stays
-    assert outcome(journal, "q0", "7") is LabelOutcome.LATE
-    assert outcome(journal, "q1", "7") is LabelOutcome.DUPLICATE
-    assert outcome(journal, "q10", "7") is LabelOutcome.ACCEPTED
-    done = [journal.purge("digits", now_ns=5 * S, window_ns=S, limit=4) for _ in range(6)]
-    assert max(done) <= 4 and done[-1] == 0 and sum(done) >= 10
-    assert outcome(journal, "q0", "7") is LabelOutcome.UNKNOWN
-    assert journal.waiting("digits") == 2
-    for table, kept in (("queue", 1), ("observation", 2), ("judged", 0), ("ident", 2)):
-        assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (kept,), table
-    assert connection.execute("SELECT count(*) FROM label").fetchone() == (1,)
-
-
-def test_a_sequence_is_never_given_twice(journal: Journal) -> None:
-    """Labels and ids belong to a sequence, also those of a row that was judged."""
-    journal.add("digits", [judgable(1), judgable(2)])
-    outcome(journal, "q2", "8")
-    journal.mark_judged(journal.matured("digits", now_ns=S, maturity_ns=0))
-    journal.add("digits", [judgable(3)])
-    (due,) = journal.matured("digits", now_ns=S, maturity_ns=0)
-    assert (due.sequence, due.label) == (3, None)
-
-
-def test_routes_of_which_anything_is_kept(journal: Journal) -> None:
-    assert journal.routes() == []
-    journal.add("digits", [judgable(1)])
-    journal.add("fraud", [judgable(1)])
-    assert sorted(journal.routes()) == ["digits", "fraud"]
-
-
-def test_unscored_are_those_that_wait_without_a_label_behind_a_place(
-    connection: sqlite3.Connection,
-) -> None:
-    journal = Journal(connection)
-    waiting = [
-        Judgable(f"s{i}", i, Mode.PAIR, 0.5, 1, 0, Answer("7"), Answer("7")) for i in range(5)
-    ]
-    journal.add("digits", waiting)
-    journal.label(Label("s1", "7"), now_ns=10)
-    found = journal.unscored("digits", after=0, limit=3)
-    assert [due.judgable.request_id for due in found] == ["s0", "s2", "s3"]
-    rest = journal.unscored("digits", after=found[-1].sequence, limit=3)
-    assert [due.judgable.request_id for due in rest] == ["s4"]
-    journal.mark_judged(rest)
-    assert journal.unscored("digits", after=found[-1].sequence, limit=3) == []
-    assert journal.unscored("other", after=0, limit=3) == []
 
 
 def by_token(

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Role
 from evaluator.join import Label, LabelOutcome
-from evaluator.journal import PARKED_NS, Journal
+from evaluator.journal import Journal
 from evaluator.metric import MetricSpec
+from evaluator.parking import PARKED_NS
 from tests.evaluator.builders import answer, exposure, pair, plan
 from tests.faults.labelled import post, route_of, routing
 from tests.faults.running import PATH, Sidecar

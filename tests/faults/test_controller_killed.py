@@ -14,7 +14,7 @@ import pytest
 
 from controller import audit, failpoint
 from controller.failpoint import EXIT_CODE, VARIABLE
-from controller.store import open_database
+from controller.opening import open_database
 from router import table
 from router.table import BUCKETS, RoutingTable
 from tests.controller.builders import CANARY, NOW_S, PRODUCTION, SettableClock

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from controller import store
+from controller.opening import open_database
 from tests.faults.labelled import Labeller, labelling, labels_in, lost, route_of, routing
 from tests.faults.running import Sidecar, kill
 
@@ -184,7 +185,7 @@ def test_a_power_cut_loses_no_acknowledged_label(disk, tmp_path):
                 ran("cp", "--sparse=always", image, crashed)
                 with mounted(crashed, tmp_path / "crashed") as folder:
                     database = folder / "state" / "understudy.db"
-                    opened = store.open_database(database)
+                    opened = open_database(database)
                     assert store.damage(opened) == ""
                     opened.close()
                     kept = labels_in(database)

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
-from controller import store
+from controller.opening import open_database
 from router.tasks import spawn
 from sidecar.api import application
 from sidecar.counts import Counts
@@ -53,7 +53,7 @@ class AdminBench:
         self.probe = Probe(lambda: self.hub.table)
         self.reloader = Reloader(self.file, self._adopt)
         database = folder / "understudy.db"
-        store.open_database(database).close()
+        open_database(database).close()
         self.desk = Desk(
             self.engine,
             self.pump,

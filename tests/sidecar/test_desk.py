@@ -8,6 +8,7 @@ import pytest
 
 from controller import audit, store
 from controller.audit import Entry
+from controller.opening import open_database
 from controller.store import StoreError
 from evaluator.join import Label
 from sidecar import desk as module
@@ -55,7 +56,7 @@ async def test_no_labels_ask_nothing_of_the_engine(bench: AdminBench) -> None:
 
 
 async def test_verification_does_not_wait_for_the_engine(bench: AdminBench, tmp_path: Path) -> None:
-    connection = store.open_database(tmp_path / "understudy.db")
+    connection = open_database(tmp_path / "understudy.db")
     with store.transaction(connection):
         entry = Entry(at_ns=1, who="ada", route="r", action="hold", because="x", config_digest="d")
         head = audit.append(connection, entry)

@@ -14,7 +14,7 @@ from aiohttp.test_utils import TestServer
 from controller.controller import ScoreTask
 from controller.policy import ScorerSpec
 from evaluator.join import Answer, Judgable, Label, LabelOutcome, LabelResult, Mode
-from evaluator.journal import Due
+from evaluator.waiting import Due
 from sidecar.desk import Busy
 from sidecar.engine import Engine
 from sidecar.scorer import ScorerError, Scorers, checked, item_of, load
