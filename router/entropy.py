@@ -27,7 +27,7 @@ class Entropy:
         """Return 32 fresh hex digits: when its page was drawn, in milliseconds, then random ones.
 
         Ids of one time stand together in the store's index of ids, where those of millions of
-        observations wait for labels (RFC 9562, 5.7, has the same order; docs/adr/0015).
+        observations wait for labels (RFC 9562, 5.7, has the same order; docs/adr/0018).
         """
         at = self._hex_at
         if at >= len(self._hex):
