@@ -87,8 +87,8 @@ class LabelLine(Struct, tag_field="kind", tag="label", kw_only=True, omit_defaul
     """It replaces the label that came before it."""
 
 
-class JudgedLine(Struct, tag_field="kind", tag="judged", kw_only=True, omit_defaults=True):
-    """An observation that was old enough, with the label that it had by then."""
+class KeptLine(Struct, kw_only=True, omit_defaults=True):
+    """An observation as it is kept for its label."""
 
     route: str
     request_id: str
@@ -102,23 +102,15 @@ class JudgedLine(Struct, tag_field="kind", tag="judged", kw_only=True, omit_defa
     """``evaluator.join.Answer``, without what has its default."""
     challenger: dict[str, Any] | None = None
     label: Raw = _NULL
-    """null: it had none; no label is null."""
+    """null: it has none; no label is null."""
 
 
-class WaitingLine(Struct, tag_field="kind", tag="waiting", kw_only=True, omit_defaults=True):
+class JudgedLine(KeptLine, tag_field="kind", tag="judged"):
+    """An observation that was old enough, with the label that it had by then."""
+
+
+class WaitingLine(KeptLine, tag_field="kind", tag="waiting"):
     """An observation that was seen and is not judged yet, with the label that it has so far."""
-
-    route: str
-    request_id: str
-    at_ns: int
-    """Of the request."""
-    mode: Mode
-    propensity: float
-    unit: int
-    epoch: int
-    champion: dict[str, Any] | None = None
-    challenger: dict[str, Any] | None = None
-    label: Raw = _NULL
 
 
 class LostLine(Struct, tag_field="kind", tag="lost", kw_only=True, omit_defaults=True):
@@ -258,7 +250,7 @@ def of_waiting(route: str, judgable: Judgable, label: str | None) -> WaitingLine
     return WaitingLine(**_judgable_fields(route, judgable, label))
 
 
-def judgable_of(line: JudgedLine | WaitingLine) -> Judgable:
+def judgable_of(line: KeptLine) -> Judgable:
     """Return what was judged, or waits."""
     return Judgable(
         line.request_id,
@@ -272,7 +264,7 @@ def judgable_of(line: JudgedLine | WaitingLine) -> Judgable:
     )
 
 
-def label_of(line: JudgedLine | WaitingLine) -> str | None:
+def label_of(line: KeptLine) -> str | None:
     """Return the label that something was judged with, or has, as JSON text; None for none."""
     text = bytes(line.label).decode()
     return None if text == "null" else text

@@ -9,9 +9,9 @@ import math
 from msgspec import Struct
 
 from evaluator.eprocess.mixture import log_sum_exp
-from evaluator.evidence import CheckState, Reading, Role
+from evaluator.evidence import Reading
 from evaluator.metric import MetricSpec
-from evaluator.monitor import KINDS, question_of
+from evaluator.monitor import KINDS, question_of, reading_of
 from evaluator.season import SeasonalMonitor, SeasonState
 
 
@@ -98,15 +98,7 @@ class ForecastMonitor:
                 f"the new champion is worse than the old one was at this hour of the week: {names}"
             )
         told += f"; what is usual was learned from {taught} answers"
-        return Reading(
-            check="monitor",
-            kind="monitor",
-            role=Role.INTEGRITY,
-            state=CheckState.TRIPPED if is_alarm else CheckState.PASSED,
-            because=told,
-            log_e_harm=max(log_m, -700.0),
-            n=n,
-        )
+        return reading_of(told, is_alarm=is_alarm, log_m=log_m, n=n)
 
     def merge(self, other: "ForecastMonitor") -> None:
         """Add what another one has learned and watched."""

@@ -97,15 +97,7 @@ class Monitor:
         if is_alarm:
             told = f"the new champion got worse than the holdback: {', '.join(alarmed) or 'both'}"
         told += f"; a false alarm is due every {self._every:g} requests at most"
-        return Reading(
-            check="monitor",
-            kind="monitor",
-            role=Role.INTEGRITY,
-            state=CheckState.TRIPPED if is_alarm else CheckState.PASSED,
-            because=told,
-            log_e_harm=max(log_m, -700.0),
-            n=n,
-        )
+        return reading_of(told, is_alarm=is_alarm, log_m=log_m, n=n)
 
     def merge(self, other: "Monitor") -> None:
         """Add what another one has watched."""
@@ -120,6 +112,19 @@ class Monitor:
         if found is None:
             found = self._bets[key] = _log_factors(one, propensity)
         return found
+
+
+def reading_of(told: str, *, is_alarm: bool, log_m: float, n: int) -> Reading:
+    """Return the check ``monitor``: ``log_m`` is the log of the detectors' mean after n answers."""
+    return Reading(
+        check="monitor",
+        kind="monitor",
+        role=Role.INTEGRITY,
+        state=CheckState.TRIPPED if is_alarm else CheckState.PASSED,
+        because=told,
+        log_e_harm=max(log_m, -700.0),
+        n=n,
+    )
 
 
 def _watched(spec: MetricSpec) -> Watched:
