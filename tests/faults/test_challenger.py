@@ -64,7 +64,7 @@ async def test_champion_answers_for_a_challenger_that_fails_before_its_first_byt
     failure: str, request_name: str
 ) -> None:
     script, fault, status = FAILURES[failure]
-    settings = {"challenger": {"response_timeout_s": 0.5}}
+    settings = {"challenger": {"response_timeout_s": 0.5 if fault == "timeout" else 10.0}}
     async with rig(echoes, script, mode="split", variant_of=settings) as r:
         client = await r.client()
         answer = await client.ask(REQUESTS[request_name])
@@ -137,7 +137,7 @@ async def test_failure_after_the_first_byte_is_cut(ending: Script) -> None:
         await asyncio.sleep(0.05)
         await ending(turn)
 
-    settings = {"challenger": {"response_timeout_s": 0.2}}
+    settings = {"challenger": {"response_timeout_s": 1.0}}
     async with rig(echoes, half, mode="split", variant_of=settings) as r:
         client = await r.client()
         await client.send(post(b"x"))

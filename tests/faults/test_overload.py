@@ -17,6 +17,8 @@ from tests.pace import Lateness, slowness
 from tests.router.kit import Client, Model, answers, echoes, post, sharing, until, variant, waits
 from tests.router.running import Worker, worker
 
+SLICE_S = 0.5
+
 
 @pytest.fixture
 async def model() -> AsyncIterator[Model]:
@@ -224,31 +226,37 @@ async def test_twice_the_capacity_keeps_the_throughput_and_refuses_at_once(model
     settings = {"max_connections": 20, "max_pending": 30}
 
     async def load(one: Worker, n_clients: int, for_s: float) -> tuple[float, list[float]]:
-        """Return good answers per second, and how long each refusal took."""
-        ends = time.monotonic() + for_s
+        """Return good answers per second, and how long each refusal took.
+
+        The half second with the fewest is left out: a machine that is away in it is not the
+        router's doing.
+        """
+        begins = time.monotonic()
+        ends = begins + for_s
         refusals: list[float] = []
-        n_good = 0
+        n_good = [0] * round(for_s / SLICE_S)
 
         async def ask() -> None:
-            nonlocal n_good
             client = await one.client()
             while (began := time.monotonic()) < ends:
                 answer = await client.ask(post(b"x"))
                 if answer.status == 200:
-                    n_good += 1
+                    nth = int((time.monotonic() - begins) / SLICE_S)
+                    n_good[min(nth, len(n_good) - 1)] += 1
                 else:
                     assert (answer.status, answer.fields[b"retry-after"]) == (503, b"1")
                     refusals.append(time.monotonic() - began)
                     await asyncio.sleep(0.1)
 
         await asyncio.gather(*(ask() for _ in range(n_clients)))
-        return n_good / for_s, refusals
+        counted = sorted(n_good)[1:] or n_good
+        return sum(counted) / len(counted) / SLICE_S, refusals
 
     async with worker(table_of(model, **settings)) as one:
-        peak, none = await load(one, 40, 1.5)
+        peak, none = await load(one, 40, 2.5)
         assert none == []
         async with Lateness() as lateness:
-            goodput, refusals = await load(one, 120, 2.0)
+            goodput, refusals = await load(one, 120, 2.5)
         assert len(refusals) > 0.5 * goodput
         assert goodput >= 0.9 * peak
         # The model and the clients share a loop, in which no answer is read before its turn.
