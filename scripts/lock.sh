@@ -8,8 +8,8 @@ compile() {
         --no-emit-index-url --no-emit-find-links --python-version 3.11 pyproject.toml "$@"
 }
 .venv/bin/python -m pip install --quiet uv
-compile --extra nats --output-file requirements.lock
-compile --extra demo --extra dev --extra nats --extra parquet --output-file requirements-dev.lock
+compile --extra nats --extra parquet --extra scan --extra signing --output-file requirements.lock
+compile --all-extras --output-file requirements-dev.lock
 printf 'mlflow\nscikit-learn\n' | .venv/bin/uv pip compile --quiet --universal --generate-hashes \
     --no-header --no-annotate --no-emit-index-url --no-emit-find-links --python-version 3.11 \
     --output-file requirements-mlflow.lock -
