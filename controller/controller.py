@@ -21,7 +21,8 @@ from controller.age import Ages
 from controller.audit import Entry, iso
 from controller.clock import Clock
 from controller.dispute import Dispute
-from controller.gates.functional import FunctionalReport, FunctionalTask
+from controller.gates.functional import FunctionalTask
+from controller.gates.report import GateReport
 from controller.gates.schedule import Schedule
 from controller.intake import Intake
 from controller.mover import Mover
@@ -162,7 +163,7 @@ class Controller:
             if self._gates.is_due(state.name, rollout.experiment, now_s=now_s)
         ]
 
-    def functional(self, route: str, report: FunctionalReport) -> None:
+    def functional(self, route: str, report: GateReport) -> None:
         """Take in what the functional gate found; a report about somebody else is ignored.
 
         StoreError when the gate was passed and that could not be written: it is asked again.

@@ -7,8 +7,8 @@ sidecar/routecheck.py.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from sidecar.model.metric import MetricSection
 from sidecar.problem import Path, Problem
-from sidecar.routemodel import MetricSection
 from sidecar.yamltree import Tree
 
 

@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from router.certificate import CertificateError, client_context
 from router.table import Tls
+from sidecar.model.process import NatsSection
 from sidecar.natskey import CredentialsError, read_credentials
 from sidecar.problem import Problem
 from sidecar.routecheck import part
-from sidecar.routemodel import NatsSection
 from sidecar.yamltree import Tree
 
 PATH = ("labels_from", "nats")

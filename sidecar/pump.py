@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import structlog
 
 from controller.controller import Controller
-from controller.gates.functional import FunctionalReport, FunctionalTask
+from controller.gates.functional import FunctionalTask
+from controller.gates.report import GateReport
 from controller.store import StoreDamaged, StoreError
 from evaluator.join import Label, LabelResult
 from router.frames import Ejected
@@ -54,7 +55,7 @@ class Pump:
         self,
         engine: Engine[Controller],
         acknowledge: Callable[[Mapping[str, int]], None],
-        run_gate: Callable[[FunctionalTask], Awaitable[FunctionalReport]],
+        run_gate: Callable[[FunctionalTask], Awaitable[GateReport]],
         after_step: Callable[[], None] = lambda: None,
         condemn: Callable[[str], None] = lambda _: None,
     ) -> None:

@@ -11,20 +11,15 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evaluator.metric import LABELLED
 from sidecar.metrickeys import check_metric
+from sidecar.model.label import Labels
+from sidecar.model.metric import MetricSection
+from sidecar.model.process import Admin
+from sidecar.model.route import Limits, MatchSection
+from sidecar.model.stage import Canary, Functional, Shadow
+from sidecar.model.variant import VariantSection
 from sidecar.problem import Path, Problem
 from sidecar.protocol import PROTOCOLS, inference, may_match
 from sidecar.quantity import duration_text
-from sidecar.routemodel import (
-    Admin,
-    Canary,
-    Functional,
-    Labels,
-    Limits,
-    MatchSection,
-    MetricSection,
-    Shadow,
-    VariantSection,
-)
 from sidecar.routetype import Address, InferencePath, Target
 from sidecar.yamltree import Tree
 

@@ -19,23 +19,14 @@ from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
 from router.table import Match, Tls, Variant
+from sidecar.model.label import Labels, Scorer
+from sidecar.model.metric import MetricSection
+from sidecar.model.process import ListenTls
+from sidecar.model.route import MatchSection, RouteSection
+from sidecar.model.stage import Canary, Functional, Production, Shadow, Stage
+from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
-from sidecar.routemodel import (
-    Canary,
-    Functional,
-    Labels,
-    ListenTls,
-    MatchSection,
-    MetricSection,
-    Production,
-    RouteSection,
-    RoutingFile,
-    Scorer,
-    Shadow,
-    Stage,
-    VariantSection,
-    VariantTls,
-)
+from sidecar.routemodel import RoutingFile
 
 
 def intent_of(

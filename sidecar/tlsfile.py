@@ -6,10 +6,11 @@ from functools import partial
 from pathlib import Path as FilePath
 
 from router.certificate import CertificateError, client_context, server_context
+from sidecar.model.process import ListenTls
+from sidecar.model.variant import VariantSection
 from sidecar.problem import Path, Problem
 from sidecar.routecheck import part
 from sidecar.routeintent import listen_tls_of, tls_of
-from sidecar.routemodel import ListenTls, VariantSection
 from sidecar.yamltree import Tree
 
 EXPECTED = {

@@ -5,10 +5,11 @@ from pathlib import Path as FilePath
 
 from evaluator.metric import LABELLED
 from router.keyfile import KeyFileError, load
+from sidecar.model.label import Labels
+from sidecar.model.metric import MetricSection
 from sidecar.problem import Path, Problem
 from sidecar.routecheck import part
 from sidecar.routeintent import absolute
-from sidecar.routemodel import Labels, MetricSection
 from sidecar.yamltree import Tree
 
 EXPECTED = "a file with a key id and a secret a line, of mode 0600 or 0440"

@@ -14,9 +14,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from sidecar import yamltree
+from sidecar.model.process import Admin
 from sidecar.problem import Problem
 from sidecar.routecheck import part
-from sidecar.routemodel import Admin
 from sidecar.yamltree import Tree, YamlError
 
 LABEL: Literal["label"] = "label"

@@ -6,11 +6,12 @@ Talks to the challenger only, directly; its answers are looked at and thrown awa
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import aiohttp
 from yarl import URL
 
+from controller.gates.report import GateCheck, GateReport
 from evaluator.extract import Extractor, parsed
 from router.certificate import CertificateError, client_context
 from router.observation import Outcome
@@ -38,47 +39,28 @@ class FunctionalTask:
     """JMESPath that must find something in each answer; None asks for JSON only."""
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionalCheck:
-    """One thing that was asked."""
-
-    name: str
-    passed: bool
-    because: str
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionalReport:
-    """How the challenger did. ``challenger`` says whom it is about: a late report is ignored."""
-
-    challenger: str
-    passed: bool
-    because: str
-    checks: tuple[FunctionalCheck, ...] = field(default_factory=tuple)
-
-
-async def run(task: FunctionalTask) -> FunctionalReport:
+async def run(task: FunctionalTask) -> GateReport:
     """Ask everything in order and stop at the first failure; never raises for the challenger's
     faults. Each answer has the variant's own connect and response timeout."""
     timeout = aiohttp.ClientTimeout(
         total=task.challenger.response_timeout_s, connect=task.challenger.connect_timeout_s
     )
-    checks: list[FunctionalCheck] = []
+    checks: list[GateCheck] = []
     try:
         context = await _context(task.challenger)
     except CertificateError as exc:
         because = f"certificate: {exc}"
-        return FunctionalReport(task.challenger.name, False, because)
+        return GateReport(task.challenger.name, False, because)
     connector = _connector(task.challenger, context)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         for name, ask in _questions(task, session, context):
             fault = await _guarded(ask)
-            checks.append(FunctionalCheck(name, not fault, fault or "answered as declared"))
+            checks.append(GateCheck(name, not fault, fault or "answered as declared"))
             if fault:
                 because = f"{name}: {fault}"
-                return FunctionalReport(task.challenger.name, False, because, tuple(checks))
+                return GateReport(task.challenger.name, False, because, tuple(checks))
     because = f"ready, and {len(task.samples)} sample requests answered as declared"
-    return FunctionalReport(task.challenger.name, True, because, tuple(checks))
+    return GateReport(task.challenger.name, True, because, tuple(checks))
 
 
 def _questions(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from controller.controller import Controller
-from controller.gates.functional import FunctionalReport
+from controller.gates.report import GateReport
 from controller.opening import open_database
 from controller.policy import Intent
 from evaluator.join import Label
@@ -109,7 +109,7 @@ class Simulation:
 
     def run_gates(self) -> None:
         for task in self.controller.pending_functional():
-            report = FunctionalReport(task.challenger.name, self.functional_ok, "asked")
+            report = GateReport(task.challenger.name, self.functional_ok, "asked")
             self.controller.functional(task.route, report)
 
     def tick(self, n: int = 20) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from controller import audit
 from controller.controller import Act, ActRefused, UnknownRoute
-from controller.gates.functional import FunctionalReport
+from controller.gates.report import GateReport
 from controller.policy import ScorerSpec
 from controller.store import StoreError
 from evaluator.join import Label
@@ -216,9 +216,9 @@ def test_a_gate_says_what_to_ask_of_whom(start):
 def test_a_report_about_another_challenger_is_ignored(start):
     simulation = start()
     simulation.controller.step()
-    simulation.controller.functional("digits", FunctionalReport("digits-9", True, "ok"))
+    simulation.controller.functional("digits", GateReport("digits-9", True, "ok"))
     assert simulation.phase == "functional"
-    simulation.controller.functional("other", FunctionalReport("digits-2", True, "ok"))
+    simulation.controller.functional("other", GateReport("digits-2", True, "ok"))
     assert simulation.phase == "functional"
 
 

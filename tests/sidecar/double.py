@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from controller.controller import Act, ActRefused, Controller, ScoreTask, UnknownRoute
-from controller.gates.functional import FunctionalReport, FunctionalTask
+from controller.gates.functional import FunctionalTask
+from controller.gates.report import GateReport
 from controller.policy import Intent
 from controller.store import StoreError
 from evaluator.join import Label, LabelOutcome, LabelResult
@@ -29,7 +30,7 @@ class Double:
         self.ingested: list[tuple[str, int]] = []
         self.labelled: list[Label] = []
         self.ejected: list[tuple[str, str, int]] = []
-        self.reports: list[tuple[str, FunctionalReport]] = []
+        self.reports: list[tuple[str, GateReport]] = []
         self.acts: list[tuple[Any, ...]] = []
         self.fences: list[int] = []
         self.gates: list[FunctionalTask] = []
@@ -95,7 +96,7 @@ class Double:
         gates, self.gates = self.gates, []
         return gates
 
-    def functional(self, route: str, report: FunctionalReport) -> None:
+    def functional(self, route: str, report: GateReport) -> None:
         self._note(f"functional {route}")
         self.reports.append((route, report))
 

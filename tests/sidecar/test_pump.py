@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
-from controller.gates.functional import FunctionalReport, FunctionalTask
+from controller.gates.functional import FunctionalTask
+from controller.gates.report import GateReport
 from controller.store import StoreDamaged, StoreError
 from evaluator.join import Label
 from router.frames import Ejected
@@ -16,7 +17,7 @@ from sidecar.engine import Engine
 from sidecar.pump import LabelRequest, Pump
 from tests.sidecar.double import Double
 
-REPORT = FunctionalReport("digits-2", True, "answered")
+REPORT = GateReport("digits-2", True, "answered")
 GATE = FunctionalTask(
     "digits", Variant(name="digits-2", host="127.0.0.1", port=1), Match(path="/predict")
 )
@@ -29,9 +30,7 @@ class Bench:
         self.double = Double()
         self.engine = Engine(lambda: self.double.controller)
         self.acknowledged: dict[str, int] = {}
-        self.gate_answer: asyncio.Future[FunctionalReport] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self.gate_answer: asyncio.Future[GateReport] = asyncio.get_running_loop().create_future()
         self.condemned: list[str] = []
         self.pump = Pump(
             self.engine,

@@ -1,8 +1,8 @@
 import pytest
 
+from sidecar.model.stage import Stage
 from sidecar.routecheck import STAGE_ORDER
 from sidecar.routefile import load_routefile
-from sidecar.routemodel import Stage
 from tests.sidecar.routing_texts import ROOT, only_problem, problems_of_text, with_part
 
 CHALLENGER = '- {name: fraud-7, url: "http://127.0.0.1:9002"}'

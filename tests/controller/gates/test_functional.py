@@ -208,7 +208,7 @@ async def test_challenger_behind_tls_must_show_a_certificate_that_is_trusted(
     async with served(ssl_context=context) as runner:
         port = runner.addresses[0][1]
 
-        async def ask(tls: Tls) -> functional.FunctionalReport:
+        async def ask(tls: Tls) -> functional.GateReport:
             challenger = Variant(name="digits-2", host="127.0.0.1", port=port, tls=tls)
             return await functional.run(task(port, challenger=challenger, ready_path=ready))
 

@@ -1,0 +1,31 @@
+"""What a gate found: the same shape for all of them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class GateCheck:
+    """One thing that was asked."""
+
+    name: str
+    passed: bool
+    because: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-ready: what the audit record keeps of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """How the challenger did. ``challenger`` says whom it is about: a late report is ignored."""
+
+    challenger: str
+    passed: bool
+    because: str
+    checks: tuple[GateCheck, ...] = ()
+    """In the order in which they were made."""
+
+    def __post_init__(self) -> None:
+        if self.passed and not all(check.passed for check in self.checks):
+            raise ValueError(f"passed, with a check that failed: {self.checks!r}")

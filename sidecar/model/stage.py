@@ -1,0 +1,133 @@
+"""Keys of `rollout:`: the stages, and what each needs."""
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic import WithJsonSchema as As
+
+from sidecar.model.section import Section
+from sidecar.routetype import (
+    AtLeast,
+    Buckets,
+    Duration,
+    FalseAlarm,
+    FilePath,
+    HalfBuckets,
+    HoldbackBuckets,
+    Level,
+    NeverBuilt,
+    PositiveDuration,
+    ReadyPath,
+    Timeout,
+    Watch,
+    default,
+    not_built,
+)
+
+
+class Functional(Section):
+    """Before any traffic: is the challenger there, and does it answer the sample requests?"""
+
+    samples: FilePath | None = Field(
+        default=None,
+        description="JSON Lines, one request body a line, each to be answered with 200. Relative "
+        "to the routing file.",
+    )
+    ready: ReadyPath | None = Field(
+        default=None,
+        description="GET of this path must answer 200. Without it the protocol's own path is "
+        "asked; protocols that have none ask only for an open port.",
+    )
+    at_most: PositiveDuration = default("10m", "How long it may take to pass.")
+    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
+
+
+class Shadow(Section):
+    """The challenger gets copies of live requests; nobody is served by it."""
+
+    share: Buckets = default("100%", "The share of the units whose requests are mirrored.")
+    at_least: AtLeast = default("0", "Pairs before the stage may be left. 0: no number of its own.")
+    for_at_least: Duration = default("0s", "Time before the stage may be left.")
+    at_most: PositiveDuration = default("7d", "How long the stage may last.")
+    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
+
+
+class Canary(Section):
+    """The challenger serves a share of the units, raised step by step."""
+
+    shares: list[HalfBuckets] = Field(
+        min_length=1, max_length=20, description="The ladder, rising, up to 50%."
+    )
+    at_least: AtLeast = default(
+        "0",
+        "Requests that the challenger must have served at a step before the next one. 0: as many "
+        "as it takes to notice a catastrophe.",
+    )
+    for_at_least: Duration = default("0s", "Time at a step before the next one.")
+    at_most: PositiveDuration = default("14d", "How long the whole stage may last.")
+    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
+
+
+class Production(Section):
+    """The challenger becomes champion; the old one stays warm for a while."""
+
+    watch: Watch = Field(
+        description="How long the old champion stays ready to come back, such as 24h; without it "
+        "there is no way back."
+    )
+    holdback: HoldbackBuckets = Field(
+        description="The share of the units that stays with the old champion meanwhile, such as "
+        "1%, to be compared with. 0%: nobody; the new champion's errors and correct answers are "
+        "held against what was usual at this hour of the week."
+    )
+    false_alarm_every: FalseAlarm = default(
+        "1000000",
+        "Answers that pass, on average at least, before the watch calls the new champion worse "
+        "than the holdback (or than is usual) although it is not. Fewer: harm is seen sooner.",
+    )
+
+
+class Stage(Section):
+    """One stage: a mapping with exactly one key, the stage's name."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    functional: Functional | None = None
+    shadow: Shadow | None = None
+    canary: Canary | None = None
+    production: Production | None = None
+    performance: Annotated[
+        NeverBuilt,
+        not_built(
+            "the stages without `performance` (this version has not built it: remove the line; "
+            "the later gates still run)"
+        ),
+        As({"not": {}, "description": "Not built in this version."}),
+    ] = Field(default=None, validate_default=False)
+    security: Annotated[
+        NeverBuilt,
+        not_built(
+            "the stages without `security` (this version has not built it: remove the line; "
+            "the later gates still run)"
+        ),
+        As({"not": {}, "description": "Not built in this version."}),
+    ] = Field(default=None, validate_default=False)
+
+
+class RolloutSection(Section):
+    """What a challenger must show, stage by stage, before it becomes champion."""
+
+    alpha: Level = default(
+        "5%", "The chance we accept of ever passing a check that should fail, for each check."
+    )
+    on_futility: Literal["hold", "stop"] = Field(
+        default="hold",
+        description="What happens when odds of 5:1 say that an objective's `detect` is not there: "
+        "hold goes on waiting, stop rolls back.",
+    )
+    stages: list[Stage] = Field(
+        min_length=1,
+        max_length=6,  # with those that are not built: each is refused by name, not by its number
+        description="Any of functional, shadow, canary, production, in this order. Without "
+        "production nothing is ever promoted.",
+    )
