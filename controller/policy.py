@@ -124,6 +124,8 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    shown: str = "nothing"
+    """What people see of a pair that disagrees: "predictions" or "nothing"."""
 
     @property
     def has_experiment(self) -> bool:

@@ -31,9 +31,12 @@ from router.tasks import spawn
 from sidecar import lockfile, logs
 from sidecar.api import application
 from sidecar.counts import Counts
+from sidecar.dashboard.board import Board
+from sidecar.dashboard.recorder import Recorder
 from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.guard import Access
+from sidecar.history import History
 from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, Keyring
 from sidecar.natsspec import NatsSpec, from_text
@@ -156,8 +159,12 @@ class ControllerProcess:
                 options.labels_from, self._desk.label, self._desk.ways
             )
             self._desk.subscription = self._subscription
+        self._history = History(state / "history.db")
+        self._recorder = Recorder(self._history, self._desk.status, counts.total)
+        app = application(self._desk, access, keyring)
+        Board(self._desk, self._history, self._recorder).attach(app)
         self._runner = web.AppRunner(
-            application(self._desk, access, keyring),
+            app,
             access_log=None,
             shutdown_timeout=API_STOP_S,
         )
@@ -212,6 +219,7 @@ class ControllerProcess:
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
+                tasks.create_task(self._recorder.run(), name="recorder"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))
@@ -227,6 +235,7 @@ class ControllerProcess:
         self._hub.close()
         await self._hub.wait_closed()
         await self._engine.close(finish=lambda _: None)
+        await asyncio.to_thread(self._history.close)
         if self._connection is not None:
             self._connection.close()
 

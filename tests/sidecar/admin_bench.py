@@ -65,13 +65,14 @@ class AdminBench:
         )
         access = Access(bound_host="127.0.0.1", token=token)
         keyring = Keyring(tokens, label_token=label_token)
-        self.client = TestClient(TestServer(application(self.desk, access, keyring)))
+        self.app = application(self.desk, access, keyring)
 
     async def _adopt(self, intent: Any, who: str) -> None:
         await self.engine.call(lambda controller: controller.adopt(intent, who))
 
     async def start(self) -> None:
         await self.engine.start()
+        self.client = TestClient(TestServer(self.app))
         await self.client.start_server()
         self._running = spawn(self.pump.run(), name="pump")
 
