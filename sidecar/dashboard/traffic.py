@@ -85,7 +85,7 @@ def between(before: Totals | None, now: Totals, seconds: float) -> dict[str, Any
     return {
         "requests": n,
         "mirrored": max(0, now.mirrored - before.mirrored),
-        "per_s": round(n / seconds, 4),
+        "per_s": round(n / seconds, 6),
         "errors": errors,
         "error_share": round(errors / n, 6) if n else None,
         "mean_s": _rounded((now.latency_s - before.latency_s) / n) if n else None,

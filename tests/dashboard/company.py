@@ -51,7 +51,7 @@ class Server:
 
 SERVERS = {
     "fraud-6": Server(0.905, 0.002, 0.021),
-    "fraud-7": Server(0.925, 0.002, 0.023),
+    "fraud-7": Server(0.913, 0.002, 0.023),
     "churn-3": Server(0.81, 0.001, 0.034),
     "churn-4": Server(0.82, 0.001, 0.03),
     "intent-11": Server(0.88, 0.001, 0.012),
@@ -77,7 +77,9 @@ def stages(*, shadow_s: float, step_s: float, mirrored: int = 10_000) -> tuple[S
 
 
 def routes() -> tuple[RouteIntent, ...]:
-    def one(name: str, champion: str, *challengers: str, agree: float = 0.8, **kinds: float) -> RouteIntent:
+    def one(
+        name: str, champion: str, *challengers: str, agree: float = 0.8, **kinds: float
+    ) -> RouteIntent:
         metrics = (*METRICS[:3], replace(METRICS[3], at_least=agree))
         base = route_intent(
             name=name, champion=champion, challengers=challengers, metrics=metrics,

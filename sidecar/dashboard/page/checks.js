@@ -80,7 +80,7 @@ export class CheckCard {
     this.odds = new Plot({
       title: "Odds against the null",
       series: [{ name: "odds", colour: "evidence" }],
-      write: (y) => (y === null || y === undefined ? "\u2013" : odds(y * Math.LN10)),
+      write: (y, isAxis) => (y === null || y === undefined ? "\u2013" : odds(y * Math.LN10).replace(isAxis ? "over " : "", "")),
       range: (low, high, level) => around(Math.max(Math.min(low ?? 0, 0), -6), high ?? 0, level),
       splits: (u) => wholes(u.scales.y.min, u.scales.y.max),
     });

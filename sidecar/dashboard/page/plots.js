@@ -108,6 +108,10 @@ export class Plot {
     ctx.textAlign = "left";
     const isHigh = y - bbox.top < 16 * devicePixelRatio;
     ctx.textBaseline = isHigh ? "top" : "bottom";
+    ctx.strokeStyle = colour("panel");
+    ctx.lineWidth = 4 * devicePixelRatio;
+    ctx.setLineDash([]);
+    ctx.strokeText(level.words, bbox.left + 4 * devicePixelRatio, y + (isHigh ? 3 : -3) * devicePixelRatio);
     ctx.fillText(level.words, bbox.left + 4 * devicePixelRatio, y + (isHigh ? 3 : -3) * devicePixelRatio);
     ctx.restore();
   }
