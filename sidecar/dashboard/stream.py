@@ -36,7 +36,8 @@ class Told:
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, Any]] = {}
-        self._route: dict[str, Any] | None = None
+        self._route: dict[str, Any] | None = {}
+        """Nothing is told yet; None: that there is no such route."""
 
     def overview(self, status: Mapping[str, Any]) -> bytes:
         """Return the event about the whole; it comes with every reading, as it holds the time."""

@@ -126,11 +126,11 @@ class Company(Simulation):
             label_after_s=3 * 3600.0,
         )
 
-    def live_through(self, per_s: float = 0.02) -> None:
-        """Play the week: every ten minutes, and the last hour every ten seconds."""
+    def live_through(self, per_s: float, *, coarse_s: float, fine_s: float) -> None:
+        """Play until now: in steps of ``coarse_s``, and the last hour in those of ``fine_s``."""
         end_s = time.time()
         while (left_s := end_s - self.clock.wall_s) > 5:
-            self.live(min(600.0 if left_s > 4200 else 10.0, left_s), per_s)
+            self.live(min(coarse_s if left_s > 3600 + coarse_s else fine_s, left_s), per_s)
 
     def live(self, seconds: float, per_s: float = 0.02) -> None:
         """Let ``seconds`` pass with so many requests a second on the first route, and some on

@@ -45,7 +45,7 @@ export function count(n) {
 
 export function share(x, digits) {
   if (!isNumber(x)) return "\u2013";
-  const percent = x * 100;
+  const percent = Math.round(x * 1e6) / 1e4;
   const places = digits ?? (percent === 0 || percent >= 10 ? (Number.isInteger(percent) ? 0 : 1) : percent >= 1 ? (Number.isInteger(percent) ? 0 : 1) : 2);
   return `${percent.toFixed(places)}\u00a0%`;
 }

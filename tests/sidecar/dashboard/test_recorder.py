@@ -22,6 +22,7 @@ class Bench:
         self.history = History(folder / "history.db")
         self.counters = Counters()
         self.now_s = 0.0
+        self.n_asked = 0
         self.content: dict[str, Any] = dict(STATUS)
         self.recorder = Recorder(
             self.history,
@@ -32,6 +33,7 @@ class Bench:
         )
 
     async def status(self) -> dict[str, Any]:
+        self.n_asked += 1
         return self.content
 
     def counts(self) -> Mapping[str, float]:
@@ -84,6 +86,7 @@ async def test_of_many_routes_fewer_samples_are_kept(bench: Bench) -> None:
     for _ in range(21):
         await bench.turn(0)
     assert len(bench.history.rows("r1", "1h", NOW_S + 300)) == 3
+    assert bench.n_asked == 3  # and no status is asked for in between
     bench.history.close()
 
 
