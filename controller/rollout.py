@@ -150,6 +150,11 @@ class Rollout:
     hold_reason: str = ""
     because: str = ""
     """Why it stands where it stands."""
+    alpha_objective: float | None = None
+    """Of the objectives' claims, where several challengers share the file's alpha
+    (``controller/family.py``); None: alpha itself."""
+    claimed_log_e: float | None = None
+    """Of the objective that was shown least surely when the promotion was proven; None before."""
     counts_at_entry: dict[str, int] = field(default_factory=dict)
     """The evidence's counts when the present phase and step were entered."""
 
