@@ -261,7 +261,7 @@ def fill(page: Page, reason: str, token: str = TOKEN) -> None:
     dialog.get_by_label("Your name").fill("Ada Example")
     dialog.get_by_label("Reason, for the record").fill(reason)
     if token:
-        dialog.get_by_label("Token").fill(token)
+        dialog.get_by_role("textbox", name="Token", exact=True).fill(token)
 
 
 def press(page: Page, act: str, send: str) -> None:
@@ -328,6 +328,7 @@ def test_a_wrong_token_says_what_to_do_and_changes_nothing(
 ) -> None:
     _, stand = acting
     page = open_page(at(stand, "fraud"))
+    is_live(page)
     press(page, "Roll back", "")
     fill(page, "because", token="guessed")
     page.get_by_role("dialog").get_by_role("button", name="Roll back", exact=True).click()
@@ -343,7 +344,7 @@ def test_a_token_is_kept_for_the_tab_only_if_that_is_ticked_and_can_be_forgotten
     _, stand = acting
     page = open_page(stand.url)
     page.get_by_role("button", name="Token").click()
-    page.get_by_role("textbox", name="Token").fill(TOKEN)
+    page.get_by_role("textbox", name="Token", exact=True).fill(TOKEN)
     page.get_by_label("keep it for this tab").check()
     page.get_by_role("button", name="Use it").click()
     assert page.evaluate("sessionStorage.getItem('understudy.token')") == TOKEN

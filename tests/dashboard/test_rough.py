@@ -26,6 +26,11 @@ HOSTILE = (
 )
 NAME = "<img src=x onerror=window.pwned=6>"
 """Without what an address would be cut at; the routing file allows neither."""
+GATE = {
+    "stage": HOSTILE,
+    "because": HOSTILE,
+    "checks": [{"name": HOSTILE, "passed": False, "because": HOSTILE, "numbers": {}}],
+}
 
 
 @pytest.fixture
@@ -70,6 +75,9 @@ def test_no_text_from_anywhere_becomes_markup(
         "maturing": dict.fromkeys(
             (*("waiting", "oldest_s", "looked_at", "labelled"), "judged", "missing", "needless"), 3
         ),
+        "gate": GATE,
+        "approval": {"needed": 2, "given": [{"who": HOSTILE}], "is_open": True},
+        "break_glass": {"who": HOSTILE, "reason": HOSTILE, "left_s": 3.0},
         "phase": "canary",
         "name": NAME,
     }  # fmt: skip
@@ -92,7 +100,7 @@ def test_no_text_from_anywhere_becomes_markup(
             at_ns=1, who=HOSTILE, route=NAME, action=HOSTILE, because=HOSTILE,
             config_digest=HOSTILE, challenger=HOSTILE, phase_from=HOSTILE, phase_to=f"x{HOSTILE}",
             artifact=HOSTILE,
-            evidence={"counts": {"pairs": 1}, "readings": route["checks"]},
+            evidence={"counts": {"pairs": 1}, "readings": route["checks"], "gate": GATE},
         )  # fmt: skip
         audit.append(connection, entry)
     connection.close()
@@ -105,7 +113,6 @@ def test_no_text_from_anywhere_becomes_markup(
     expect(page.locator(".held-note")).to_contain_text(HOSTILE)
     timeline = page.locator(".timeline")
     expect(timeline).to_contain_text(HOSTILE)
-    timeline.locator("summary").click()
     page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     timeline.get_by_role("button").click()
     dialog = page.get_by_role("dialog")
@@ -247,6 +254,53 @@ def test_without_a_stream_the_page_asks_again_and_again(
     status["routes"] = [{**ROUTE, "phase": "watch"}]
     expect(page.locator(".phase-badge")).to_have_text("watch")
     page.close()
+
+
+def test_a_port_that_asks_for_a_token_is_given_it_in_a_header(
+    stand: Stand, open_page: OpenPage, browser: Any
+) -> None:
+    page = open_page("about:blank")
+    asked: list[str] = []
+
+    def check(route: Route) -> None:
+        asked.append(route.request.url)
+        if route.request.headers.get("authorization") == "Bearer read-secret":
+            route.continue_()
+        else:
+            content = {"error": "a valid token is needed", "remedy": "send one"}
+            route.fulfill(status=401, json=content)
+
+    page.route("**/v1/**", check)
+    page.goto(f"{stand.url}#/routes/digits")
+    expect(page.get_by_role("dialog")).to_contain_text("a valid token is needed")
+    page.get_by_role("textbox", name="Token", exact=True).fill("read-secret")
+    page.get_by_role("button", name="Use it").click()
+    expect(page.locator("#connection")).to_have_text("live")
+    expect(page.locator(".phase-badge")).to_have_text("canary")
+    expect(page.locator(".check")).to_have_count(1)
+    assert not any("secret" in url for url in asked)
+
+
+def test_an_approval_is_asked_for_where_it_is_open(
+    stand: Stand, status: dict[str, Any], open_page: OpenPage
+) -> None:
+    approval = {"needed": 2, "given": [{"who": "Grace"}], "is_open": True}
+    status["routes"] = [{**ROUTE, "approval": approval}]
+    page = open_page(f"{stand.url}#/routes/digits")
+    expect(page.locator("#main")).to_contain_text("Approvals: 1 of 2 (Grace)")
+    sent: list[Any] = []
+
+    def take(route: Route) -> None:
+        sent.append(route.request.post_data_json)
+        route.fulfill(json=status["routes"][0])
+
+    page.route("**/v1/routes/digits/approve", take)
+    page.locator(".acts").get_by_role("button", name="Approve").click()
+    page.get_by_label("Reason, for the record").fill("read the case")
+    page.get_by_role("textbox", name="Token", exact=True).fill("t")
+    page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    assert sent == [{"reason": "read the case"}]  # the token says who
 
 
 def test_a_controller_that_hangs_is_said_to(

@@ -40,7 +40,7 @@ function tokenFields() {
 export function askAct(route, act) {
   const words = ACTS[act];
   const fields = tokenFields();
-  const name = h("input", { type: "text", id: "act-who", required: true, maxlength: "200", value: who, autocomplete: "name" });
+  const name = h("input", { type: "text", id: "act-who", maxlength: "200", value: who, autocomplete: "name" });
   const reason = h("textarea", { id: "act-reason", required: true, maxlength: "2000", rows: "3" });
   const glass = h("input", { type: "checkbox", id: "act-glass", required: true });
   const failed = h("p", { class: "failed", role: "alert" });
@@ -50,7 +50,7 @@ export function askAct(route, act) {
     send.disabled = true;
     failed.textContent = "";
     who = name.value.trim();
-    const body = { who, reason: reason.value, ...(act === "promote" ? { break_glass: glass.checked } : {}) };
+    const body = { ...(who ? { who } : {}), reason: reason.value, ...(act === "promote" ? { break_glass: glass.checked } : {}) };
     try {
       await post(routePath(route, `/${act}`), body, fields.token.value.trim());
       if (fields.token.value.trim()) keepToken(fields.token.value.trim(), fields.keep.checked);
@@ -66,7 +66,7 @@ export function askAct(route, act) {
     h("form", { onsubmit: submit },
       h("h2", { id: "act-title" }, words.title, " ", h("span", { class: "of" }, route)),
       h("p", { class: "about" }, words.about),
-      h("label", { for: "act-who" }, "Your name"), name,
+      h("label", { for: "act-who" }, "Your name ", h("span", { class: "note" }, "(empty if the token has one)")), name,
       h("label", { for: "act-reason" }, "Reason, for the record"), reason,
       fields.rows,
       act === "promote" ? h("label", { class: "tick glass", for: "act-glass" }, glass, h("span", {}, "I go around the gates (break-glass)")) : null,

@@ -6,7 +6,7 @@ import { get, routePath } from "./api.js";
 import { CheckCard, badge } from "./checks.js";
 import { h, remake, table } from "./dom.js";
 import { Plot, fromZero } from "./plots.js";
-import { Timeline } from "./timeline.js";
+import { Timeline, gateTable } from "./timeline.js";
 import { PHASES, count, duration, later, plain, rate, seconds, share, shorter, waits, when } from "./words.js";
 
 const SPANS = { "1h": ["last hour", 10], "24h": ["last day", 60], "7d": ["last 7 days", 300] };
@@ -43,6 +43,7 @@ export class RoutePage {
     this.missing = h("div", { class: "missing" });
     this.sides = h("div", { class: "sides" });
     this.checks = h("div", { class: "checks" });
+    this.gate = h("div", { class: "gate" });
     this.health = h("div");
     this.labels = h("div");
     this.pairs = h("div");
@@ -61,7 +62,7 @@ export class RoutePage {
       this.head, this.held,
       section("Ladder", this.ladder, this.missing),
       variants,
-      section("Checks", this.checks),
+      section("Checks", this.gate, this.checks),
       h("div", { class: "pair-of-sections" },
         section("Is the evidence sound", this.health),
         section("Labels", this.labels)),
@@ -109,7 +110,7 @@ export class RoutePage {
     const isHeld = Boolean(route.held_by || route.hold_reason);
     const acts = [
       isHeld ? "resume" : isRunning ? "hold" : null,
-      route.approval?.wanted > (route.approval?.given?.length ?? 0) ? "approve" : null,
+      route.approval?.is_open && route.approval.given.length < route.approval.needed ? "approve" : null,
       isRunning || route.phase === "promoted" ? "rollback" : null,
       isRunning && route.phase !== "watch" ? "promote" : null,
     ].filter(Boolean);
@@ -126,8 +127,11 @@ export class RoutePage {
         h("div", { class: "acts" }, acts.map((act) => h("button", { type: "button", "data-key": act, class: act === "rollback" || act === "promote" ? "quiet danger" : "quiet", onclick: () => askAct(this.name, act) }, ACTS[act].name)))),
       h("p", { class: "says" }, ...says, since && isRunning ? `, for ${since} in this step.` : ""),
     ]);
-    remake(this.held, [route.held_by, route.hold_reason], () => (isHeld
-      ? [h("p", {}, h("strong", {}, route.held_by ? `Held by ${route.held_by}. ` : "Held. "), route.hold_reason)] : []));
+    const glass = route.break_glass;
+    remake(this.held, [route.held_by, route.hold_reason, glass && [glass.who, glass.reason, duration(glass.left_s)]], () => [
+      isHeld ? h("p", {}, h("strong", {}, route.held_by ? `Held by ${route.held_by}. ` : "Held. "), route.hold_reason) : null,
+      glass ? h("p", {}, h("strong", {}, `Promoted around the gates by ${glass.who}, for ${duration(glass.left_s)} more. `), glass.reason) : null,
+    ]);
   }
 
   drawLadder(route) {
@@ -140,7 +144,7 @@ export class RoutePage {
     const expected = route.expected_seconds;
     const about = expected === null || expected === undefined ? "When it will be decided is not known yet: a check has too little evidence to tell."
       : `A decision is expected in ${duration(expected)} (${later(new Date(), expected)}), at the present traffic.`;
-    remake(this.missing, [route.missing, isRunning, expected === null || expected === undefined ? null : duration(expected), route.phase], () => {
+    remake(this.missing, [route.missing, route.approval, isRunning, expected === null || expected === undefined ? null : duration(expected), route.phase], () => {
       if (!isRunning) {
         const words = route.phase === null ? "The file names no challenger for this route. When it names one, its way from the first gate to production shows here."
           : "Nothing is under way. The next challenger of the file begins at the first rung.";
@@ -148,6 +152,7 @@ export class RoutePage {
       }
       return [
         h("h3", {}, route.missing.length ? "What is missing" : "Nothing is missing for the next step"),
+        route.approval ? h("p", {}, approvals(route.approval)) : null,
         route.missing.length ? h("ul", {}, route.missing.map((line) => h("li", {}, waits(line)))) : null,
         h("p", { class: "quiet-note" }, about),
       ];
@@ -191,12 +196,21 @@ export class RoutePage {
       card.set(check, elapsed);
       if (!card.effects || was !== check.must_exceed) card.draw(this.past);
     }
+    this.drawGate(route);
     this.noChecks ??= h("p", { class: "quiet-note" });
     this.noChecks.textContent = route.phase === null || !RUNNING.has(route.phase)
       ? "Checks read while a challenger is under way."
       : "Checks begin with the first request that the challenger gets: in the shadow stage, or in the canary where there is none.";
     if (shown.length) this.noChecks.remove();
     else if (!this.noChecks.isConnected) this.checks.append(this.noChecks);
+  }
+
+  // What a gate before traffic found: functional, performance, security.
+  drawGate(route) {
+    const found = route.gate;
+    remake(this.gate, found ?? null, () => (found?.checks?.length ? [
+      h("p", { class: "because" }, `The ${found.stage} gate: ${found.because}`), gateTable(found),
+    ] : []));
   }
 
   drawHealth(route) {
@@ -282,6 +296,11 @@ export class RoutePage {
 }
 
 const who = (name, role) => h("span", { class: `who ${role}` }, h("span", { class: "swatch", "aria-hidden": "true" }), name);
+
+function approvals({ given, needed }) {
+  const names = given.map((one) => one.who).join(", ");
+  return `Approvals: ${given.length} of ${needed}${names ? ` (${names})` : ""}`;
+}
 
 function rungName(rung) {
   if (rung.stage === "canary") return share(rung.share);

@@ -58,6 +58,7 @@ function entry(record) {
     shares ? `${share(record.share_from)} \u2192 ${share(record.share_to)}` : null,
   ].filter(Boolean).join(", ");
   const readings = record.evidence?.readings ?? [];
+  const gate = record.evidence?.gate;
   return h("li", { "data-action": record.action },
     h("div", { class: "entry" },
       h("time", { datetime: record.at }, when(record.at)),
@@ -67,7 +68,9 @@ function entry(record) {
       h("button", { type: "button", class: "record", "data-key": `record ${record.sequence}`, onclick: () => show(record) }, `Record ${record.sequence}`)),
     h("p", { class: "because" }, shorter(record.because)),
     readings.length ? h("details", { "data-key": `evidence ${record.sequence}` },
-      h("summary", {}, `Evidence: ${readings.length} checks, ${counts(record.evidence.counts)}`), evidence(readings)) : null);
+      h("summary", {}, `Evidence: ${readings.length} checks, ${counts(record.evidence.counts)}`), evidence(readings)) : null,
+    gate?.checks?.length ? h("details", { "data-key": `gate ${record.sequence}` },
+      h("summary", {}, `What the ${gate.stage} gate found: ${gate.checks.length} checks`), gateTable(gate)) : null);
 }
 
 function counts(found = {}) {
@@ -82,6 +85,12 @@ function evidence(readings) {
     one.effect === null ? "\u2013" : `${effect(one.kind, one.effect)} (${effect(one.kind, one.low, { unit: false })} to ${effect(one.kind, one.high, { unit: false })})`,
     odds(one.log_e), count(one.n),
   ]));
+}
+
+// What a gate before traffic found: functional, performance, security.
+export function gateTable(found) {
+  return table(`What the ${found.stage} gate found`, ["Check", "State", "Because"], (found.checks ?? []).map((check) =>
+    [check.name, h("td", {}, badge(check.passed ? "passed" : "tripped")), shorter(check.because)]), { class: "wide-last" });
 }
 
 function show(record) {
