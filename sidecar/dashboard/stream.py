@@ -1,4 +1,4 @@
-"""Server-sent events: what changed since the watcher was told last. Pure but for the writing.
+"""Server-sent events: what changed since the watcher was told last.
 
 Events: ``overview`` (the sidecar as a whole), ``routes`` (lines that changed, and the names of
 those that are gone), ``route`` (the one that is looked at, when it changed). Between them a comment

@@ -67,7 +67,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 @pytest.fixture(scope="session")
 def stand(company: Company) -> Iterator[Stand]:
     """The week's admin port. Tests that act on a route take one of their own."""
-    one = Stand(company.path.parent, company.history, company.controller, company.recorder)
+    one = Stand(company.path.parent, company.controller, company.recorder)
     yield one
     one.close()
 

@@ -9,9 +9,7 @@ from typing import Any, TypeVar
 
 from router import frames
 from router.frames import Hello
-from sidecar.dashboard.board import Board
 from sidecar.dashboard.recorder import Recorder
-from sidecar.history import History
 from tests.sidecar.admin_bench import AdminBench
 
 T = TypeVar("T")
@@ -31,31 +29,21 @@ class Stand:
     """Owns a loop in a thread, and an AdminBench on it."""
 
     def __init__(
-        self,
-        folder: Path,
-        history: History | None = None,
-        controller: Any = None,
-        recorder: Recorder | None = None,
+        self, folder: Path, controller: Any = None, recorder: Recorder | None = None
     ) -> None:
+        """``controller``: a real one, in place of the double; ``recorder``: what told its past."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.folder = folder
-        self.history = history or History(folder / "history.db")
-        self._recorder = recorder
-        self.run(self._start(controller))
+        self.run(self._start(controller, recorder))
 
-    async def _start(self, controller: Any) -> None:
-        self.bench = AdminBench(self.folder)
+    async def _start(self, controller: Any, recorder: Recorder | None) -> None:
+        self.bench = AdminBench(self.folder, recorder=recorder)
         if controller is not None:
             self.bench.double = Real(controller)  # type: ignore[assignment]
-        desk = self.bench.desk
-        counts = self.bench.counts.total
-        self.recorder = self._recorder or Recorder(self.history, desk.status, counts)
-        self.board = Board(desk, self.history, self.recorder)
-        self.board.attach(self.bench.app)
         await self.bench.start()
-        await self.recorder.turn()
+        await self.bench.recorder.turn()
         await self._connect()
 
     async def _connect(self) -> None:
@@ -90,7 +78,6 @@ class Stand:
 
     def close(self) -> None:
         self.run(self._stop())
-        self.history.close()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

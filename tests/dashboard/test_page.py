@@ -250,7 +250,7 @@ def _luminance(colour: str) -> float:
 def acting(tmp_path: Path, browser: object) -> Iterator[tuple[Company, Stand]]:
     company = Company(tmp_path / "understudy.db", days=0.2)
     company.live_through(0.01, coarse_s=600.0, fine_s=600.0)
-    stand = Stand(tmp_path, company.history, company.controller, company.recorder)
+    stand = Stand(tmp_path, company.controller, company.recorder)
     yield company, stand
     stand.close()
     company.stop()

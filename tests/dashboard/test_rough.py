@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 
 from controller import audit, store
 from controller.audit import Entry
@@ -15,6 +15,7 @@ from controller.opening import open_database
 from sidecar.dashboard import feed
 from sidecar.dashboard.sample import encode
 from tests.dashboard.conftest import WAIT_MS, OpenPage
+from tests.dashboard.line import Line
 from tests.dashboard.stand import Stand
 from tests.sidecar.double import ROUTE, STATUS
 
@@ -104,7 +105,7 @@ def test_no_text_from_anywhere_becomes_markup(
         )  # fmt: skip
         audit.append(connection, entry)
     connection.close()
-    stand.run(stand.recorder.turn())
+    stand.run(stand.bench.recorder.turn())
 
     page = open_page(stand.url)
     page.locator("#routes a").first.click()
@@ -198,7 +199,7 @@ def test_a_week_of_history_is_drawn(stand: Stand, open_page: OpenPage) -> None:
     for k in range(1_008):
         check |= {"effect": 0.05 + k * 1e-5, "low": 0.0, "high": 0.1}
         raw = encode({**ROUTE, "checks": [check]}, {})
-        stand.history.add(now_s - 600.0 * (1_008 - k), {"digits": raw})
+        stand.bench.history.add(now_s - 600.0 * (1_008 - k), {"digits": raw})
     page = open_page(f"{stand.url}#/routes/digits")
     page.get_by_role("button", name="last 7 days").click()
     card = page.get_by_role("article", name="check accuracy")
@@ -219,23 +220,21 @@ def test_a_week_of_history_is_drawn(stand: Stand, open_page: OpenPage) -> None:
 def test_a_lost_connection_is_shown_and_comes_back(
     stand: Stand, status: dict[str, Any], open_page: OpenPage
 ) -> None:
-    page = open_page(f"{stand.url}#/routes/digits")
+    line = Line(stand)
+    page = open_page(f"{line.url}#/routes/digits")
     expect(page.locator("#connection")).to_have_text("live")
-    page.context.set_offline(True)
-    _end_stream(page)
+    line.cut()
     expect(page.locator("#connection")).to_have_text("not connected")
     expect(page.get_by_role("alert")).to_contain_text("Connection lost")
     expect(page.locator("#said")).to_have_text("connection lost")
     status["routes"] = [{**ROUTE, "phase": "watch"}]
-    page.context.set_offline(False)
+    line.mend()
     expect(page.locator("#connection")).to_have_text("live")
     expect(page.locator(".phase-badge")).to_have_text("watch")
     expect(page.get_by_role("alert")).not_to_contain_text("Connection lost")
-
-
-def _end_stream(page: Page) -> None:
-    """A browser that goes offline keeps open streams; the network would not."""
-    page.evaluate("dispatchEvent(new Event('hashchange'))")
+    expect(page.locator("#said")).to_have_text("connected again")
+    page.close()
+    line.close()
 
 
 def test_without_a_stream_the_page_asks_again_and_again(

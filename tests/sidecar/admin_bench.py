@@ -12,9 +12,12 @@ from controller.opening import open_database
 from router.tasks import spawn
 from sidecar.api import application
 from sidecar.counts import Counts
+from sidecar.dashboard.board import Board
+from sidecar.dashboard.recorder import Recorder
 from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.guard import Access
+from sidecar.history import History
 from sidecar.hub import Hub
 from sidecar.keyring import Keyring
 from sidecar.probe import Probe
@@ -40,6 +43,7 @@ class AdminBench:
         token: str = TOKEN,
         label_token: str = "",
         tokens: Path | None = None,
+        recorder: Recorder | None = None,
     ) -> None:
         self.double = Double()
         self.file = folder / "routing.yaml"
@@ -65,14 +69,17 @@ class AdminBench:
         )
         access = Access(bound_host="127.0.0.1", token=token)
         keyring = Keyring(tokens, label_token=label_token)
-        self.app = application(self.desk, access, keyring)
+        app = application(self.desk, access, keyring)
+        self.history = History(folder / "history.db")
+        self.recorder = recorder or Recorder(self.history, self.desk.status, self.counts.total)
+        Board(self.desk, self.history, self.recorder).attach(app)
+        self.client = TestClient(TestServer(app))
 
     async def _adopt(self, intent: Any, who: str) -> None:
         await self.engine.call(lambda controller: controller.adopt(intent, who))
 
     async def start(self) -> None:
         await self.engine.start()
-        self.client = TestClient(TestServer(self.app))
         await self.client.start_server()
         self._running = spawn(self.pump.run(), name="pump")
 
@@ -82,6 +89,7 @@ class AdminBench:
         self.pump.stop()
         await self._running
         await self.engine.close()
+        self.history.close()
 
     async def get(self, path: str, **headers: str) -> ClientResponse:
         return await self.client.get(path, headers=headers)

@@ -15,9 +15,6 @@ from controller import audit, store
 from controller.audit import Entry
 from controller.opening import open_database
 from sidecar.dashboard import feed, page, stream
-from sidecar.dashboard.board import Board
-from sidecar.dashboard.recorder import Recorder
-from sidecar.history import History
 from tests.sidecar.admin_bench import AdminBench
 from tests.sidecar.double import ROUTE, STATUS
 
@@ -25,14 +22,10 @@ from tests.sidecar.double import ROUTE, STATUS
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[AdminBench]:
     one = AdminBench(tmp_path)
-    history = History(tmp_path / "history.db")
-    recorder = Recorder(history, one.desk.status, one.counts.total)
-    Board(one.desk, history, recorder).attach(one.app)
     await one.start()
-    await recorder.turn()
+    await one.recorder.turn()
     yield one
     await one.close()
-    history.close()
 
 
 async def events(response: ClientResponse, n: int) -> list[tuple[str, Any]]:
@@ -165,8 +158,6 @@ async def test_more_streams_than_may_be_are_told_to_ask_instead(
 async def test_stopping_ends_the_streams_at_once(tmp_path: Path) -> None:
     """A stream that never ends must not hold up the process."""
     one = AdminBench(tmp_path)
-    history = History(tmp_path / "history.db")
-    Board(one.desk, history, Recorder(history, one.desk.status, one.counts.total)).attach(one.app)
     await one.start()
     response = await one.get("/v1/events/stream")
     await events(response, 1)
@@ -174,7 +165,6 @@ async def test_stopping_ends_the_streams_at_once(tmp_path: Path) -> None:
         await one.client.server.close()
         assert await response.content.read() is not None
     await one.close()
-    history.close()
 
 
 async def test_a_foreign_host_gets_neither_page_nor_stream(bench: AdminBench) -> None:
