@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(help="Check or export the audit records.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+token_app = typer.Typer(help="Make tokens for the admin port.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
 
 RoutingFile = Annotated[Path, typer.Argument(metavar="FILE", help="The routing file (YAML).")]
 Admin = Annotated[str, typer.Option(metavar="URL", help="The admin port of a running sidecar.")]
@@ -304,6 +306,34 @@ def audit_export(
 ) -> None:
     """Write every audit record as one line of JSON, oldest first."""
     raise typer.Exit(_module("audit").export(admin, out=out))
+
+
+@token_app.command("new")
+def token_new(
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose it is: what it does is recorded so.")
+    ],
+    scopes: Annotated[
+        str, typer.Option(metavar="SCOPES", help="Of read,label,operate,approve,admin.")
+    ],
+    expires: Annotated[
+        str | None, typer.Option(metavar="DATE", help="From when on it is none: 2027-06-30.")
+    ] = None,
+    labels_per_second: Annotated[
+        float | None, typer.Option(metavar="N", help="What it may send on average.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token. It is shown once; the file of tokens gets the line with its digest."""
+    raise typer.Exit(
+        _module("token").new(
+            name=name,
+            scopes=scopes,
+            expires=expires,
+            labels_per_second=labels_per_second,
+            as_json=as_json,
+        )
+    )
 
 
 def main() -> None:

@@ -35,14 +35,16 @@ from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.guard import Access
 from sidecar.hub import Hub
-from sidecar.keyring import ENVIRONMENT, Keyring
+from sidecar.keyring import ENVIRONMENT, LABEL_ENVIRONMENT, Keyring
 from sidecar.natsspec import NatsSpec, from_text
+from sidecar.permit import binding_fault, is_loopback
 from sidecar.probe import Probe
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
 from sidecar.scorer import Scorers
 from sidecar.subscription import Subscription
+from sidecar.tokenfile import LABEL, READ, Scope
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -71,6 +73,8 @@ class Options:
     log_level: str = "info"
     tokens: Path | None = None
     """The file of tokens; None: there is none."""
+    read_needs_token: bool = False
+    """Whether reading needs a token on loopback too."""
     labels_from: NatsSpec | None = None
     """None: labels come to the admin port only."""
 
@@ -87,6 +91,7 @@ def options_of(given: list[str]) -> Options:
     )
     parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
     parser.add_argument("--tokens", type=Path, help="the file of tokens")
+    parser.add_argument("--read-needs-token", action="store_true")
     parser.add_argument("--labels-from", type=from_text, help="a broker, as JSON")
     parser.add_argument("--log-level", default="info", choices=logs.LEVELS)
     options = vars(parser.parse_args(given))
@@ -94,18 +99,28 @@ def options_of(given: list[str]) -> Options:
 
 
 def access_of(options: Options, environment: Mapping[str, str]) -> Access:
-    """Return who may ask, from the environment: secrets do not belong into the routing file."""
+    """Return under which names the port is asked: where it is bound, and what deployment adds."""
     names = environment.get("UNDERSTUDY_ADMIN_HOSTS", "").lower().split(",")
     return Access(
         bound_host=options.admin_host,
         names=frozenset(name.strip() for name in names if name.strip()),
-        token=environment.get("UNDERSTUDY_TOKEN", ""),
     )
 
 
 def keyring_of(options: Options, environment: Mapping[str, str]) -> Keyring:
-    """Return who may do what. A file of tokens that cannot be read lets nobody in, until it can."""
-    return Keyring(options.tokens, label_token=environment.get(ENVIRONMENT, ""))
+    """Return who may do what. A file of tokens that cannot be read lets nobody in, until it can.
+
+    Secrets come from the environment: they do not belong into the routing file.
+    """
+    closed: set[Scope] = {READ} if options.read_needs_token else set()
+    if not is_loopback(options.admin_host):
+        closed |= {READ, LABEL}
+    return Keyring(
+        options.tokens,
+        token=environment.get(ENVIRONMENT, ""),
+        label_token=environment.get(LABEL_ENVIRONMENT, ""),
+        closed=closed,
+    )
 
 
 class ControllerProcess:
@@ -273,6 +288,9 @@ async def serve(options: Options, make: MakeController) -> None:
     """Run the controller process until a signal, or until the supervisor is gone."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
+    fault = binding_fault(options.admin_host, options.tokens, os.environ)
+    if fault:
+        raise SystemExit(fault)
     keyring = keyring_of(options, os.environ)
     root = ControllerProcess(options, access_of(options, os.environ), keyring, make)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -52,6 +52,8 @@ class Settings:
     """What clients are shown; None serves plain HTTP."""
     tokens: Path | None = None
     """The file of tokens, absolute; None: there is none."""
+    read_needs_token: bool = False
+    """Whether reading from the admin port needs a token on loopback too."""
     labels_from: NatsSpec | None = None
     """None: labels come to the admin port only."""
 
@@ -164,6 +166,7 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         log_level=file.log.level,
         tls=listen_tls_of(file.tls, folder) if file.tls is not None else None,
         tokens=None if file.admin.tokens is None else _absolute(folder, file.admin.tokens),
+        read_needs_token=file.admin.read_needs_token,
         labels_from=None if nats is None else spec_of(nats, folder),
     )
 
