@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from controller.chain import HeadError, read_head, told
 from controller.controller import Act, ActRefused
 from controller.store import StoreError
 from evaluator.join import LabelOutcome, LabelResult
@@ -130,14 +131,14 @@ async def _audit(request: web.Request) -> web.Response:
 
 
 async def _verify(request: web.Request) -> web.Response:
-    found = await request.app[DESK].verify()
-    content = {
-        "verified": found.verified,
-        "records": found.records,
-        "head": found.head.hash,
-        "because": found.because,
-    }
-    return reply(content)
+    text = request.query.get("head")
+    try:
+        noted = None if text is None else read_head(text)
+    except HeadError as error:
+        raise Refusal(
+            400, f"head is {error}", "add ?head=SEQUENCE:HASH, or leave it out"
+        ) from error
+    return reply(told(await request.app[DESK].verify(noted)))
 
 
 async def _labels(request: web.Request) -> web.Response:

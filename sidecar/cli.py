@@ -286,15 +286,29 @@ def demo(
 
 @audit_app.command("verify")
 def audit_verify(
+    export: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="An export; without it a running sidecar is asked."),
+    ] = None,
     admin: Admin = DEFAULT_ADMIN,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Instead: the folder `state:` of a routing file."),
+    ] = None,
     head: Annotated[
         str | None,
-        typer.Option(metavar="HASH", help="A head seen earlier: it must still be in the chain."),
+        typer.Option(
+            metavar="HEAD",
+            help="A head seen earlier, which must still be in the chain: HASH, SEQUENCE:HASH, or "
+            "a file with it: a line of the log, a record, an event.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the hash chain of the audit records. Exit code 1 if it is broken."""
-    raise typer.Exit(_module("audit").verify(admin, head=head, as_json=as_json))
+    module = _module("verify")
+    asked = module.Asked(export=export, state=state, admin=admin, head=head, as_json=as_json)
+    raise typer.Exit(module.verify(asked))
 
 
 @audit_app.command("export")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from controller import audit, store
-from controller.audit import Head, Verification
+from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
 from controller.store import StoreError
 from evaluator.join import Label, LabelResult
@@ -191,9 +191,9 @@ class Desk:
         """Return the end of the audit chain."""
         return await asyncio.to_thread(self._read, audit.head)
 
-    async def verify(self) -> Verification:
+    async def verify(self, noted: Noted | None = None) -> Verification:
         """Check the whole audit chain, on a connection and a thread of its own."""
-        return await asyncio.to_thread(self._read, audit.verify)
+        return await asyncio.to_thread(self._read, lambda one: audit.verify(one, noted))
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with store.reader(self._database) as connection:

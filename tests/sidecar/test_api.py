@@ -144,6 +144,14 @@ async def test_empty_audit_verifies(bench: AdminBench) -> None:
     assert content["verified"] is True and content["records"] == 0 and len(content["head"]) == 64
 
 
+async def test_a_noted_head_that_is_not_in_the_chain_is_missed(bench: AdminBench) -> None:
+    found = await (await bench.get(f"/v1/audit/verify?head=3:{'ab' * 32}")).json()
+    assert found["verified"] is False and "ends at 0" in found["because"]
+    found = await (await bench.get(f"/v1/audit/verify?head={'0' * 64}")).json()
+    assert found["verified"] is True
+    await refused(await bench.get("/v1/audit/verify?head=h3"), 400)
+
+
 async def test_labels_answer_counts_and_each_that_was_not_accepted(bench: AdminBench) -> None:
     lines = [LABEL, '{"request_id": "b", "label": NaN}', '{"request_id": "unknown-c", "label": 2}']
     response = await bench.post("/v1/labels", "\n".join(lines), "application/x-ndjson")
