@@ -151,15 +151,23 @@ def read_head(text: str) -> Noted:
     if plain is not None:
         sequence, digest = plain.groups()
         return Noted(digest.lower(), None if sequence is None else int(sequence))
-    for shape in (_Named, _Event):
-        try:
-            found: _Named | _Event = msgspec.json.decode(line, type=shape)
-        except (msgspec.MsgspecError, ValueError):
-            continue
-        named = found.data if isinstance(found, _Event) else found
-        if _HEAD.fullmatch(named.hash):
-            return Noted(named.hash.lower(), named.sequence)
-    raise HeadError(f"neither a hash of 64 hex digits, nor SEQUENCE:HASH, nor JSON: {line[:80]!r}")
+    named = _named_in(line)
+    if named is None or not _HEAD.fullmatch(named.hash):
+        raise HeadError(
+            f"neither a hash of 64 hex digits, nor SEQUENCE:HASH, nor JSON: {line[:80]!r}"
+        )
+    return Noted(named.hash.lower(), named.sequence)
+
+
+def _named_in(line: str) -> _Named | None:
+    try:
+        return _named.decode(line)
+    except (msgspec.MsgspecError, ValueError):
+        pass
+    try:
+        return msgspec.json.decode(line, type=_Event).data
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 def _lost(noted: Noted, last: Head) -> str:

@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(help="Check or export the audit records.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+events_app = typer.Typer(help="Try who is told of what happens.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
 token_app = typer.Typer(help="Make tokens for the admin port.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 
@@ -320,6 +322,21 @@ def audit_export(
 ) -> None:
     """Write every audit record as one line of JSON, oldest first."""
     raise typer.Exit(_module("audit").export(admin, out=out))
+
+
+@events_app.command("test")
+def events_test(
+    file: RoutingFile,
+    to: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this destination; all if not said.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a test event to each destination, and show what came back. Exit code 1 if one refused.
+
+    Run it where the sidecar runs: addresses and secrets may be in the environment.
+    """
+    raise typer.Exit(_module("events").test(file, to=to, as_json=as_json))
 
 
 @token_app.command("new")

@@ -14,13 +14,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import structlog
 import uvloop
 from aiohttp import web
 
 from controller import opening
+from controller.chain import Head
 from controller.clock import SystemClock
 from controller.controller import Controller
 from controller.gates import functional
@@ -28,12 +29,15 @@ from controller.policy import Intent
 from controller.store import StoreError
 from router.table import RoutingTable
 from router.tasks import spawn
-from sidecar import lockfile, logs
+from sidecar import eventspec, lockfile, logs
 from sidecar.api import application
 from sidecar.counts import Counts
 from sidecar.desk import Desk
 from sidecar.engine import Engine
+from sidecar.events import Events
+from sidecar.eventspec import EventSpec
 from sidecar.guard import Access
+from sidecar.headlog import HeadLog
 from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, LABEL_ENVIRONMENT, Keyring
 from sidecar.natsspec import NatsSpec, from_text
@@ -53,6 +57,7 @@ API_STOP_S = 2.0
 """For answers under way when the process stops."""
 
 log = structlog.get_logger()
+T = TypeVar("T")
 Publish = Callable[[RoutingTable], None]
 MakeController = Callable[[sqlite3.Connection, Publish, RoutingTable | None], Controller]
 """From the database, from what hands tables to the routers, and from the table they had last."""
@@ -77,6 +82,8 @@ class Options:
     """Whether reading needs a token on loopback too."""
     labels_from: NatsSpec | None = None
     """None: labels come to the admin port only."""
+    events: tuple[EventSpec, ...] = ()
+    """Who is told of what happens."""
 
 
 def options_of(given: list[str]) -> Options:
@@ -93,6 +100,7 @@ def options_of(given: list[str]) -> Options:
     parser.add_argument("--tokens", type=Path, help="the file of tokens")
     parser.add_argument("--read-needs-token", action="store_true")
     parser.add_argument("--labels-from", type=from_text, help="a broker, as JSON")
+    parser.add_argument("--events", type=eventspec.from_text, default=(), help="as JSON")
     parser.add_argument("--log-level", default="info", choices=logs.LEVELS)
     options = vars(parser.parse_args(given))
     return Options(**options | {"admin_fds": tuple(options["admin_fds"] or ())})
@@ -142,7 +150,7 @@ class ControllerProcess:
             self._engine,
             self._acknowledge,
             functional.run,
-            after_step=self._publisher.write,
+            after_step=self._after_step,
             condemn=lambda why: opening.condemn(self._database, why),
         )
         self._hub = Hub(
@@ -165,6 +173,9 @@ class ControllerProcess:
             lambda: self._scorers.counts,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
+        self._events = Events(options.events, self._database, self._write)
+        self._desk.events = self._events
+        self._head_log = HeadLog(self._tell_head)
         self._subscription: Subscription | None = None
         if options.labels_from is not None:
             self._subscription = Subscription(
@@ -227,6 +238,7 @@ class ControllerProcess:
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
+                tasks.create_task(self._events.run(), name="events"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))
@@ -249,6 +261,23 @@ class ControllerProcess:
         """In the engine's thread: open the state and make the controller of it."""
         self._connection = opening.open_database(self._database)
         return self._make(self._connection, self._publisher.publish, self._publisher.last())
+
+    def _after_step(self) -> None:
+        """In the engine's thread."""
+        self._publisher.write()
+        if self._connection is not None:
+            self._head_log.look(self._connection)
+
+    def _tell_head(self, head: Head) -> None:
+        """From the engine's thread."""
+        self._loop.call_soon_threadsafe(self._desk.note_head, head)
+
+    async def _write(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        def write(_: Controller) -> T:
+            assert self._connection is not None, "it is there as long as the controller is"
+            return act(self._connection)
+
+        return await self._engine.call(write)
 
     async def _adopt(self, intent: Intent, who: str) -> None:
         await self._engine.call(lambda controller: controller.adopt(intent, who))

@@ -81,6 +81,7 @@ def launch_of(file: Path, settings: Settings) -> Launch:
         tokens=settings.tokens,
         read_needs_token=settings.read_needs_token,
         labels_from=settings.labels_from,
+        events=settings.events,
     )
 
 
