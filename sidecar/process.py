@@ -24,7 +24,7 @@ from controller import opening
 from controller.chain import Head
 from controller.clock import SystemClock
 from controller.controller import Controller
-from controller.gates import functional
+from controller.gates import runner
 from controller.policy import Intent
 from controller.store import StoreError
 from router.table import RoutingTable
@@ -149,7 +149,7 @@ class ControllerProcess:
         self._pump = Pump(
             self._engine,
             self._acknowledge,
-            functional.run,
+            runner.run,
             after_step=self._after_step,
             condemn=lambda why: opening.condemn(self._database, why),
         )
