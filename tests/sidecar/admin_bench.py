@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sidecar.keyring import Keyring
 from sidecar.probe import Probe
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
+from sidecar.tokenfile import Scope
 from tests.sidecar.double import Double
 
 TOKEN = "a-secret-of-some-length"
@@ -43,6 +45,7 @@ class AdminBench:
         token: str = TOKEN,
         label_token: str = "",
         tokens: Path | None = None,
+        closed: Collection[Scope] = (),
         recorder: Recorder | None = None,
     ) -> None:
         self.double = Double()
@@ -67,13 +70,13 @@ class AdminBench:
             self.probe,
             database,
         )
-        access = Access(bound_host="127.0.0.1", token=token)
-        keyring = Keyring(tokens, label_token=label_token)
-        app = application(self.desk, access, keyring)
+        access = Access(bound_host="127.0.0.1")
+        keyring = Keyring(tokens, token=token, label_token=label_token, closed=closed)
+        self.app = application(self.desk, access, keyring)
         self.history = History(folder / "history.db")
         self.recorder = recorder or Recorder(self.history, self.desk.status, self.counts.total)
-        Board(self.desk, self.history, self.recorder).attach(app)
-        self.client = TestClient(TestServer(app))
+        Board(self.desk, self.history, self.recorder).attach(self.app)
+        self.client = TestClient(TestServer(self.app))
 
     async def _adopt(self, intent: Any, who: str) -> None:
         await self.engine.call(lambda controller: controller.adopt(intent, who))
