@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from router import frames
 from router.frames import Hello
 from sidecar.dashboard.recorder import Recorder
+from sidecar.tokenfile import Scope
 from tests.sidecar.admin_bench import AdminBench
 
 T = TypeVar("T")
@@ -29,17 +30,24 @@ class Stand:
     """Owns a loop in a thread, and an AdminBench on it."""
 
     def __init__(
-        self, folder: Path, controller: Any = None, recorder: Recorder | None = None
+        self,
+        folder: Path,
+        controller: Any = None,
+        recorder: Recorder | None = None,
+        closed: Collection[Scope] = (),
     ) -> None:
-        """``controller``: a real one, in place of the double; ``recorder``: what told its past."""
+        """``controller``: a real one, in place of the double; ``recorder``: what told its past;
+        ``closed``: rights that need a token."""
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self.folder = folder
-        self.run(self._start(controller, recorder))
+        self.run(self._start(controller, recorder, closed))
 
-    async def _start(self, controller: Any, recorder: Recorder | None) -> None:
-        self.bench = AdminBench(self.folder, recorder=recorder)
+    async def _start(
+        self, controller: Any, recorder: Recorder | None, closed: Collection[Scope]
+    ) -> None:
+        self.bench = AdminBench(self.folder, recorder=recorder, closed=closed)
         if controller is not None:
             self.bench.double = Real(controller)  # type: ignore[assignment]
         await self.bench.start()

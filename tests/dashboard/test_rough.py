@@ -14,9 +14,11 @@ from controller.audit import Entry
 from controller.opening import open_database
 from sidecar.dashboard import feed
 from sidecar.dashboard.sample import encode
+from sidecar.tokenfile import READ
 from tests.dashboard.conftest import WAIT_MS, OpenPage
 from tests.dashboard.line import Line
 from tests.dashboard.stand import Stand
+from tests.sidecar.admin_bench import TOKEN
 from tests.sidecar.double import ROUTE, STATUS
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(240)]
@@ -256,28 +258,24 @@ def test_without_a_stream_the_page_asks_again_and_again(
 
 
 def test_a_port_that_asks_for_a_token_is_given_it_in_a_header(
-    stand: Stand, open_page: OpenPage, browser: Any
+    tmp_path: Path, status: dict[str, Any], open_page: OpenPage
 ) -> None:
+    stand = Stand(tmp_path, closed={READ})
     page = open_page("about:blank")
     asked: list[str] = []
-
-    def check(route: Route) -> None:
-        asked.append(route.request.url)
-        if route.request.headers.get("authorization") == "Bearer read-secret":
-            route.continue_()
-        else:
-            content = {"error": "a valid token is needed", "remedy": "send one"}
-            route.fulfill(status=401, json=content)
-
-    page.route("**/v1/**", check)
+    page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{stand.url}#/routes/digits")
     expect(page.get_by_role("dialog")).to_contain_text("a valid token is needed")
-    page.get_by_role("textbox", name="Token", exact=True).fill("read-secret")
+    expect(page.locator("#connection")).to_have_text("token needed")
+    assert page.locator("#routes a").count() == 0
+    page.get_by_role("textbox", name="Token", exact=True).fill(TOKEN)
     page.get_by_role("button", name="Use it").click()
     expect(page.locator("#connection")).to_have_text("live")
     expect(page.locator(".phase-badge")).to_have_text("canary")
     expect(page.locator(".check")).to_have_count(1)
-    assert not any("secret" in url for url in asked)
+    assert asked and not any(TOKEN in url for url in asked)
+    page.close()
+    stand.close()
 
 
 def test_an_approval_is_asked_for_where_it_is_open(

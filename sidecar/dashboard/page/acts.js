@@ -11,7 +11,7 @@ export const ACTS = {
   resume: { name: "Resume", title: "Resume", done: "resumed", about: "It may move by itself again, with the stage\u2019s whole time limit before it." },
   approve: { name: "Approve", title: "Approve", done: "approved", about: "Your approval counts for the present stage. Whoever asked for the challenger cannot approve it." },
   rollback: { name: "Roll back", title: "Roll back", done: "rolled back", about: "The champion gets all traffic, at once. The evidence of this rollout ends; another try begins anew." },
-  promote: { name: "Promote\u2026", title: "Promote around the gates", done: "promoted", about: "Challengers are promoted by their evidence. You can go around it: the record says for ever that you did, and why." },
+  promote: { name: "Promote\u2026", title: "Promote around the gates", done: "promoted", about: "Challengers are promoted by their evidence. You can go around it for an hour, and renew that here; then the champion comes back, unless the checks have passed meanwhile. The record says for ever that you did, and why." },
 };
 
 function shut(dialog) {

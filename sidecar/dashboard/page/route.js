@@ -112,7 +112,7 @@ export class RoutePage {
       isHeld ? "resume" : isRunning ? "hold" : null,
       route.approval?.is_open && route.approval.given.length < route.approval.needed ? "approve" : null,
       isRunning || route.phase === "promoted" ? "rollback" : null,
-      isRunning && route.phase !== "watch" ? "promote" : null,
+      isRunning && (route.phase !== "watch" || route.break_glass) ? "promote" : null,
     ].filter(Boolean);
     const since = route.since ? duration((Date.now() - new Date(route.since)) / 1000) : null;
     const says = !route.challenger ? ["Nobody challenges ", who(route.champion, "champion"), "."]
