@@ -73,7 +73,7 @@ class Recorder:
 
     def recent(self, route: str) -> dict[str, Any]:
         """Return what each variant of ``route`` answered in the last minute or less, JSON-ready."""
-        now_s, now = self._monotonic_s(), traffic_by_route(self._counts(), [route])
+        now_s, now = self._monotonic_s(), traffic_by_route(self._counts(), route)
         before_s, before = self._recent[0] if self._recent else (now_s, now)
         old = before.get(route, {})
         return {

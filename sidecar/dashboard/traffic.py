@@ -1,7 +1,8 @@
 """Traffic of variants, read from the routers' counts: totals, and what lies between two. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct
@@ -14,6 +15,8 @@ BOUNDS = {str(bound): at for at, bound in enumerate((*LATENCY_BOUNDS_S, "+Inf"))
 """Of the buckets' flat names: where each is."""
 FAILED = frozenset({"none", "5xx"})
 MIRROR = "mirror"
+MAX_REMEMBERED = 65_536
+"""Flat names of which we remember what they count; others are read again."""
 
 
 class Totals(Struct, array_like=True):
@@ -34,39 +37,59 @@ Traffic = dict[str, Totals]
 """By variant."""
 
 
-def traffic_by_route(
-    counts: Mapping[str, float], routes: Iterable[str] | None = None
-) -> dict[str, Traffic]:
+def traffic_by_route(counts: Mapping[str, float], route: str | None = None) -> dict[str, Traffic]:
     """Return the totals of every variant by route, from counts under their flat names.
 
-    ``routes``: of these only; None: of all.
+    ``route``: of this one only; None: of all. Names are read once and remembered: there are some
+    34,000 with a thousand routes, and they are asked for again and again.
     """
-    wanted = None if routes is None else frozenset(routes)
     found: dict[str, Traffic] = {}
+    part = None if route is None else f"|route={route}|"
     for flat, value in counts.items():
-        if not flat.startswith((REQUESTS, DURATION)):
+        if part is not None and part not in flat:
             continue
-        name, *pairs = flat.split("|")
-        labels = dict(pair.partition("=")[::2] for pair in pairs)
-        route, variant = labels.get("route"), labels.get("variant")
-        if route is None or variant is None or (wanted is not None and route not in wanted):
-            continue
-        totals = found.setdefault(route, {}).setdefault(variant, Totals())
-        _add(totals, name, labels, value)
+        place = _place(flat)
+        if place is not None:
+            name, variant, field = place
+            totals = found.setdefault(name, {}).setdefault(variant, Totals())
+            _add(totals, field, value)
     return found
 
 
-def _add(totals: Totals, name: str, labels: Mapping[str, str], value: float) -> None:
+@lru_cache(MAX_REMEMBERED)
+def _place(flat: str) -> tuple[str, str, str | int] | None:
+    """Return route, variant and what a flat name counts (a bucket by its index); None if it is
+    about something else."""
+    if not flat.startswith((REQUESTS, DURATION)):
+        return None
+    name, *pairs = flat.split("|")
+    labels = dict(pair.partition("=")[::2] for pair in pairs)
+    field = _field(name, labels)
+    if field is None or "route" not in labels or "variant" not in labels:
+        return None
+    return labels["route"], labels["variant"], field
+
+
+def _field(name: str, labels: Mapping[str, str]) -> str | int | None:
     if name == REQUESTS:
-        totals.requests += int(value)
-        totals.errors += int(value) if labels.get("code") in FAILED else 0
-        totals.mirrored += int(value) if labels.get("role") == MIRROR else 0
-    elif name == f"{DURATION}_sum":
-        totals.latency_s += value
-    elif name == f"{DURATION}_bucket" and labels.get("le") in BOUNDS:
+        fate = "failed" if labels.get("code") in FAILED else "answered"
+        return f"{fate} copy" if labels.get("role") == MIRROR else fate
+    if name == f"{DURATION}_sum":
+        return "seconds"
+    return BOUNDS.get(labels.get("le", "")) if name == f"{DURATION}_bucket" else None
+
+
+def _add(totals: Totals, field: str | int, value: float) -> None:
+    if isinstance(field, int):
         if not totals.buckets:
             totals.buckets = [0] * len(BOUNDS)
-        totals.buckets[BOUNDS[labels["le"]]] += int(value)
+        totals.buckets[field] += int(value)
+    elif field == "seconds":
+        totals.latency_s += value
+    else:
+        totals.requests += int(value)
+        totals.errors += int(value) if field.startswith("failed") else 0
+        totals.mirrored += int(value) if field.endswith("copy") else 0
 
 
 def between(before: Totals | None, now: Totals, seconds: float) -> dict[str, Any] | None:

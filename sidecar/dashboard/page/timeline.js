@@ -83,7 +83,7 @@ function evidence(readings) {
   return table("The checks that it rests on", ["Check", "State", "Effect", "Odds", "Seen"], readings.map((one) => [
     one.check, h("td", {}, badge(one.state)),
     one.effect === null ? "\u2013" : `${effect(one.kind, one.effect)} (${effect(one.kind, one.low, { unit: false })} to ${effect(one.kind, one.high, { unit: false })})`,
-    odds(one.log_e), count(one.n),
+    one.role === "integrity" ? "\u2013" : odds(one.log_e), count(one.n),
   ]));
 }
 

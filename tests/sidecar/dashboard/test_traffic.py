@@ -36,7 +36,7 @@ def test_only_the_routes_that_are_asked_for_are_read() -> None:
     counts = counted(("a", "champion", 200, 0.1)) | counted(
         ("a", "champion", 200, 0.1), route="other"
     )
-    assert list(traffic_by_route(counts, ["other"])) == ["other"]
+    assert list(traffic_by_route(counts, "other")) == ["other"]
     assert traffic_by_route({"understudy_unrouted_requests_total": 3.0}) == {}
 
 
