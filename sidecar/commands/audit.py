@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sidecar.adminport import AdminRefused, AdminUnreachable, get
+from sidecar.exitcode import ExitCode
 
-BROKEN = 1
-SILENT = 3
 PAGE = 500
 
 
@@ -23,7 +22,7 @@ def verify(admin: str, *, head: str | None, as_json: bool) -> int:
     try:
         answer = get(admin, "/v1/audit/verify")
         if head is not None:
-            answer["head_found"] = any(record["hash"] == head for record in _records(admin))
+            answer["head_found"] = any(record["hash"] == head for record in records(admin))
     except (AdminUnreachable, AdminRefused) as exc:
         return _fail(exc)
     is_whole = answer.get("verified") is True and answer.get("head_found", True)
@@ -31,31 +30,32 @@ def verify(admin: str, *, head: str | None, as_json: bool) -> int:
         sys.stdout.write(json.dumps(answer) + "\n")
     else:
         sys.stdout.write(_sentence(answer, head) + "\n")
-    return 0 if is_whole else BROKEN
+    return ExitCode.DONE if is_whole else ExitCode.FAILED
 
 
 def export(admin: str, *, out: Path | None) -> int:
     """Write every record as a line of JSON to ``out`` or standard output; return the exit code."""
     try:
         with nullcontext(sys.stdout) if out is None else out.open("w", encoding="utf-8") as file:
-            for record in _records(admin):
+            for record in records(admin):
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
     except (AdminUnreachable, AdminRefused) as exc:
         return _fail(exc)
     except OSError as exc:
         sys.stderr.write(f"cannot write {out}: {exc.strerror or exc}\n")
-        return BROKEN
-    return 0
+        return ExitCode.FAILED
+    return ExitCode.DONE
 
 
-def _records(admin: str) -> Iterator[dict[str, Any]]:
+def records(admin: str) -> Iterator[dict[str, Any]]:
+    """Yield every audit record, oldest first."""
     after = 0
     while True:
-        records = get(admin, f"/v1/audit?after={after}&limit={PAGE}").get("records", [])
-        if not records:
+        page = get(admin, f"/v1/audit?after={after}&limit={PAGE}").get("records", [])
+        if not page:
             return
-        yield from records
-        after = int(records[-1]["sequence"])
+        yield from page
+        after = int(page[-1]["sequence"])
 
 
 def _sentence(answer: dict[str, Any], head: str | None) -> str:
@@ -69,4 +69,4 @@ def _sentence(answer: dict[str, Any], head: str | None) -> str:
 
 def _fail(error: AdminUnreachable | AdminRefused) -> int:
     sys.stderr.write(f"{error}\n")
-    return SILENT if isinstance(error, AdminUnreachable) else BROKEN
+    return ExitCode.SILENT if isinstance(error, AdminUnreachable) else ExitCode.FAILED
