@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check compile bench bench-labels faults calibrate load fuzz soak schema fmt clean
+.PHONY: setup demo test check compile bench bench-labels faults calibrate load fuzz soak schema deploy fmt clean
 
 setup: .venv/.made ## the virtual environment, from the lock file with hashes
 
@@ -62,6 +62,9 @@ load: setup ## an interactive load test, see loadtests/README.md
 
 schema: setup ## config/schema.json from the models in sidecar/routefile.py
 	$(BIN)/python -m sidecar.schema > config/schema.json
+
+deploy: setup ## rules, dashboard and docs/metrics.md from the metrics (sidecar/monitoring)
+	$(BIN)/python -m sidecar.monitoring.files
 
 fmt: setup ## format in place
 	$(BIN)/ruff format .

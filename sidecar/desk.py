@@ -5,12 +5,16 @@ fall back on: an engine that hangs must not take the admin port with it.
 """
 
 import asyncio
+import contextlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
+
+import structlog
 
 from controller import audit, store
 from controller.audit import Head, Verification
@@ -37,7 +41,10 @@ class Subscription(Protocol):
     """Why none come; None while they may."""
 
 
+log = structlog.get_logger()
 T = TypeVar("T")
+VERIFY_EVERY_S = 3600.0
+"""Between two walks of the audit's chain; a million records take a thread less than a minute."""
 STATUS_S = 1.0
 """After this an older status is answered, with its age."""
 ANSWER_S = 5.0
@@ -94,6 +101,8 @@ class Desk:
         self.subscription: Subscription | None = None
         """Of labels at a broker; None: nothing is fetched."""
         self._tally = Tally()
+        self._verified: tuple[bool, float] | None = None
+        """Whether the audit was whole, and the wall clock of that; None before the first time."""
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
         self._refreshing: asyncio.Task[None] | None = None
@@ -156,6 +165,8 @@ class Desk:
                 reload_at_s=self._reloader.adopted_at_s,
                 store_ok=status["store_error"] is None,
                 ways=self.ways,
+                disk=_disk(self._database.parent),
+                verified=self._verified,
             )
         )
 
@@ -193,7 +204,21 @@ class Desk:
 
     async def verify(self) -> Verification:
         """Check the whole audit chain, on a connection and a thread of its own."""
-        return await asyncio.to_thread(self._read, audit.verify)
+        found = await asyncio.to_thread(self._read, audit.verify)
+        self._verified = found.verified, time.time()
+        return found
+
+    async def keep_verifying(self) -> None:
+        """Walk the audit chain now and every VERIFY_EVERY_S, for ever; /metrics has what it says.
+
+        A database that cannot be read says nothing about the chain: the moment of the last walk
+        grows old, and there is an alert for that.
+        """
+        while True:
+            with contextlib.suppress(StoreError, sqlite3.Error):
+                if not (await self.verify()).verified:
+                    log.error("the audit's chain is broken: see `understudy audit verify`")
+            await asyncio.sleep(VERIFY_EVERY_S)
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with store.reader(self._database) as connection:
@@ -229,3 +254,12 @@ async def _within(wait: Awaitable[T], limit_s: float) -> T:
             return await wait
     except TimeoutError as error:
         raise Busy(f"no answer within {limit_s:g} s") from error
+
+
+def _disk(folder: Path) -> tuple[int, int] | None:
+    """Return the free and all bytes of the disk that holds ``folder``; None if it does not say."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return usage.free, usage.total

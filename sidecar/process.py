@@ -212,6 +212,7 @@ class ControllerProcess:
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
+                tasks.create_task(self._desk.keep_verifying(), name="audit"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))

@@ -7,6 +7,7 @@ its colours are classes, so that the page may be dark.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from sidecar.report.markup import Markup, join, tag
 
@@ -131,8 +132,10 @@ def shares(rows: Sequence[Share], end_s: float) -> Markup:
         dot = {"cx": _n(x_of(row.at_s)), "cy": _n(y_of(row.share)), "r": 3.5}
         parts.append(tag("circle", title, class_="line dot", **dot))
     parts.insert(6, tag("polyline", points=" ".join(points), class_="line"))
+    parts.append(_text(56, bottom + 18, _date(begin_s), "start"))
+    parts.append(_text(WIDTH - 24, bottom + 18, _date(begin_s + span_s), "end"))
     about = "; ".join(f"{row.label}: {row.share:.0%}" for row in rows)
-    return _picture(bottom + 16, "Share of the units that the challenger served", about, parts)
+    return _picture(bottom + 26, "Share of the units that the challenger served", about, parts)
 
 
 def _picture(height: int, title: str, about: str, parts: Sequence[Markup]) -> Markup:
@@ -161,6 +164,10 @@ def _text(x: float, y: float, words: str, anchor: str = "end") -> Markup:
 
 def _n(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0")
+
+
+def _date(at_s: float) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _ratio(tick: float) -> str:
