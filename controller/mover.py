@@ -12,6 +12,8 @@ from controller.account import ACTIONS, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.clock import Clock
+from controller.family import alpha_objective, least_claim
+from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
 from controller.policy import RouteIntent
@@ -108,6 +110,7 @@ class Mover:
         who: str,
         because: str,
         evidence: Evidence | None = None,
+        report: GateReport | None = None,
     ) -> None:
         """Move a rollout. Back to safety: in force when this returns, recorded as soon as may be.
         Forward: StoreError when it cannot be recorded, and then nothing has moved."""
@@ -116,7 +119,13 @@ class Mover:
         assert now.rollout is not None  # _after moves one
         phase = now.rollout.phase
         change = self._change(
-            before, now, who=who, action=ACTIONS[phase], because=because, evidence=evidence
+            before,
+            now,
+            who=who,
+            action=ACTIONS[phase],
+            because=because,
+            evidence=evidence,
+            report=report,
         )
         if phase is Phase.ROLLED_BACK:
             self.put(now)
@@ -158,6 +167,7 @@ class Mover:
         tables: tuple[int, int],
         digest: str | None = None,
         evidence: Evidence | None = None,
+        report: GateReport | None = None,
     ) -> Entry:
         """Return the audit's account of a change, dated now."""
         return entry_of(
@@ -170,6 +180,7 @@ class Mover:
             config_digest=self.digest if digest is None else digest,
             tables=tables,
             evidence=evidence,
+            report=report,
         )
 
     def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
@@ -183,6 +194,7 @@ class Mover:
             held_by=RECOVERY if state.hold_reason else None,
             hold_reason=state.hold_reason,
             because="its turn has come",
+            alpha_objective=alpha_objective(route, challenger, state.history),
         )
         return replace(state, rollout=rollout, policy=_lean(route), salt=self._entropy(SALT_BYTES))
 
@@ -194,6 +206,8 @@ class Mover:
             raise AssertionError(f"route {before.name!r} has no rollout to move: {event}")
         counts = evidence.counts if evidence is not None else rollout.counts_at_entry
         moved = move(rollout, event, at_s=now_s, because=because, counts=counts)
+        if event is Event.PROVEN:
+            moved = replace(moved, claimed_log_e=least_claim(evidence))
         state = replace(
             before,
             rollout=resume(moved) if event is Event.FORCED else moved,
@@ -220,6 +234,7 @@ class Mover:
         action: str,
         because: str,
         evidence: Evidence | None,
+        report: GateReport | None = None,
     ) -> Change:
         table = self._traffic.table
         planned = plan(table, self.route_of(now, self.serving()[now.name]))
@@ -232,6 +247,7 @@ class Mover:
             because=because,
             tables=(table.version, after.version),
             evidence=evidence,
+            report=report,
         )
         return Change(after, (entry,), (now,))
 
@@ -266,6 +282,8 @@ def _policy_of(state: RouteState) -> RouteIntent:
 
 
 def _finished(state: RouteState, rollout: Rollout, now_s: float) -> RouteState:
-    ending = Finished(rollout.challenger, rollout.phase.value, now_s, rollout.because)
+    ending = Finished(
+        rollout.challenger, rollout.phase.value, now_s, rollout.because, rollout.claimed_log_e
+    )
     tried = state.tried if rollout.challenger in state.tried else (*state.tried, rollout.challenger)
     return replace(state, tried=tried, history=(*state.history, ending)[-MAX_HISTORY:])

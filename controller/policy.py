@@ -12,6 +12,8 @@ class StageKind(enum.Enum):
     """The stages a routing file may declare, in the order a challenger passes them."""
 
     FUNCTIONAL = "functional"
+    PERFORMANCE = "performance"
+    SECURITY = "security"
     SHADOW = "shadow"
     CANARY = "canary"
     PRODUCTION = "production"
@@ -124,11 +126,23 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    tracing: bool = False
+    """As in ``router.table.Route``."""
 
     @property
     def has_experiment(self) -> bool:
         """Whether there is anything to try."""
         return bool(self.challengers)
+
+
+@dataclass(frozen=True, slots=True)
+class TracingSpec:
+    """Where spans are sent."""
+
+    endpoint: str
+    """http://HOST:PORT or https://, the base of an OTLP/HTTP receiver."""
+    service: str
+    """``service.name`` of the spans."""
 
 
 @dataclass(frozen=True, slots=True)

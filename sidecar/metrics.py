@@ -24,7 +24,10 @@ from sidecar.ways import REASONS, WAYS, Ways
 VERSION = "0.1.0"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-PHASES = ("queued", "functional", "shadow", "canary", "watch", "promoted", "rolled_back")
+PHASES = (
+    *("queued", "functional", "performance", "security"),
+    *("shadow", "canary", "watch", "promoted", "rolled_back"),
+)
 LABEL_RESULTS = (
     "accepted",
     "corrected",

@@ -13,8 +13,9 @@ from controller.opening import open_database
 from controller.rollout import Event, IllegalMove, Phase
 from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
+from evaluator.evidence import CheckState, Role
 from router.table import Route, RoutingTable, Split
-from tests.controller.builders import NOW_S, SettableClock, evidence, intent, route_intent
+from tests.controller.builders import NOW_S, SettableClock, evidence, intent, reading, route_intent
 
 STATE = RouteState(name="digits", declared_champion="digits-1", champion="digits-1")
 
@@ -70,8 +71,14 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     connection.close()
 
 
-TO_SHADOW = (Event.STARTED, Event.FUNCTIONAL_PASSED)
-TO_WATCH = (*TO_SHADOW, Event.SHADOW_PASSED, Event.STEP_PASSED, Event.STEP_PASSED, Event.PROVEN)
+TO_SHADOW = (Event.STARTED, Event.CLEARED_FOR_SHADOW)
+TO_WATCH = (
+    *TO_SHADOW,
+    Event.CLEARED_FOR_CANARY,
+    Event.STEP_PASSED,
+    Event.STEP_PASSED,
+    Event.PROVEN,
+)
 
 
 def test_a_queued_challenger_moves_nothing(scene):
@@ -96,7 +103,7 @@ def test_state_table_and_record_move_together(scene):
 
 
 def test_counts_at_entry_are_those_of_the_evidence(scene):
-    scene.move(Event.STARTED, Event.FUNCTIONAL_PASSED)
+    scene.move(Event.STARTED, Event.CLEARED_FOR_SHADOW)
     assert scene.state.rollout is not None
     assert scene.state.rollout.counts_at_entry == {"pairs": 9}
 
@@ -168,7 +175,7 @@ def test_a_rollout_keeps_the_policy_it_began_under(scene):
     assert scene.mover.intent is not None
     other = replace(route_intent(challengers=("digits-2",)), alpha=0.5)
     scene.mover.intent = intent(other, digest="d2")
-    scene.move(Event.SHADOW_PASSED)
+    scene.move(Event.CLEARED_FOR_CANARY)
     assert scene.state.policy == began
 
 
@@ -224,3 +231,18 @@ def test_a_fresh_mover_goes_on_and_counts_the_time_between(scene):
     rollout = again.states["digits"].rollout
     assert rollout is not None
     assert (rollout.in_step_s, rollout.waited_s) == (30.0, 30.0)
+
+
+def test_two_challengers_share_alpha_until_one_is_proven(scene: Scene) -> None:
+    first = scene.state.rollout
+    assert first is not None and first.alpha_objective == pytest.approx(0.025)
+    scene.move(*TO_SHADOW, Event.CLEARED_FOR_CANARY)
+    sure = reading("accuracy", CheckState.PASSED, Role.OBJECTIVE, log_e=5.0)
+    shown = evidence(sure, counts={})
+    scene.mover.move("digits", Event.PROVEN, who="x", because="proven", evidence=shown)
+    scene.move(Event.WATCH_PASSED)
+    assert scene.state.history[-1].claimed_log_e == 5.0
+    scene.mover.queue()
+    second = scene.state.rollout
+    assert second is not None and second.challenger == "digits-3"
+    assert second.alpha_objective == pytest.approx(0.05)
