@@ -164,5 +164,7 @@ class Intent:
     """SHA-256 of the file's bytes, hex; goes into every audit record."""
     record: RecordSpec | None = None
     """None: nothing is recorded."""
+    tracing: TracingSpec | None = None
+    """None: no spans."""
     store_bytes: int = MAX_BYTES
     """Size of the store's file from which on no observation is taken in."""

@@ -49,7 +49,7 @@ class Exchange:
     __slots__ = (
         "_at_ns", "_body_bytes", "_call", "_decision", "_downstream", "_failed", "_has_retried",
         "_head", "_is_body_done", "_is_chunked_answer", "_is_held", "_keeps_alive", "_kept",
-        "_live", "_loss", "_n_asked", "_pair", "_server", "_span", "request_id", "state",
+        "_live", "_loss", "_pair", "_server", "_span", "request_id", "state",
     )  # fmt: skip
 
     def __init__(
@@ -83,8 +83,6 @@ class Exchange:
         self._has_retried = False
         self._span = b""
         """Names this exchange in the client's trace; empty, as most are, where it is not traced."""
-        self._n_asked = 0
-        """How many calls a traced exchange has made, one after the other."""
         if live.tracing and head.traceparent and trace.is_sampled(head.traceparent):
             self._span = server.entropy.span_id()
         self._keeps_alive = False
@@ -178,9 +176,9 @@ class Exchange:
         pool.submit(call, fresh=fresh)
 
     def _served_trace(self) -> bytes:
-        """Return the traceparent of the next call that serves the client."""
-        self._n_asked += 1
-        return trace.served(self._head.traceparent, trace.leg(self._span, min(self._n_asked, 2)))
+        """Return the traceparent of a call: of the first who is asked, or of who stands in."""
+        number = 1 if self._failed is None else 2
+        return trace.served(self._head.traceparent, trace.leg(self._span, number))
 
     def _traced(self) -> str:
         """Return what the observation says of the trace."""
@@ -199,9 +197,7 @@ class Exchange:
         elif head.traceparent:
             span = server.entropy.span_id()
         kept, size = self._kept, self._body_bytes
-        server.mirrors.copy(
-            live, variant, head, self.request_id, kept, size, span, pair, copied
-        )
+        server.mirrors.copy(live, variant, head, self.request_id, kept, size, span, pair, copied)
         self._kept = None
 
     def _new_pair(self) -> Pair:

@@ -20,7 +20,9 @@ def is_sampled(traceparent: bytes) -> bool:
 
 
 def leg(span: bytes, number: int) -> bytes:
-    """Return the name of one call of the exchange ``span``: 1, 2 in turn, 3 for the copy.
+    """Return the name of one call of the exchange ``span``.
+
+    1: of who was asked first. 2: of who stood in for them. 3: the copy.
 
     >>> leg(b"00000000000000a0", 1), leg(b"00000000000000a0", 3)
     (b'00000000000000a1', b'00000000000000a3')

@@ -84,6 +84,7 @@ class Desk:
         probe: Probe,
         database: Path,
         scored: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+        spans: Callable[[], Mapping[str, int] | None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._pump = pump
@@ -96,6 +97,8 @@ class Desk:
         """Whether the sidecar is about to stop: nothing new should come here."""
         self._scored = scored
         """What became of the answers offered to scorers, by route."""
+        self._spans = spans
+        """What became of spans; None while nothing is traced."""
         self.ways = Ways()
         """Of labels, and what became of what came in by them."""
         self.subscription: Subscription | None = None
@@ -167,6 +170,7 @@ class Desk:
                 ways=self.ways,
                 disk=_disk(self._database.parent),
                 verified=self._verified,
+                spans=self._spans(),
             )
         )
 

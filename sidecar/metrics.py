@@ -45,6 +45,7 @@ STORE_SIZES = {
     "limit_bytes": "Size of the store's file from which on no observation waits for a label.",
     "log_bytes": "Size of the store's write-ahead log; large while somebody reads for long.",
 }
+SPAN_RESULTS = ("exported", "dropped", "failed")
 UNKEPT = ("refused", "repeated")
 """Why an observation does not wait for its label."""
 ACTIONS = ("advance", "promote", "rollback")
@@ -68,6 +69,8 @@ class Readout:
     ways: Ways = field(default_factory=Ways)
     disk: tuple[int, int] | None = None
     """Free and all bytes of the disk that holds the state; None where it cannot be asked."""
+    spans: Mapping[str, int] | None = None
+    """What became of spans; None while nothing is traced."""
     verified: tuple[bool, float] | None = None
     """Whether the audit's chain was whole, and the wall clock when it was last walked; None before
     the first time."""
@@ -100,6 +103,7 @@ def families(readout: Readout) -> Iterator[Metric]:
     yield from _tokens(routes, status)
     yield from _ways(readout.ways)
     yield from _fetched(status.get("labels_from"))
+    yield from _spans(readout.spans)
 
 
 def _sidecar(readout: Readout) -> Iterator[Metric]:
@@ -317,3 +321,12 @@ def _fetched(labels_from: Mapping[str, Any] | None) -> Iterator[Metric]:
             "1 while labels are fetched from the broker that the routing file names.",
             value=float(labels_from["connected"]),
         )
+
+
+def _spans(spans: Mapping[str, int] | None) -> Iterator[Metric]:
+    if spans is not None:
+        about = "Spans by what became of them: exported, dropped (no room), failed (not taken)."
+        metric = CounterMetricFamily("understudy_spans_total", about, labels=("result",))
+        for word in SPAN_RESULTS:
+            metric.add_metric((word,), float(spans.get(word, 0)))
+        yield metric

@@ -36,6 +36,7 @@ from sidecar.engine import Engine
 from sidecar.guard import Access
 from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, Keyring
+from sidecar.metrics import VERSION
 from sidecar.natsspec import NatsSpec, from_text
 from sidecar.probe import Probe
 from sidecar.publisher import Publisher
@@ -43,6 +44,7 @@ from sidecar.pump import Pump
 from sidecar.reload import Reloader
 from sidecar.scorer import Scorers
 from sidecar.subscription import Subscription
+from sidecar.tracing import Tracer
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -123,12 +125,14 @@ class ControllerProcess:
         self._database = state / "understudy.db"
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
+        self._tracer = Tracer(VERSION)
         self._pump = Pump(
             self._engine,
             self._acknowledge,
             runner.run,
             after_step=self._publisher.write,
             condemn=lambda why: opening.condemn(self._database, why),
+            on_ingested=self._tracer.take,
         )
         self._hub = Hub(
             state / "control.sock",
@@ -148,6 +152,7 @@ class ControllerProcess:
             self._probe,
             self._database,
             lambda: self._scorers.counts,
+            lambda: self._tracer.counts if self._tracer.is_on else None,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
         self._subscription: Subscription | None = None
@@ -213,6 +218,7 @@ class ControllerProcess:
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
                 tasks.create_task(self._desk.keep_verifying(), name="audit"),
+                tasks.create_task(self._tracer.run(), name="tracing"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))
@@ -238,6 +244,7 @@ class ControllerProcess:
 
     async def _adopt(self, intent: Intent, who: str) -> None:
         await self._engine.call(lambda controller: controller.adopt(intent, who))
+        self._tracer.adopt(intent.tracing)
 
     def _send(self, routing: RoutingTable) -> None:
         """From the engine's thread: hand a table to the loop, which sends it."""

@@ -25,6 +25,7 @@ from sidecar.sample import SampleError, read_samples
 from sidecar.tlsfile import check_files
 from sidecar.tokencheck import check_tokens
 from sidecar.tokenfile import check_token_file
+from sidecar.tracing import check_tracing
 from sidecar.yamltree import Tree, YamlError
 
 
@@ -93,6 +94,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check_tokens(tree, folder)
     problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
+    problems += check_tracing(tree)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))

@@ -43,7 +43,7 @@ class Known:
 
 def catalogue() -> tuple[Known, ...]:
     """Return every family, by name."""
-    readout = Readout({}, EVERYTHING, disk=(0, 0), verified=(True, 0.0))
+    readout = Readout({}, EVERYTHING, disk=(0, 0), verified=(True, 0.0), spans={})
     return tuple(sorted((_known(one) for one in families(readout)), key=lambda one: one.name))
 
 
