@@ -5,7 +5,7 @@ import re
 from sidecar.report.case import Case, Step, seconds
 from sidecar.report.markup import escape
 from sidecar.report.plots import effects, odds, shares
-from sidecar.report.words import CHECK_HEADS, READING_HEADS, check_row, reading_row
+from sidecar.report.words import CHECK_HEADS, READING_HEADS, check_row, reading_row, sentence
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
 """What Markdown gives a meaning somewhere; a backslash before it takes it away."""
@@ -43,6 +43,7 @@ def _evidence(case: Case) -> list[str]:
     lines = [
         f"As of {text(case.checks_at)}. Effects are challenger minus champion, positive is better.",
         table(CHECK_HEADS, [check_row(check) for check in case.checks]),
+        "\n".join(f"- {text(sentence(check))}" for check in case.checks),
     ]
     if case.intervals:
         lines.append(_picture(effects(case.intervals)))

@@ -3,7 +3,7 @@
 from sidecar.report.case import Case, Step, seconds
 from sidecar.report.markup import Markup, join, tag
 from sidecar.report.plots import effects, odds, shares
-from sidecar.report.words import CHECK_HEADS, READING_HEADS, check_row, reading_row
+from sidecar.report.words import CHECK_HEADS, READING_HEADS, check_row, reading_row, sentence
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = (
@@ -61,6 +61,7 @@ def _evidence(case: Case) -> list[Markup]:
             "intervals hold at all times at once, at level 1 - alpha.",
         ),
         _table(CHECK_HEADS, [check_row(check) for check in case.checks]),
+        tag("ul", join(tag("li", sentence(check)) for check in case.checks)),
     ]
     if case.intervals:
         parts += [tag("h3", "Effects"), effects(case.intervals)]

@@ -15,13 +15,12 @@ def test_a_row_has_a_cell_for_each_head() -> None:
         "odds": "31:1",
         "needs": "20:1",
         "observations": "2,400",
-        "because": "odds 31:1",
     }
     assert len(reading_row(READING)) == len(READING_HEADS)
 
 
 def test_what_is_no_statistic_needs_no_odds() -> None:
-    assert reading_row(PROXY)[3:] == ("?", "? .. ?", "-", "-")
+    assert reading_row(PROXY)[3:] == ("-", "-", "-", "-")
 
 
 def test_examples_in_docstrings_are_true() -> None:
