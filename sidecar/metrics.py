@@ -4,7 +4,7 @@ Label values come from the routing file and from our own fixed words, never from
 Rules, dashboard and the list in docs/metrics.md are written from these (sidecar/monitoring).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -104,6 +104,8 @@ def families(readout: Readout) -> Iterator[Metric]:
     yield from _ways(readout.ways)
     yield from _fetched(status.get("labels_from"))
     yield from _spans(readout.spans)
+    yield from _head(status.get("audit_head"))
+    yield from _events(status.get("events") or ())
 
 
 def _sidecar(readout: Readout) -> Iterator[Metric]:
@@ -179,12 +181,17 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
     )
     glass = GaugeMetricFamily(
         "understudy_break_glass_active",
-        "1 while a promotion around the gates is in force.",
+        "1 while a challenger is in production around its gates, for a time.",
         labels=("route",),
     )
     observed = GaugeMetricFamily(
         "understudy_last_observation_timestamp_seconds",
         "When the evidence of the present experiment last grew, since the epoch.",
+        labels=("route",),
+    )
+    cooling = GaugeMetricFamily(
+        "understudy_cool_down_seconds",
+        "How long nothing is promoted by evidence, after a rollback from production.",
         labels=("route",),
     )
     for route in routes:
@@ -193,6 +200,7 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
         if route.get("last_observation"):
             at_s = datetime.fromisoformat(route["last_observation"]).timestamp()
             observed.add_metric((name,), at_s)
+        cooling.add_metric((name,), float(route.get("cool_down_s") or 0.0))
         for word in PHASES:
             phase.add_metric((name, word), float(route.get("phase") == word))
         weight.add_metric((name, route["champion"], "serve"), 1.0 - share)
@@ -203,7 +211,7 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
         if route.get("expected_seconds") is not None:
             expected.add_metric((name,), route["expected_seconds"])
         held.add_metric((name,), float(bool(route.get("held_by"))))
-    yield from (phase, weight, expected, held, glass, observed)
+    yield from (phase, weight, expected, held, glass, observed, cooling)
 
 
 def _checks(routes: list[dict[str, Any]]) -> Iterator[Metric]:
@@ -330,3 +338,32 @@ def _spans(spans: Mapping[str, int] | None) -> Iterator[Metric]:
         for word in SPAN_RESULTS:
             metric.add_metric((word,), float(spans.get(word, 0)))
         yield metric
+
+
+def _head(head: Mapping[str, Any] | None) -> Iterator[Metric]:
+    """One hash at a time: a series ends when the next record is written."""
+    if head is None:
+        return
+    name = "understudy_audit_head_sequence"
+    yield GaugeMetricFamily(name, "Number of the last audit record.", float(head["sequence"]))
+    info = InfoMetricFamily("understudy_audit_head", "The end of the audit's chain, to be noted.")
+    info.add_metric((), {"hash": head["hash"]})
+    yield info
+
+
+def _events(rows: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    made = CounterMetricFamily(
+        "understudy_events_total",
+        "Events: messages that were sent, attempts that failed, records that were given up.",
+        labels=("destination", "result"),
+    )
+    waiting = GaugeMetricFamily(
+        "understudy_events_waiting",
+        "Audit records that a destination was not told of yet.",
+        labels=("destination",),
+    )
+    for row in rows:
+        for word in ("sent", "failed", "dropped"):
+            made.add_metric((row["name"], word), float(row[word]))
+        waiting.add_metric((row["name"],), float(row["waiting"]))
+    yield from (made, waiting)

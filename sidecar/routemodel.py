@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from sidecar.model.event import EventSection
 from sidecar.model.process import (
     Admin,
     LabelsFrom,
@@ -52,6 +53,9 @@ class RoutingFile(Section):
         default=None,
         description="Send spans of what an experiment sees, where the client records its trace; "
         "off without it, and traceparent is passed on all the same.",
+    )
+    events: list[EventSection] = Field(
+        default=[], max_length=32, description="Who is told of what happens; nobody without it."
     )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."

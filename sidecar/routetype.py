@@ -363,6 +363,7 @@ def _whole(low: int, high: int) -> Any:
 Workers = Annotated[int, *_whole(1, 64)]
 Connections = Annotated[int, *_whole(1, 65_535)]
 Failures = Annotated[int, *_whole(1, 1000)]
+Approvers = Annotated[int, *_whole(1, 10)]
 AtLeast = Annotated[int, *_whole(0, 100_000_000)]
 
 Protocol = Literal["kserve-v1", "open-inference-v2", "tf-serving", "mlflow", "openai", "json"]
@@ -386,3 +387,8 @@ Horizon = Annotated[int, *_whole(100, 1_000_000_000)]
 RoleName = Literal["objective", "guardrail", "proxy"]
 Timeout = Literal["hold", "rollback"]
 NeverBuilt = Any
+
+
+def pattern(regex: str, expected: str) -> Any:
+    """Return what makes an annotated ``str`` match ``regex``; write ``*pattern(...)``."""
+    return _pattern(regex, expected), _text(regex)

@@ -1,4 +1,4 @@
-"""``understudy hold|resume|rollback|promote ROUTE``: a person's act, with a name and a reason."""
+"""``understudy hold|resume|rollback|approve|promote ROUTE``: a person's act, with a name and a reason."""
 
 import getpass
 import json
@@ -21,7 +21,7 @@ class Asked:
 
     route: str
     act: str
-    """hold, resume, rollback or promote."""
+    """hold, resume, rollback, approve or promote."""
     reason: str
     who: str | None
     """None: the name under which this runs."""

@@ -134,6 +134,15 @@ ALERTS = (
         "controller's log.",
     ),
     Alert(
+        "UnderstudyEventsDropped",
+        _happened("understudy_events_total", '{result="dropped"}', "15m"),
+        "0m",
+        "warning",
+        "{{ $labels.destination }} was not told of audit records: they grew too old.",
+        "The destination of `events:` was away for longer than `retry_for`. The records are in the "
+        "audit: `understudy audit export`.",
+    ),
+    Alert(
         "UnderstudyBreakGlassActive",
         "understudy_break_glass_active == 1",
         "0m",

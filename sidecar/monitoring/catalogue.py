@@ -19,6 +19,7 @@ EVERYTHING: dict[str, Any] = {
     "store": {"bytes": 0, "limit_bytes": 0, "log_bytes": 0},
     "recording": {"bytes": 0, "dropped": 0},
     "labels_from": {"connected": True},
+    "audit_head": {"sequence": 0, "hash": ""},
 }
 """A status in which no family is left out."""
 

@@ -12,7 +12,7 @@ from sidecar.cli import app
 from tests.sidecar.fake_admin import FakeAdmin
 from tests.sidecar.routing_texts import ROOT, WHOLE
 
-ACTS = ["hold", "resume", "rollback", "promote"]
+ACTS = ["hold", "resume", "rollback", "approve", "promote"]
 COMMANDS = ["run", "check", "status", "explain", "report", *ACTS, "demo", "audit"]
 HEAVY = ["numpy", "pydantic", "scipy", "aiohttp", "yaml", "sqlite3", "sklearn"]
 

@@ -32,6 +32,7 @@ def phase(values: str = "1x95") -> dict[str, str]:
 
 CERTIFICATE = "understudy_certificate_expiry_timestamp_seconds"
 LATE, ACCEPTED = DIGITS | {"result": "late"}, DIGITS | {"result": "accepted"}
+OPS = AT | {"destination": "ops", "result": "dropped"}
 DROPPED = DIGITS | {"reason": "queue_full"}
 SENT = DIGITS | {"variant": "digits-2", "result": "answered"}
 FIRING: dict[str, list[dict[str, str]]] = {
@@ -64,6 +65,7 @@ FIRING: dict[str, list[dict[str, str]]] = {
     "UnderstudyAuditUnverified": [
         series("understudy_audit_verified_timestamp_seconds", AT, f"-{3 * 3600}x95")
     ],
+    "UnderstudyEventsDropped": [series("understudy_events_total", OPS, "0x85 1x10")],
     "UnderstudyBreakGlassActive": [series("understudy_break_glass_active", DIGITS, "1x95")],
     "UnderstudyCertificateExpires": [
         series(CERTIFICATE, AT | {"certificate": "listener"}, f"{10 * DAY}x125")
@@ -101,6 +103,7 @@ QUIET = [
     series("understudy_overload", AT | {"relief": "mirrors"}, "0x125"),
     series("understudy_audit_verified", AT, "1x125"),
     series("understudy_audit_verified_timestamp_seconds", AT, "0x125"),
+    series("understudy_events_total", OPS, "2x125"),
     series("understudy_break_glass_active", DIGITS, "0x125"),
     series(CERTIFICATE, AT | {"certificate": "listener"}, f"{90 * DAY}x125"),
     series("understudy_config_last_reload_successful", AT, "1x125"),
