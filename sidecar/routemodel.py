@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from sidecar.model.event import EventSection
 from sidecar.model.process import (
     Admin,
     LabelsFrom,
@@ -46,6 +47,9 @@ class RoutingFile(Section):
     )
     labels_from: LabelsFrom | None = Field(
         default=None, description="Fetch labels from a broker; off without it."
+    )
+    events: list[EventSection] = Field(
+        default=[], max_length=32, description="Who is told of what happens; nobody without it."
     )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."
