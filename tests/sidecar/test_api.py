@@ -239,12 +239,6 @@ async def test_a_broken_glass_has_its_time(bench: AdminBench) -> None:
     assert bench.double.glass_s == 5400.0
 
 
-async def test_a_person_approves(bench: AdminBench) -> None:
-    response = await bench.post("/v1/routes/digits/approve", PERSON, Authorization=BEARER)
-    assert response.status == 200
-    assert bench.double.acts == [("digits", Act.APPROVE, "ada", "looks wrong", False)]
-
-
 @pytest.mark.parametrize(
     "body",
     [
