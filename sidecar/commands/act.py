@@ -1,4 +1,4 @@
-"""``understudy hold|resume|rollback|approve|promote ROUTE``: a person's act, with a name and a reason."""
+"""The acts of people: ``understudy hold|resume|rollback|approve|promote ROUTE``."""
 
 import getpass
 import json
