@@ -106,14 +106,22 @@ class Double:
             raise self.step_error
 
     def act(
-        self, route: str, act: Act, who: str, reason: str, *, break_glass: bool = False
+        self,
+        route: str,
+        act: Act,
+        who: str,
+        reason: str,
+        *,
+        break_glass: bool = False,
+        glass_s: float | None = None,
     ) -> None:
         self._note(f"act {act.value}")
         if route != "digits":
             raise UnknownRoute(f"there is no route {route!r}")
         if act is Act.PROMOTE and not break_glass:
             raise ActRefused("the gates are not passed")
-        self.acts.append((route, act, who, reason, break_glass))
+        lasting = () if glass_s is None else (glass_s,)
+        self.acts.append((route, act, who, reason, break_glass, *lasting))
 
     def status(self) -> dict[str, object]:
         self._note("status", is_writing=False)

@@ -232,9 +232,18 @@ async def test_promotion_by_hand_needs_the_glass_to_be_broken(bench: AdminBench)
     assert bench.double.acts == [("digits", Act.PROMOTE, "ada", "urgent", True)]
 
 
+async def test_a_broken_glass_may_be_given_a_time(bench: AdminBench) -> None:
+    body = '{"who": "ada", "reason": "urgent", "break_glass": true, "for": "30m"}'
+    path = "/v1/routes/digits/promote"
+    assert (await bench.post(path, body, Authorization=BEARER)).status == 200
+    assert bench.double.acts[0][-1] == 1800.0
+
+
 @pytest.mark.parametrize(
     "body",
     [
+        '{"who": "ada", "reason": "x", "for": "30m"}',
+        '{"who": "ada", "reason": "x", "break_glass": true, "for": "soon"}',
         "{}",
         "[]",
         "nonsense",
@@ -400,6 +409,7 @@ async def test_each_scope_opens_what_is_its_own_and_nothing_else(named: AdminBen
     asked: dict[str, tuple[str, str, set[str]]] = {
         "hold": ("/v1/routes/digits/hold", PERSON, {"ada"}),
         "glass": ("/v1/routes/digits/promote", glass, {"root"}),
+        "approve": ("/v1/routes/digits/approve", PERSON, {"bob"}),
         "reload": ("/-/reload", "", {"root"}),
         "label": ("/v1/labels", LABEL, {"eve"}),
     }
@@ -411,7 +421,9 @@ async def test_each_scope_opens_what_is_its_own_and_nothing_else(named: AdminBen
         response = await named.get("/v1/status", Authorization=of(name))
         assert response.status == (403 if name == "eve" else 200)
     assert [act[:3] for act in named.double.acts] == [
-        *(("digits", Act.HOLD, "ada"), ("digits", Act.PROMOTE, "root")),
+        ("digits", Act.HOLD, "ada"),
+        ("digits", Act.PROMOTE, "root"),
+        ("digits", Act.APPROVE, "bob"),
     ]
 
 
