@@ -228,14 +228,15 @@ class _Said:
     """What the body of an act says."""
 
     who: str
-    """Empty if a token says it."""
+    """Empty: the token says who."""
     reason: str
     break_glass: bool
     glass_s: float | None
-    """``for``: how long the glass stays broken; None: the default."""
+    """How long, once the glass is broken; None: the default."""
 
 
 def _person(body: bytes, *, is_named: bool) -> _Said:
+    """Return who, why, and whether the glass is broken, and for how long."""
     remedy = 'send {"reason": "why"}' if is_named else 'send {"who": "your name", "reason": "why"}'
     try:
         content = json.loads(body)
@@ -252,19 +253,20 @@ def _person(body: bytes, *, is_named: bool) -> _Said:
     break_glass = content.get("break_glass", False)
     if not isinstance(break_glass, bool):
         raise Refusal(400, "break_glass is neither true nor false", remedy)
-    return _Said(who, reason, break_glass, _glass_s(content, break_glass=break_glass))
+    return _Said(who, reason, break_glass, _glass_s(content.get("for"), break_glass))
 
 
-def _glass_s(content: dict[str, Any], *, break_glass: bool) -> float | None:
-    if "for" not in content:
+def _glass_s(value: object, break_glass: bool) -> float | None:
+    """Return the time that ``for`` gives, in seconds; None if it is not said."""
+    if value is None:
         return None
-    remedy = 'send {"break_glass": true, "for": "30m"}'
+    remedy = 'send a duration beside "break_glass": true, such as "for": "2h" (24h at most)'
     if not break_glass:
-        raise Refusal(400, "for is there without break_glass", remedy)
+        raise Refusal(400, "for is the time of a broken glass, and none is broken", remedy)
     try:
-        return parse_duration_s(str(content["for"]))
+        return parse_duration_s(value if isinstance(value, str) else "")
     except ValueError as error:
-        raise Refusal(400, f"for is not {error}", remedy) from error
+        raise Refusal(400, "for is not a duration", remedy) from error
 
 
 def _words(value: object, name: str, max_chars: int, remedy: str) -> str:

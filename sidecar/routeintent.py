@@ -2,6 +2,7 @@
 
 import os.path
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from controller.policy import (
@@ -15,6 +16,7 @@ from controller.policy import (
     StageKind,
     StageSpec,
     TokenSpec,
+    TracingSpec,
     WebhookSpec,
 )
 from evaluator.evidence import Role
@@ -41,11 +43,22 @@ def intent_of(
     relative to ``folder``.
     """
     routes = tuple(
-        _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
+        replace(_route(route, samples.get(index, ()), folder), tracing=file.tracing is not None)
+        for index, route in enumerate(file.routes)
     )
     return Intent(
-        routes=routes, digest=digest, record=_record(file, folder), store_bytes=file.store.size
+        routes=routes,
+        digest=digest,
+        record=_record(file, folder),
+        tracing=_tracing(file),
+        store_bytes=file.store.size,
     )
+
+
+def _tracing(file: RoutingFile) -> TracingSpec | None:
+    if file.tracing is None:
+        return None
+    return TracingSpec(file.tracing.endpoint, file.tracing.service)
 
 
 def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:

@@ -15,6 +15,7 @@ from sidecar.model.process import (
 )
 from sidecar.model.route import RouteSection
 from sidecar.model.section import Section
+from sidecar.model.tracing import Tracing
 from sidecar.routetype import (
     Address,
     FilePath,
@@ -47,6 +48,11 @@ class RoutingFile(Section):
     )
     labels_from: LabelsFrom | None = Field(
         default=None, description="Fetch labels from a broker; off without it."
+    )
+    tracing: Tracing | None = Field(
+        default=None,
+        description="Send spans of what an experiment sees, where the client records its trace; "
+        "off without it, and traceparent is passed on all the same.",
     )
     events: list[EventSection] = Field(
         default=[], max_length=32, description="Who is told of what happens; nobody without it."

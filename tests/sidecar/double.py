@@ -32,6 +32,7 @@ class Double:
         self.ejected: list[tuple[str, str, int]] = []
         self.reports: list[tuple[str, GateReport]] = []
         self.acts: list[tuple[Any, ...]] = []
+        self.glass_s: float | None = None
         self.fences: list[int] = []
         self.gates: list[GateTask] = []
         self.intents: list[Intent] = []
@@ -120,8 +121,8 @@ class Double:
             raise UnknownRoute(f"there is no route {route!r}")
         if act is Act.PROMOTE and not break_glass:
             raise ActRefused("the gates are not passed")
-        lasting = () if glass_s is None else (glass_s,)
-        self.acts.append((route, act, who, reason, break_glass, *lasting))
+        self.acts.append((route, act, who, reason, break_glass))
+        self.glass_s = glass_s
 
     def status(self) -> dict[str, object]:
         self._note("status", is_writing=False)
