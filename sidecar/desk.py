@@ -254,6 +254,8 @@ class Desk:
     ) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.
 
+        ``glass_s``: how long a promotion around the gates may last; None: the default.
+
         After Busy it may still be done: its record is in the audit if it was.
         """
         try:
