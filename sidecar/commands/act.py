@@ -1,4 +1,4 @@
-"""``understudy hold|resume|rollback|approve|promote ROUTE``: a person's act, with a name and a reason."""
+"""``understudy hold|resume|rollback|approve|promote ROUTE``: a person's act, with a reason."""
 
 import getpass
 import json
