@@ -257,13 +257,26 @@ class Desk:
         with store.reader(self._database) as connection:
             return read(connection)
 
-    async def act(self, route: str, act: str, *, who: str, reason: str, break_glass: bool) -> None:
+    async def act(
+        self,
+        route: str,
+        act: str,
+        *,
+        who: str,
+        reason: str,
+        break_glass: bool,
+        glass_s: float | None = None,
+    ) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.
 
         After Busy it may still be done: its record is in the audit if it was.
         """
         try:
-            await self._ask(lambda c: c.act(route, Act(act), who, reason, break_glass=break_glass))
+            await self._ask(
+                lambda c: c.act(
+                    route, Act(act), who, reason, break_glass=break_glass, glass_s=glass_s
+                )
+            )
         except (ActRefused, StoreError, Busy):
             raise
         except Exception as error:  # the controller may be half changed: start again from the disk

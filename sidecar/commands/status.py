@@ -131,6 +131,9 @@ def headline(route: dict[str, Any]) -> str:
     line += f", serves {percent(route.get('share'))}"
     if route.get("mirror_share"):
         line += f", sees a copy of {percent(route['mirror_share'])}"
+    if glass := route.get("break_glass"):
+        left = duration_text(float(glass.get("left_s") or 0.0))
+        line += f"; BREAK-GLASS by {glass.get('who')}, {left} left"
     return line
 
 

@@ -91,6 +91,16 @@ def test_copies_are_told_by_whether_they_were_answered() -> None:
     assert value(found, "understudy_mirror_requests_total", **labels, result="failed") == 2
 
 
+def test_broken_glass_and_a_cool_down_are_gauges() -> None:
+    active, cooling = "understudy_break_glass_active", "understudy_cool_down_seconds"
+    found = samples()
+    assert (value(found, active, route="digits"), value(found, cooling, route="digits")) == (0, 0)
+    glass = {"who": "ada", "reason": "outage", "at": "", "left_s": 60.0}
+    loud = STATUS | {"routes": [ROUTE | {"break_glass": glass, "cool_down_s": 90.0}]}
+    found = samples(status=loud)
+    assert (value(found, active, route="digits"), value(found, cooling, route="digits")) == (1, 90)
+
+
 def test_status_becomes_gauges() -> None:
     found = samples()
     assert value(found, "understudy_rollout_phase", route="digits", phase="canary") == 1
