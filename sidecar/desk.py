@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from controller import audit, store
+from controller import audit, store, timeline
 from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
 from controller.store import StoreError
@@ -209,6 +209,16 @@ class Desk:
     async def wanted(self, route: str, after: int, limit: int) -> dict[str, Any]:
         """Return which requests are to be labelled; ActRefused where nothing waits for any."""
         return await self._ask(lambda c: c.wanted(route, after=after, limit=limit))
+
+    async def disagreements(self, route: str) -> dict[str, Any]:
+        """Return the pairs of ``route`` that disagree most, as its file shows them; ActRefused."""
+        return await self._ask(lambda controller: controller.disagreements(route))
+
+    async def timeline(self, route: str, before: int, limit: int) -> list[dict[str, Any]]:
+        """Return audit records of ``route``, newest first, in a thread of their own."""
+        return await asyncio.to_thread(
+            self._read, lambda found: timeline.page(found, route, before=before, limit=limit)
+        )
 
     async def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest moves of traffic."""
