@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from controller import audit, store
+from controller import audit, store, timeline
 from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
 from controller.store import StoreError
@@ -210,6 +210,16 @@ class Desk:
         """Return which requests are to be labelled; ActRefused where nothing waits for any."""
         return await self._ask(lambda c: c.wanted(route, after=after, limit=limit))
 
+    async def disagreements(self, route: str) -> dict[str, Any]:
+        """Return the pairs of ``route`` that disagree most, as its file shows them; ActRefused."""
+        return await self._ask(lambda controller: controller.disagreements(route))
+
+    async def timeline(self, route: str, before: int, limit: int) -> list[dict[str, Any]]:
+        """Return audit records of ``route``, newest first, in a thread of their own."""
+        return await asyncio.to_thread(
+            self._read, lambda found: timeline.page(found, route, before=before, limit=limit)
+        )
+
     async def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest moves of traffic."""
         return await self._ask(lambda controller: controller.decisions(route, limit))
@@ -268,6 +278,8 @@ class Desk:
         glass_s: float | None = None,
     ) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.
+
+        ``glass_s``: how long a promotion around the gates may last; None: the default.
 
         After Busy it may still be done: its record is in the audit if it was.
         """
