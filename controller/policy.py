@@ -154,6 +154,8 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    shown: str = "nothing"
+    """What people see of a pair that disagrees: "predictions" or "nothing"."""
     tracing: bool = False
     """As in ``router.table.Route``."""
     cool_down_s: float = 0.0

@@ -100,6 +100,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         copy_only=_lower(route.mirror_headers.only),
         upgrade=tuple(route.upgrade),
         token=_token(labels, folder) if labels is not None else None,
+        shown=route.dashboard.show,
     )
 
 
