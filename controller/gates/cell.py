@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from controller.gates.finding import Finding, to_json
 from evaluator.evidence import CheckState
 
@@ -66,7 +68,43 @@ def _scan(asked: dict[str, Any]) -> list[Finding]:
     return [scan(Path(asked["artifact"]), ScanSpec(**asked["spec"]))]
 
 
-JOBS: dict[str, Job] = {"scan": _scan}
+def _dependencies(asked: dict[str, Any]) -> list[Finding]:
+    from controller.gates.securityspec import DependencySpec
+    from controller.gates.vulnerability import check
+
+    return [check(DependencySpec(**asked["spec"]), asked["now_s"])]
+
+
+def _licences(asked: dict[str, Any]) -> list[Finding]:
+    from controller.gates.licencecheck import check
+    from controller.gates.securityspec import LicenceSpec
+
+    return [check(LicenceSpec(**asked["spec"]))]
+
+
+def _fairness(asked: dict[str, Any]) -> list[Finding]:
+    from controller.gates.fairness import GoldenRows, check
+    from controller.gates.securityspec import FairnessSpec
+
+    rows = msgspec.convert(asked["rows"], GoldenRows)
+    return check(msgspec.convert(asked["spec"], FairnessSpec), rows)
+
+
+def _results(asked: dict[str, Any]) -> list[Finding]:
+    from controller.gates.securityspec import ResultSpec
+    from controller.gates.thirdparty import check
+
+    digests = frozenset(asked["digests"])
+    return [check(ResultSpec(**one), digests, asked["now_s"]) for one in asked["specs"]]
+
+
+JOBS: dict[str, Job] = {
+    "scan": _scan,
+    "dependencies": _dependencies,
+    "licences": _licences,
+    "fairness": _fairness,
+    "results": _results,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
