@@ -16,6 +16,7 @@ from controller.gates.asking import fault_of as fault_of_error
 from controller.gates.batching import NoBatch, batch_of, predictions_in
 from controller.gates.functionalspec import FunctionalSpec
 from controller.gates.report import GateCheck, GateReport
+from controller.gates.task import GateTask
 from evaluator.extract import Extractor, parsed
 from router.certificate import CertificateError
 from router.observation import Outcome
@@ -51,6 +52,18 @@ class FunctionalTask:
     prediction: str | None = None
     """JMESPath that must find something in each answer; None asks for JSON only."""
     spec: FunctionalSpec = field(default_factory=FunctionalSpec)
+
+
+def task_of(task: GateTask) -> FunctionalTask:
+    """Return what the functional gate asks of a challenger."""
+    return FunctionalTask(
+        route=task.route.name,
+        challenger=task.challenger,
+        match=task.route.match,
+        samples=task.stage.samples,
+        ready_path=task.stage.ready_path,
+        prediction=task.route.prediction,
+    )
 
 
 async def run(task: FunctionalTask) -> GateReport:
