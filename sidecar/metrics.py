@@ -137,7 +137,10 @@ HISTOGRAMS = {
 }
 """What routers count by size."""
 HISTOGRAM_LABELS = ("route", "variant", "role")
-PHASES = ("queued", "functional", "shadow", "canary", "watch", "promoted", "rolled_back")
+PHASES = (
+    *("queued", "functional", "performance", "security"),
+    *("shadow", "canary", "watch", "promoted", "rolled_back"),
+)
 LABEL_RESULTS = (
     "accepted",
     "corrected",
