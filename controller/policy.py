@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 
+from controller.gates.securityspec import SecuritySpec
 from evaluator.journal import MAX_BYTES
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
@@ -58,6 +59,8 @@ class StageSpec:
     """functional: request bodies (JSON) that the challenger must answer with 200."""
     ready_path: str | None = None
     """functional: GET must answer 200; None asks only that the port accepts connections."""
+    security: SecuritySpec | None = None
+    """security: what the model must not have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from sidecar.routeerror import problems_of
 from sidecar.routeintent import intent_of, listen_tls_of
 from sidecar.routemodel import RoutingFile
 from sidecar.sample import SampleError, read_samples
+from sidecar.securitycheck import check_security
 from sidecar.tlsfile import check_files
 from sidecar.tokencheck import check_tokens
 from sidecar.tokenfile import check_token_file
@@ -93,6 +94,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check_tokens(tree, folder)
     problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
+    problems += check_security(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))

@@ -23,10 +23,12 @@ from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
 from sidecar.model.process import ListenTls
 from sidecar.model.route import MatchSection, RouteSection
-from sidecar.model.stage import Canary, Functional, Performance, Production, Security, Shadow, Stage
+from sidecar.model.security import Security
+from sidecar.model.stage import Canary, Functional, Performance, Production, Shadow, Stage
 from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import RoutingFile
+from sidecar.securityintent import security_of
 
 
 def intent_of(
@@ -63,7 +65,10 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         challengers=tuple(_variant(challenger, folder) for challenger in route.challengers),
         standby=_variant(route.standby, folder) if route.standby is not None else None,
         metrics=tuple(_metric(name, metric, missing) for name, metric in route.metrics.items()),
-        stages=tuple(_stage(stage, samples, by_protocol.ready_path) for stage in stages),
+        stages=tuple(
+            _stage(stage, samples, by_protocol.ready_path, folder, route.protocol)
+            for stage in stages
+        ),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,
         unit_header=route.unit.header.lower() if route.unit is not None else None,
         alpha=rollout.alpha if rollout is not None else 0.05,
@@ -175,13 +180,19 @@ def _metric(name: str, metric: MetricSection, missing: str) -> MetricSpec:
     )
 
 
-def _stage(stage: Stage, samples: tuple[bytes, ...], ready_path: str | None) -> StageSpec:
+def _stage(
+    stage: Stage,
+    samples: tuple[bytes, ...],
+    ready_path: str | None,
+    folder: Path,
+    protocol: str,
+) -> StageSpec:
     if stage.functional is not None:
         return _functional(stage.functional, samples, ready_path)
     if stage.performance is not None:
         return _performance(stage.performance)
     if stage.security is not None:
-        return _security(stage.security)
+        return _security(stage.security, folder, protocol)
     if stage.shadow is not None:
         return _shadow(stage.shadow)
     if stage.canary is not None:
@@ -209,11 +220,12 @@ def _performance(stage: Performance) -> StageSpec:
     )
 
 
-def _security(stage: Security) -> StageSpec:
+def _security(stage: Security, folder: Path, protocol: str) -> StageSpec:
     return StageSpec(
         kind=StageKind.SECURITY,
         at_most_s=stage.at_most,
         on_timeout=OnTimeout(stage.on_timeout),
+        security=security_of(stage, folder, protocol),
     )
 
 

@@ -30,6 +30,9 @@ URL = (
 SOCKET_PATH = r"/[!-~]{1,106}"  # printable ASCII; sun_path holds 107 bytes and a NUL (unix(7))
 ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
 EXPECTED_URL = "http://HOST:PORT, https://HOST:PORT or unix:///PATH"
+ALLOWED = r"^(file:[^\x00-\x1f]{1,256}|[A-Za-z_][A-Za-z0-9_.]{0,254}(\.\*)?)$"
+LICENCE = r"^[A-Za-z0-9][A-Za-z0-9.+:-]{0,62}( WITH [A-Za-z0-9.-]{1,62})?$"
+PACKAGE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 MATCH_PATH = r"^/[!-)+->@-~]*\*?$"  # printable ASCII; * only at the end, no ? and no space
 
 
@@ -228,6 +231,19 @@ UpgradeToken = Annotated[
     ),
 ]
 FilePath = Annotated[str, _pattern(r"^[^\x00-\x1f]+$", "the path of a file")]
+AllowedImport = Annotated[
+    str,
+    _pattern(ALLOWED, "module.name, module.* or file:PATTERN"),
+    _text(ALLOWED),
+]
+GroupPath = Annotated[str, _pattern(r"^[^\x00-\x1f]{1,128}$", "the name of a column")]
+LicenceName = Annotated[
+    str, _pattern(LICENCE, "an SPDX identifier, such as Apache-2.0"), _text(LICENCE)
+]
+PackageName = Annotated[str, _pattern(PACKAGE, "the name of a package"), _text(PACKAGE)]
+VulnerabilityId = Annotated[
+    str, _pattern(PACKAGE, "an id, such as GHSA-... or CVE-2024-1"), _text(PACKAGE)
+]
 Address = Annotated[
     tuple[str, int],
     _parsed(_address, "HOST:PORT, such as 127.0.0.1:8080 (port 1 to 65535)"),

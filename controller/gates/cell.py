@@ -65,21 +65,21 @@ def _scan(asked: dict[str, Any]) -> list[Finding]:
     from controller.gates.artifactscan import scan
     from controller.gates.securityspec import ScanSpec
 
-    return [scan(Path(asked["artifact"]), ScanSpec(**asked["spec"]))]
+    return [scan(Path(asked["artifact"]), msgspec.convert(asked["spec"], ScanSpec))]
 
 
 def _dependencies(asked: dict[str, Any]) -> list[Finding]:
     from controller.gates.securityspec import DependencySpec
     from controller.gates.vulnerability import check
 
-    return [check(DependencySpec(**asked["spec"]), asked["now_s"])]
+    return [check(msgspec.convert(asked["spec"], DependencySpec), asked["now_s"])]
 
 
 def _licences(asked: dict[str, Any]) -> list[Finding]:
     from controller.gates.licencecheck import check
     from controller.gates.securityspec import LicenceSpec
 
-    return [check(LicenceSpec(**asked["spec"]))]
+    return [check(msgspec.convert(asked["spec"], LicenceSpec))]
 
 
 def _fairness(asked: dict[str, Any]) -> list[Finding]:
@@ -95,7 +95,9 @@ def _results(asked: dict[str, Any]) -> list[Finding]:
     from controller.gates.thirdparty import check
 
     digests = frozenset(asked["digests"])
-    return [check(ResultSpec(**one), digests, asked["now_s"]) for one in asked["specs"]]
+    return [
+        check(msgspec.convert(one, ResultSpec), digests, asked["now_s"]) for one in asked["specs"]
+    ]
 
 
 JOBS: dict[str, Job] = {

@@ -33,6 +33,8 @@ class GoldenRows:
     """For each column of ``by``, the row's group."""
     unanswered: int = 0
     """Rows that are not here because a model did not answer them."""
+    left_out: int = 0
+    """Rows that are not here because they have no label, or no group in some column."""
 
     def __post_init__(self) -> None:
         columns = [self.labels, self.challenger, *self.groups.values()]
@@ -148,6 +150,7 @@ def _numbers(
         "positive": spec.positive,
         "rows": len(rows.labels),
         "unanswered": rows.unanswered,
+        "left_out": rows.left_out,
         "judge_by": spec.judge_by,
         "alpha": spec.alpha,
         "groups": [

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from controller.gates import functional
+from controller.gates import functional, security
 from controller.gates.report import GateReport
 from controller.gates.task import GateTask
 from controller.policy import StageKind
@@ -15,7 +15,14 @@ async def _functional(task: GateTask) -> GateReport:
     return await functional.run(functional.task_of(task))
 
 
-RUNNERS: Mapping[StageKind, Runner] = {StageKind.FUNCTIONAL: _functional}
+async def _security(task: GateTask) -> GateReport:
+    return await security.run(await security.task_of(task))
+
+
+RUNNERS: Mapping[StageKind, Runner] = {
+    StageKind.FUNCTIONAL: _functional,
+    StageKind.SECURITY: _security,
+}
 
 
 async def run(task: GateTask) -> GateReport:

@@ -5,23 +5,24 @@ A part that shows harm refuses the challenger. One that cannot be decided (a sca
 a database that is old, too few rows) holds, and is asked again.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 
+from controller.artifact import ArtifactError, manifest_of
 from controller.gates.confined import Limits, ask
 from controller.gates.fairness import GoldenRows
 from controller.gates.finding import Finding, report_of
+from controller.gates.goldenanswer import RowsMissing, answered
 from controller.gates.report import GateReport
 from controller.gates.securityspec import SecuritySpec
+from controller.gates.task import GateTask
 from evaluator.evidence import CheckState
 
 LIMITS = Limits(time_s=120.0, memory_bytes=3 << 30)
 """Of every part but the scan, which declares its own."""
-
-
-class RowsMissing(Exception):
-    """The answers that fairness is judged by are not there; the message says why."""
 
 
 async def _no_rows() -> GoldenRows:
@@ -42,6 +43,42 @@ class SecurityTask:
     """Asks the models the golden set; RowsMissing when that does not work."""
     now_s: float = field(default_factory=time.time)
     """Seconds since 1970: what the ages of databases and results are counted from."""
+
+
+async def task_of(task: GateTask) -> SecurityTask:
+    """Return what the gate looks at for one rollout; reads the artifact's files for their digests
+    where results of other programs are to be compared with them."""
+    spec = task.stage.security or SecuritySpec()
+
+    async def rows() -> GoldenRows:
+        return await _rows(task, spec)
+
+    digests: frozenset[str] = frozenset()
+    if spec.artifact is not None and spec.results:
+        digests = await asyncio.to_thread(_digests, Path(spec.artifact))
+    return SecurityTask(
+        task.challenger.name, spec, artifact=spec.artifact, digests=digests, rows=rows
+    )
+
+
+def _digests(artifact: Path) -> frozenset[str]:
+    """Return the digests of a model's files and of the whole; none when it has none."""
+    try:
+        manifest = manifest_of(artifact)
+    except ArtifactError:
+        return frozenset()
+    return frozenset((manifest.digest, *(file.sha256 for file in manifest.files)))
+
+
+async def _rows(task: GateTask, spec: SecuritySpec) -> GoldenRows:
+    fairness = spec.fairness
+    golden = None if fairness is None else fairness.golden
+    if fairness is None or golden is None:
+        raise RowsMissing("no golden set is declared")
+    variants = [task.challenger]
+    if fairness.worse_by is not None:
+        variants.append(task.champion)
+    return await answered(golden, variants, task.route.match, task.route.prediction)
 
 
 async def run(task: SecurityTask) -> GateReport:

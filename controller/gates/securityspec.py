@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from controller.gates.goldenspec import GoldenSpec
+
 DAY_S = 86_400.0
 
 
@@ -71,6 +73,8 @@ class FairnessSpec:
     """``interval``: the whole interval must be inside; ``estimate``: the number alone decides."""
     alpha: float = 0.05
     """The chance that any interval of the section misses the truth."""
+    golden: GoldenSpec | None = None
+    """The rows; None: those of the performance stage."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from sidecar.model.section import Section
+from sidecar.model.security import Security
 from sidecar.routetype import (
     AtLeast,
     Buckets,
@@ -41,13 +42,6 @@ class Functional(Section):
 
 class Performance(Section):
     """Before any traffic: challenger and champion answer the same rows of a golden dataset."""
-
-    at_most: PositiveDuration = default("1h", "How long it may take to pass.")
-    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
-
-
-class Security(Section):
-    """Before any traffic: is there anything in the challenger that must not be served?"""
 
     at_most: PositiveDuration = default("1h", "How long it may take to pass.")
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
