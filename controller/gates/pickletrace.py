@@ -7,6 +7,7 @@ imported, called or built. What it cannot follow it says; the caller must not ca
 
 import math
 import pickletools
+import warnings
 from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
 
@@ -87,10 +88,13 @@ def trace(source: Source, *, passes_arrays: bool = True) -> Trace:
     fault = ""
     before = 0
     try:
-        while True:
-            before = machine.opcodes
-            machine.one()
-            whole += 1
+        with warnings.catch_warnings():
+            # What is no pickle has all kinds of backslashes, which the reader of names remarks on.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            while True:
+                before = machine.opcodes
+                machine.one()
+                whole += 1
     except EOFError:
         pass
     except (ValueError, IndexError, KeyError, UnicodeError, _Untraceable) as exc:
