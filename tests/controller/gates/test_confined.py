@@ -13,6 +13,7 @@ from controller.gates import confined
 from controller.gates.confined import Limits, ask
 from controller.gates.securityspec import ScanSpec
 from evaluator.evidence import CheckState
+from router.tasks import spawn
 
 LIMITS = Limits(time_s=60.0, memory_bytes=2 << 30)
 
@@ -78,7 +79,7 @@ async def test_who_is_cancelled_takes_the_process_along(
         monkeypatch,
         f"import os, time; open({str(pipe)!r}, 'w').write(str(os.getpid())); time.sleep(600)",
     )
-    task = asyncio.ensure_future(ask("scan", {}, LIMITS))
+    task = spawn(ask("scan", {}, LIMITS), name="asking")
     pid = int(await asyncio.to_thread(pipe.read_text))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
