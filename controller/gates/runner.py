@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from controller.gates import functional, security
 from controller.gates.report import GateReport
+from controller.gates.scanmemory import ScanMemory
 from controller.gates.task import GateTask
 from controller.policy import StageKind
 
@@ -15,8 +16,12 @@ async def _functional(task: GateTask) -> GateReport:
     return await functional.run(functional.task_of(task))
 
 
+_SCANNED = ScanMemory()
+"""Of this process: it runs all gates."""
+
+
 async def _security(task: GateTask) -> GateReport:
-    return await security.run(await security.task_of(task))
+    return await security.run(await security.task_of(task, _SCANNED))
 
 
 RUNNERS: Mapping[StageKind, Runner] = {

@@ -17,6 +17,7 @@ from controller.gates.fairness import GoldenRows
 from controller.gates.finding import Finding, report_of
 from controller.gates.goldenanswer import RowsMissing, answered
 from controller.gates.report import GateReport
+from controller.gates.scanmemory import ScanMemory, stamp_of
 from controller.gates.securityspec import SecuritySpec
 from controller.gates.task import GateTask
 from evaluator.evidence import CheckState
@@ -43,9 +44,11 @@ class SecurityTask:
     """Asks the models the golden set; RowsMissing when that does not work."""
     now_s: float = field(default_factory=time.time)
     """Seconds since 1970: what the ages of databases and results are counted from."""
+    memory: ScanMemory = field(default_factory=ScanMemory)
+    """Of scans that passed before."""
 
 
-async def task_of(task: GateTask) -> SecurityTask:
+async def task_of(task: GateTask, memory: ScanMemory) -> SecurityTask:
     """Return what the gate looks at for one rollout; reads the artifact's files for their digests
     where results of other programs are to be compared with them."""
     spec = task.stage.security or SecuritySpec()
@@ -57,7 +60,12 @@ async def task_of(task: GateTask) -> SecurityTask:
     if spec.artifact is not None and spec.results:
         digests = await asyncio.to_thread(_digests, Path(spec.artifact))
     return SecurityTask(
-        task.challenger.name, spec, artifact=spec.artifact, digests=digests, rows=rows
+        task.challenger.name,
+        spec,
+        artifact=spec.artifact,
+        digests=digests,
+        rows=rows,
+        memory=memory,
     )
 
 
@@ -95,8 +103,15 @@ async def _scan(task: SecurityTask) -> list[Finding]:
         return []
     if task.artifact is None:
         return [Finding("scan", CheckState.UNKNOWN, "nobody says where the artifact is")]
+    stamp = await asyncio.to_thread(stamp_of, Path(task.artifact))
+    known = task.memory.recall(task.artifact, spec, stamp)
+    if known is not None:
+        return [known]
     asked = {"artifact": task.artifact, "spec": asdict(spec)}
-    return await ask("scan", asked, Limits(spec.time_s, spec.memory_bytes))
+    findings = await ask("scan", asked, Limits(spec.time_s, spec.memory_bytes))
+    for finding in findings:
+        task.memory.keep(task.artifact, spec, stamp, finding)
+    return findings
 
 
 async def _dependencies(task: SecurityTask) -> list[Finding]:

@@ -28,6 +28,7 @@ def has(version: str, *events: dict[str, str], **parts: Any) -> bool:
     return found is not None
 
 
+WORST = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
 INTRODUCED = {"introduced": "0"}
 
 
@@ -72,9 +73,7 @@ def test_listed_versions_are_vulnerable_in_any_spelling() -> None:
 @pytest.mark.parametrize(
     ("version", "event"), [("not a version", {"fixed": "2"}), ("1.0", {"fixed": "two"})]
 )
-def test_a_version_that_nobody_can_compare_is_an_error(
-    version: str, event: dict[str, str]
-) -> None:
+def test_a_version_that_nobody_can_compare_is_an_error(version: str, event: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="PEP 440"):
         has(version, INTRODUCED, event)
 
@@ -97,8 +96,7 @@ def test_other_packages_other_ecosystems_and_withdrawn_records_do_not_match() ->
     [
         ({}, None),
         ({"database_specific": {"severity": "MODERATE"}}, Severity.MEDIUM),
-        ({"severity": [{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]},
-         Severity.CRITICAL),
+        ({"severity": [{"type": "CVSS_V3", "score": WORST}]}, Severity.CRITICAL),
         ({"id": "MAL-2026-1"}, Severity.CRITICAL),
         ({"database_specific": "words"}, None),
     ],
