@@ -13,6 +13,7 @@ from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.clock import Clock
 from controller.family import alpha_objective, least_claim
+from controller.gates.functionalspec import FunctionalSpec
 from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
@@ -272,7 +273,7 @@ class Mover:
 
 def _lean(route: RouteIntent) -> RouteIntent:
     """Return ``route`` without sample bodies: they may be megabytes, and states are saved often."""
-    return replace(route, stages=tuple(replace(stage, samples=()) for stage in route.stages))
+    return replace(route, stages=tuple(replace(stage, samples=(), functional=FunctionalSpec()) for stage in route.stages))
 
 
 def _policy_of(state: RouteState) -> RouteIntent:

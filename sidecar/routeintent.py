@@ -19,11 +19,13 @@ from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
 from router.table import Match, Tls, Variant
+from sidecar.model.functional import Functional
 from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
+from sidecar.model.performance import Performance
 from sidecar.model.process import ListenTls
 from sidecar.model.route import MatchSection, RouteSection
-from sidecar.model.stage import Canary, Functional, Performance, Production, Security, Shadow, Stage
+from sidecar.model.stage import Canary, Production, Security, Shadow, Stage
 from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import RoutingFile

@@ -11,11 +11,22 @@ Runner = Callable[[GateTask], Awaitable[GateReport]]
 """Never raises for the challenger's faults; touches no store."""
 
 
-async def _functional(task: GateTask) -> GateReport:
+async def _functional(task: GateTask, _: Tell) -> GateReport:
     return await functional.run(functional.task_of(task))
 
 
-RUNNERS: Mapping[StageKind, Runner] = {StageKind.FUNCTIONAL: _functional}
+async def _performance(task: GateTask, tell: Tell) -> GateReport:
+    try:
+        asked = await asyncio.to_thread(performance.task_of, task)
+    except GoldenError as error:
+        return GateReport(task.challenger.name, False, str(error), is_transient=True)
+    return await performance.run(asked, tell)
+
+
+RUNNERS: Mapping[StageKind, Runner] = {
+    StageKind.FUNCTIONAL: _functional,
+    StageKind.PERFORMANCE: _performance,
+}
 
 
 async def run(task: GateTask) -> GateReport:
