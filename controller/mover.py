@@ -13,6 +13,7 @@ from controller.account import ACTIONS, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.clock import Clock
+from controller.family import alpha_objective, least_claim
 from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
@@ -198,6 +199,7 @@ class Mover:
             held_by=RECOVERY if state.hold_reason else None,
             hold_reason=state.hold_reason,
             because="its turn has come",
+            alpha_objective=alpha_objective(route, challenger, state.history),
         )
         return replace(state, rollout=rollout, policy=_lean(route), salt=self._entropy(SALT_BYTES))
 
@@ -209,6 +211,8 @@ class Mover:
             raise AssertionError(f"route {before.name!r} has no rollout to move: {event}")
         counts = evidence.counts if evidence is not None else rollout.counts_at_entry
         moved = move(rollout, event, at_s=now_s, because=because, counts=counts)
+        if event is Event.PROVEN:
+            moved = replace(moved, claimed_log_e=least_claim(evidence))
         state = replace(
             before,
             rollout=resume(moved) if event is Event.FORCED else moved,
@@ -287,6 +291,8 @@ def _policy_of(state: RouteState) -> RouteIntent:
 
 
 def _finished(state: RouteState, rollout: Rollout, now_s: float) -> RouteState:
-    ending = Finished(rollout.challenger, rollout.phase.value, now_s, rollout.because)
+    ending = Finished(
+        rollout.challenger, rollout.phase.value, now_s, rollout.because, rollout.claimed_log_e
+    )
     tried = state.tried if rollout.challenger in state.tried else (*state.tried, rollout.challenger)
     return replace(state, tried=tried, history=(*state.history, ending)[-MAX_HISTORY:])

@@ -192,6 +192,11 @@ class Rollout:
     hold_reason: str = ""
     because: str = ""
     """Why it stands where it stands."""
+    alpha_objective: float | None = None
+    """Of the objectives' claims, where several challengers share the file's alpha
+    (``controller/family.py``); None: alpha itself."""
+    claimed_log_e: float | None = None
+    """Of the objective that was shown least surely when the promotion was proven; None before."""
     skips_shadow: bool = False
     """The performance gate found so much that no shadow is needed, and the file allows for it."""
     counts_at_entry: dict[str, int] = field(default_factory=dict)

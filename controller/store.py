@@ -66,6 +66,8 @@ class Finished:
     at_s: float
     """Wall clock."""
     because: str
+    claimed_log_e: float | None = None
+    """As ``Rollout.claimed_log_e``; None: it was not proven."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,9 @@ class RolloutSection(Section):
     """What a challenger must show, stage by stage, before it becomes champion."""
 
     alpha: Level = default(
-        "5%", "The chance we accept of ever passing a check that should fail, for each check."
+        "5%",
+        "The chance we accept of ever passing a check that should fail, for each check. Of the "
+        "objectives it is shared by all challengers of the route.",
     )
     on_futility: Literal["hold", "stop"] = Field(
         default="hold",
