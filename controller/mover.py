@@ -6,6 +6,7 @@ Owns the state of every route. It does what it is told; whether it may is for it
 import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import Any
 
 from controller import store
 from controller.account import ACTIONS, entry_of
@@ -52,6 +53,8 @@ class Mover:
         self.intent = store.load_intent(connection)
         """The file that was adopted last; None before the first."""
         self.states = store.load_routes(connection)
+        self.vouch: Callable[[RouteState], tuple[str | None, dict[str, Any]]] = _for_nobody
+        """Returns the digest of a challenger's artifact, and what is proven of it."""
 
     @property
     def digest(self) -> str:
@@ -171,7 +174,8 @@ class Mover:
         report: GateReport | None = None,
     ) -> Entry:
         """Return the audit's account of a change, dated now."""
-        return entry_of(
+        artifact, proven = self.vouch(before if before.rollout is not None else now)
+        entry = entry_of(
             before,
             now,
             at_ns=self._clock.wall_ns(),
@@ -183,6 +187,7 @@ class Mover:
             evidence=evidence,
             report=report,
         )
+        return replace(entry, artifact=artifact, evidence=entry.evidence | proven)
 
     def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
         now_s = self.wall_s()
@@ -269,6 +274,10 @@ class Mover:
                 self._intake.end(now.name)
             raise
         self._intake.settled()
+
+
+def _for_nobody(_: RouteState) -> tuple[str | None, dict[str, Any]]:
+    return None, {}
 
 
 def _lean(route: RouteIntent) -> RouteIntent:

@@ -93,6 +93,42 @@ class TokenSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportsSpec:
+    """Where a variant says which model version it runs."""
+
+    path: str
+    """GET of it must answer 200; {name} and {version} stand for those of the registered version."""
+    version: str | None = None
+    """JMESPath to the version in the answer's JSON; None: it is not looked for there."""
+    digest: str | None = None
+    """JMESPath to the digest."""
+    version_header: str | None = None
+    """Header of the answer that holds the version."""
+    digest_header: str | None = None
+    """Header of the answer that holds the digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowSpec:
+    """The MLflow registry that is told where its versions stand."""
+
+    url: str
+    """Of the tracking server, without a slash at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySpec:
+    """What model versions must show."""
+
+    required: bool = False
+    """Whether a challenger that is not registered is refused by the rollout."""
+    keys: str = ""
+    """Absolute path of the public keys that are trusted; empty: signatures are not asked for."""
+    mlflow: MlflowSpec | None = None
+    """None: nobody is told."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteIntent:
     """One route of the file: what the people who wrote it want. State never changes it."""
 
@@ -132,6 +168,10 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    models: tuple[tuple[str, str], ...] = ()
+    """Variant and NAME:VERSION of the registered version that it runs."""
+    reports: ReportsSpec | None = None
+    """Where variants say what they run; None: they are not asked."""
 
     @property
     def has_experiment(self) -> bool:
@@ -160,3 +200,4 @@ class Intent:
     """None: nothing is recorded."""
     store_bytes: int = MAX_BYTES
     """Size of the store's file from which on no observation is taken in."""
+    registry: RegistrySpec = RegistrySpec()

@@ -38,6 +38,7 @@ from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, Keyring
 from sidecar.natsspec import NatsSpec, from_text
 from sidecar.probe import Probe
+from sidecar.prover import Prover
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
@@ -150,6 +151,7 @@ class ControllerProcess:
             lambda: self._scorers.counts,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
+        self._prover = Prover(self._engine, self._pump.fail)
         self._subscription: Subscription | None = None
         if options.labels_from is not None:
             self._subscription = Subscription(
@@ -212,6 +214,7 @@ class ControllerProcess:
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
+                tasks.create_task(self._prover.run(), name="prover"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))

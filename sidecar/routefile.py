@@ -17,6 +17,7 @@ from router.certificate import ServerTls
 from sidecar import yamltree
 from sidecar.natsspec import NatsSpec, check_nats, spec_of
 from sidecar.problem import ConfigError, Problem
+from sidecar.registrycheck import check_registry
 from sidecar.routecheck import check, samples_of
 from sidecar.routeerror import problems_of
 from sidecar.routeintent import intent_of, listen_tls_of
@@ -93,6 +94,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check_tokens(tree, folder)
     problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
+    problems += check_registry(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))

@@ -6,9 +6,12 @@ from pathlib import Path
 
 from controller.policy import (
     Intent,
+    MlflowSpec,
     OnFutility,
     OnTimeout,
     RecordSpec,
+    RegistrySpec,
+    ReportsSpec,
     RouteIntent,
     ScorerSpec,
     StageKind,
@@ -24,6 +27,7 @@ from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
 from sidecar.model.performance import Performance
 from sidecar.model.process import ListenTls
+from sidecar.model.registry import Registry, Reports
 from sidecar.model.route import MatchSection, RouteSection
 from sidecar.model.stage import Canary, Production, Security, Shadow, Stage
 from sidecar.model.variant import VariantSection, VariantTls
@@ -43,7 +47,34 @@ def intent_of(
         _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
     )
     return Intent(
-        routes=routes, digest=digest, record=_record(file, folder), store_bytes=file.store.size
+        routes=routes,
+        digest=digest,
+        record=_record(file, folder),
+        store_bytes=file.store.size,
+        registry=_registry(file.registry, folder),
+    )
+
+
+def _registry(section: Registry, folder: Path) -> RegistrySpec:
+    return RegistrySpec(
+        required=section.required,
+        keys=absolute(folder, section.keys),
+        mlflow=None if section.mlflow is None else MlflowSpec(section.mlflow.url),
+    )
+
+
+def _models(route: RouteSection) -> tuple[tuple[str, str], ...]:
+    variants = (route.champion, *route.challengers)
+    return tuple((one.name, one.model) for one in variants if one.model is not None)
+
+
+def _reports(section: Reports) -> ReportsSpec:
+    return ReportsSpec(
+        path=section.path,
+        version=section.version,
+        digest=section.digest,
+        version_header=section.version_header,
+        digest_header=section.digest_header,
     )
 
 
@@ -85,6 +116,8 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         copy_only=_lower(route.mirror_headers.only),
         upgrade=tuple(route.upgrade),
         token=_token(labels, folder) if labels is not None else None,
+        models=_models(route),
+        reports=_reports(route.reports) if route.reports is not None else None,
     )
 
 

@@ -259,6 +259,24 @@ ScorerUrl = Annotated[
 FunctionName = Annotated[
     str, _pattern(FUNCTION, "package.module:function, or an entry point's name"), _text(FUNCTION)
 ]
+HTTP_URL = r"^https?://[!-.0->@-~]([!->@-~]{0,498}[!-.0->@-~])?$"  # no query, no slash at the end
+HttpUrl = Annotated[
+    str,
+    _pattern(HTTP_URL, "http:// or https:// with a host, without a slash at the end"),
+    _text(HTTP_URL),
+]
+METADATA_PATH = r"^/([!-\"$->@-z|~]|\{name\}|\{version\})*$"  # printable ASCII; no # ? or space
+MetadataPath = Annotated[
+    str,
+    _pattern(
+        METADATA_PATH, "a path such as /v2/models/{name} ({name} and {version} are filled in)"
+    ),
+    _text(METADATA_PATH),
+]
+MODEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+ModelName = Annotated[
+    str, _pattern(MODEL, "a registered version NAME:VERSION, such as fraud:7"), _text(MODEL)
+]
 NATS_URL = (
     r"^(nats|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
 )
