@@ -282,7 +282,9 @@ def _for_nobody(_: RouteState) -> tuple[str | None, dict[str, Any]]:
 
 def _lean(route: RouteIntent) -> RouteIntent:
     """Return ``route`` without sample bodies: they may be megabytes, and states are saved often."""
-    return replace(route, stages=tuple(replace(stage, samples=(), functional=FunctionalSpec()) for stage in route.stages))
+    bare = FunctionalSpec()  # schemas may be as large
+    stages = tuple(replace(stage, samples=(), functional=bare) for stage in route.stages)
+    return replace(route, stages=stages)
 
 
 def _policy_of(state: RouteState) -> RouteIntent:

@@ -24,14 +24,14 @@ DEFAULT_KINDS = ("correct", "precision", "recall", "f1", "auc", "loss", "mean")
 """Of the metrics that a gate compares where it names none: those that look at predictions. Errors
 and latency are shown better by traffic, and errors count as wrong answers in any case."""
 
-Schemas = Mapping[tuple[int, str], dict[str, Any]]
+Schemas = dict[int, dict[str, dict[str, Any]]]
 """By the index of the route and the key of its functional stage."""
 
 
 def check_gates(tree: Tree, folder: FilePath) -> tuple[list[Problem], Schemas]:
     """Return what is wrong with the stages of all routes, and the schemas that they name."""
     problems: list[Problem] = []
-    schemas: dict[tuple[int, str], dict[str, Any]] = {}
+    schemas: Schemas = {}
     routes = tree.get(("routes",))
     for index in range(len(routes) if isinstance(routes, list) else 0):
         stages = stages_of(tree, ("routes", index))
@@ -78,11 +78,7 @@ def _functional(tree: Tree, route: Path, path: Path) -> Iterator[Problem]:
 
 
 def _schemas(
-    tree: Tree,
-    index: int,
-    path: Path,
-    folder: FilePath,
-    schemas: dict[tuple[int, str], dict[str, Any]],
+    tree: Tree, index: int, path: Path, folder: FilePath, schemas: Schemas
 ) -> Iterator[Problem]:
     functional = part(tree, path, Functional)
     for key in SCHEMAS:
@@ -90,7 +86,7 @@ def _schemas(
         if named is None:
             continue
         try:
-            schemas[index, key] = read_schema(folder / named)
+            schemas.setdefault(index, {})[key] = read_schema(folder / named)
         except SchemaFileError as exc:
             yield tree.problem((*path, key), "a file with a JSON Schema", found=str(exc))
 

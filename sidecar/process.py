@@ -23,8 +23,9 @@ from aiohttp import web
 from controller import opening
 from controller.clock import SystemClock
 from controller.controller import Controller
-from controller.gates import runner
+from controller.gates.runner import GateRunner
 from controller.policy import Intent
+from controller.rowset import folder_beside
 from controller.store import StoreError
 from router.table import RoutingTable
 from router.tasks import spawn
@@ -124,10 +125,11 @@ class ControllerProcess:
         self._database = state / "understudy.db"
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
+        self._gates = GateRunner(folder_beside(self._database))
         self._pump = Pump(
             self._engine,
             self._acknowledge,
-            runner.run,
+            self._gates.run,
             after_step=self._publisher.write,
             condemn=lambda why: opening.condemn(self._database, why),
         )
@@ -149,6 +151,7 @@ class ControllerProcess:
             self._probe,
             self._database,
             lambda: self._scorers.counts,
+            self._gates.board.of,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
         self._prover = Prover(self._engine, self._pump.fail)

@@ -8,6 +8,7 @@ and computing happen in a thread.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from controller.gates.bothasked import GaveUp, Progress, Readers, ask_both
 from controller.gates.golden import GoldenError, GoldenSet, read_golden
@@ -16,6 +17,8 @@ from controller.gates.leak import Training, check_leak
 from controller.gates.measured import Answered, Measured, NotMeasured, measure, value_path
 from controller.gates.report import GateCheck, GateReport
 from controller.gates.slices import TooManySlices, grouped, judge_slices
+from controller.gates.task import GateTask
+from controller.gates.training import training_of
 from controller.gates.verdict import Judged, Verdict, judge_together
 from evaluator.evidence import Role
 from evaluator.extract import Extractor, Fields
@@ -45,6 +48,32 @@ class PerformanceTask:
     """Each claim is false with this probability at most."""
     training: tuple[Training, ...] = ()
     """What is known of the training data of each of the two."""
+
+
+def task_of(task: GateTask, rows: Path | None = None) -> PerformanceTask:
+    """Return what the gate compares; GoldenError if nothing is declared, or training data is gone.
+
+    ``rows``: the folder of registered sets of rows. Blocks on the disk.
+    """
+    spec = task.stage.performance
+    if spec is None:
+        raise GoldenError("the stage declares no golden set")
+    by_name = {metric.name: metric for metric in task.route.metrics}
+    files = dict(spec.training)
+    sides = ((task.challenger, task.model), (task.champion, task.champion_model))
+    return PerformanceTask(
+        challenger=task.challenger,
+        champion=task.champion,
+        match=task.route.match,
+        prediction=task.route.prediction,
+        spec=spec,
+        metrics=tuple((by_name[name], how) for name, how in spec.metrics if name in by_name),
+        alpha=task.route.alpha,
+        training=tuple(
+            training_of(variant.name, files.get(variant.name, ()), model, rows)
+            for variant, model in sides
+        ),
+    )
 
 
 def _quiet(done: int, of: int) -> None:

@@ -1,8 +1,12 @@
 """Which gate runs for which stage: the one place that knows them all."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
-from controller.gates import functional
+from controller.gates import functional, performance
+from controller.gates.golden import GoldenError
+from controller.gates.progress import Board
 from controller.gates.report import GateReport
 from controller.gates.task import GateTask
 from controller.policy import StageKind
@@ -11,28 +15,41 @@ Runner = Callable[[GateTask], Awaitable[GateReport]]
 """Never raises for the challenger's faults; touches no store."""
 
 
-async def _functional(task: GateTask, _: Tell) -> GateReport:
+async def _functional(task: GateTask) -> GateReport:
     return await functional.run(functional.task_of(task))
 
 
-async def _performance(task: GateTask, tell: Tell) -> GateReport:
-    try:
-        asked = await asyncio.to_thread(performance.task_of, task)
-    except GoldenError as error:
-        return GateReport(task.challenger.name, False, str(error), is_transient=True)
-    return await performance.run(asked, tell)
+RUNNERS: Mapping[StageKind, Runner] = {StageKind.FUNCTIONAL: _functional}
 
 
-RUNNERS: Mapping[StageKind, Runner] = {
-    StageKind.FUNCTIONAL: _functional,
-    StageKind.PERFORMANCE: _performance,
-}
+class GateRunner:
+    """Runs gates. Owner: the controller process; used by its event loop."""
+
+    def __init__(self, rows: Path | None = None) -> None:
+        self._rows = rows
+        """The folder of registered training data's row hashes; None: there is none."""
+        self.board = Board()
+
+    async def run(self, task: GateTask) -> GateReport:
+        """Run the gate of ``task``; one that nobody has built is not passed."""
+        if task.kind is StageKind.PERFORMANCE:
+            return await self._performance(task)
+        runner = RUNNERS.get(task.kind)
+        if runner is None:
+            because = f"this version has no {task.kind.value} gate: remove the stage"
+            return GateReport(task.challenger.name, False, because)
+        return await runner(task)
+
+    async def _performance(self, task: GateTask) -> GateReport:
+        try:
+            asked = await asyncio.to_thread(performance.task_of, task, self._rows)
+            return await performance.run(asked, self.board.teller(task))
+        except GoldenError as error:
+            return GateReport(task.challenger.name, False, str(error), is_transient=True)
+        finally:
+            self.board.clear(task)
 
 
 async def run(task: GateTask) -> GateReport:
-    """Run the gate of ``task``; one that nobody has built is not passed."""
-    runner = RUNNERS.get(task.kind)
-    if runner is None:
-        because = f"this version has no {task.kind.value} gate: remove the stage"
-        return GateReport(task.challenger.name, False, because)
-    return await runner(task)
+    """Run one gate where nobody looks at its progress."""
+    return await GateRunner().run(task)
