@@ -27,6 +27,7 @@ from controller.gates.task import GateTask
 from controller.intake import Intake
 from controller.mover import Mover
 from controller.policy import Intent, RouteIntent, ScorerSpec
+from controller.registrar import Registrar
 from controller.reviewer import CONTROLLER, Reviewer
 from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, elapse
 from controller.status import RouteView, render_route
@@ -89,7 +90,11 @@ class Controller:
             loss=_loss(store.damage(connection), stored, published),
         )
         self._gates = Gatekeeper(self._mover, clock)
-        self._reviewer = Reviewer(self._mover, self._intake, self._gates, clock)
+        self.registrar = Registrar(connection, self._mover, clock)
+        """The model versions: what is registered, and what is proven of the challengers."""
+        self._mover.vouch = self.registrar.account
+        self._gates.model_of = self.registrar.model_of
+        self._reviewer = Reviewer(self._mover, self._intake, self._gates, clock, self.registrar)
         self._has_begun = False
         self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
         self._ages = Ages(clock.wall_ns(), clock.monotonic_s())
@@ -110,6 +115,7 @@ class Controller:
         """
         self._begin()
         self._adopter.adopt(intent, who)
+        self.registrar.remember(intent)
         self._intake.record_to(intent.record)
         self._intake.bound(intent.store_bytes)
         self._intake.sign_for(intent.routes)

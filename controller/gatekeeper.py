@@ -1,11 +1,13 @@
 """Which gates are to be run for the rollouts, and what they found. Owns their schedule."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from controller.clock import Clock
 from controller.gates.report import GateReport
 from controller.gates.schedule import Schedule
 from controller.gates.task import GateTask
+from controller.lineage import ModelVersion
 from controller.mover import Mover
 from controller.plan import variant_of
 from controller.policy import RouteIntent
@@ -20,6 +22,10 @@ class Gatekeeper:
         self._mover = mover
         self._clock = clock
         self._schedule = Schedule()
+        self.model_of: Callable[[RouteIntent, str], ModelVersion | None] = lambda _route, _name: (
+            None
+        )
+        """Returns what is registered of a variant."""
 
     def pending(self) -> list[GateTask]:
         """Return the gates to run now, at most one a route."""
@@ -63,6 +69,8 @@ class Gatekeeper:
             experiment=rollout.experiment,
             challenger=variant_of(route, rollout.challenger),
             champion=variant_of(route, state.champion),
+            model=self.model_of(route, rollout.challenger),
+            champion_model=self.model_of(route, state.champion),
         )
 
 

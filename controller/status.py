@@ -170,7 +170,7 @@ def _missing(view: RouteView) -> tuple[str, ...]:
         case Phase.QUEUED:
             return held
         case phase if phase in BEFORE_TRAFFIC:
-            return (*held, *_unpassed(phase, rollout, view.gate))
+            return (*held, *_unpassed(phase, rollout, view.gate), *missing(view.required))
     return (*held, *missing(view.required))
 
 

@@ -2,7 +2,7 @@
 
 Each command's module is imported when it is called, so that ``--help`` and ``status`` do not pay
 for what ``run`` needs. Exit codes: 0 done, 1 failed, 2 wrong usage or a refused routing file,
-3 nothing answers, 4 done but for what was rejected (``label``).
+3 nothing answers, 4 done but for what was rejected (``label``), or undecided (``gate``).
 """
 
 import importlib
@@ -70,6 +70,30 @@ def run(
 def check(file: RoutingFile, as_json: Json = False) -> None:
     """Check a routing file. Exit code 2 with every error if it is refused."""
     raise typer.Exit(_module("check").check(file, as_json=as_json))
+
+
+@app.command()
+def gate(
+    file: RoutingFile,
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="A route of the file.")],
+    *,
+    challenger: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The first of the route if not said.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GATE", help="functional or performance; both if not said."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the gates of a route against its servers, without a sidecar: for a CI pipeline.
+
+    Exit code 0 if all are passed, 1 if one failed, 4 if it is undecided, such as a golden set
+    that is too small, 2 for a refused routing file.
+    """
+    module = _module("gate")
+    asked = module.Asked(file, route, challenger, tuple(only or ()), as_json)
+    raise typer.Exit(module.gate(asked))
 
 
 @app.command()

@@ -77,6 +77,7 @@ class Desk:
         probe: Probe,
         database: Path,
         scored: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+        gate_progress: Callable[[str], dict[str, int] | None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._pump = pump
@@ -89,6 +90,8 @@ class Desk:
         """Whether the sidecar is about to stop: nothing new should come here."""
         self._scored = scored
         """What became of the answers offered to scorers, by route."""
+        self._gate_progress = gate_progress
+        """How far the gate of a route has come; None if none is under way."""
         self.ways = Ways()
         """Of labels, and what became of what came in by them."""
         self.subscription: Subscription | None = None
@@ -111,6 +114,10 @@ class Desk:
         if self._hub.table is not None and "routes" in status:
             counts = self._counts.total()
             status["routes"] = with_standby(status["routes"], self._hub.table, counts)
+        status["routes"] = [
+            dict(route) | {"gate_progress": self._gate_progress(route["name"])}
+            for route in status.get("routes", [])
+        ]
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}

@@ -23,8 +23,9 @@ from aiohttp import web
 from controller import opening
 from controller.clock import SystemClock
 from controller.controller import Controller
-from controller.gates import runner
+from controller.gates.runner import GateRunner
 from controller.policy import Intent
+from controller.rowset import folder_beside
 from controller.store import StoreError
 from router.table import RoutingTable
 from router.tasks import spawn
@@ -38,6 +39,7 @@ from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, Keyring
 from sidecar.natsspec import NatsSpec, from_text
 from sidecar.probe import Probe
+from sidecar.prover import Prover
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
@@ -123,10 +125,11 @@ class ControllerProcess:
         self._database = state / "understudy.db"
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
+        self._gates = GateRunner(folder_beside(self._database))
         self._pump = Pump(
             self._engine,
             self._acknowledge,
-            runner.run,
+            self._gates.run,
             after_step=self._publisher.write,
             condemn=lambda why: opening.condemn(self._database, why),
         )
@@ -148,8 +151,10 @@ class ControllerProcess:
             self._probe,
             self._database,
             lambda: self._scorers.counts,
+            self._gates.board.of,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
+        self._prover = Prover(self._engine, self._pump.fail)
         self._subscription: Subscription | None = None
         if options.labels_from is not None:
             self._subscription = Subscription(
@@ -212,6 +217,7 @@ class ControllerProcess:
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
+                tasks.create_task(self._prover.run(), name="prover"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))

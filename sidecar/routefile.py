@@ -15,8 +15,10 @@ from pydantic import ValidationError
 from controller.policy import Intent
 from router.certificate import ServerTls
 from sidecar import yamltree
+from sidecar.gatecheck import check_gates
 from sidecar.natsspec import NatsSpec, check_nats, spec_of
 from sidecar.problem import ConfigError, Problem
+from sidecar.registrycheck import check_registry
 from sidecar.routecheck import check, samples_of
 from sidecar.routeerror import problems_of
 from sidecar.routeintent import intent_of, listen_tls_of
@@ -95,11 +97,14 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
     problems += check_security(tree, folder)
+    problems += check_registry(tree, folder)
     samples = _samples(tree, folder, problems)
+    found, schemas = check_gates(tree, folder)
+    problems += found
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))
     digest = hashlib.sha256(raw).hexdigest()
-    intent = intent_of(file, samples, digest, folder)
+    intent = intent_of(file, samples, digest, folder, schemas)
     return Loaded(intent, _settings(file, folder), digest, raw, tree.is_marked)
 
 

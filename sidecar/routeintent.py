@@ -3,12 +3,16 @@
 import os.path
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from controller.policy import (
     Intent,
+    MlflowSpec,
     OnFutility,
     OnTimeout,
     RecordSpec,
+    RegistrySpec,
+    ReportsSpec,
     RouteIntent,
     ScorerSpec,
     StageKind,
@@ -19,31 +23,66 @@ from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
 from router.table import Match, Tls, Variant
+from sidecar.gateintent import Schemas, with_gates
+from sidecar.model.functional import Functional
 from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
+from sidecar.model.performance import Performance
 from sidecar.model.process import ListenTls
+from sidecar.model.registry import Registry, Reports
 from sidecar.model.route import MatchSection, RouteSection
 from sidecar.model.security import Security
-from sidecar.model.stage import Canary, Functional, Performance, Production, Shadow, Stage
+from sidecar.model.stage import Canary, Production, Shadow, Stage
 from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import RoutingFile
-from sidecar.securityintent import security_of
 
 
 def intent_of(
-    file: RoutingFile, samples: Mapping[int, tuple[bytes, ...]], digest: str, folder: Path
+    file: RoutingFile,
+    samples: Mapping[int, tuple[bytes, ...]],
+    digest: str,
+    folder: Path,
+    schemas: Mapping[int, Schemas] = MappingProxyType({}),
 ) -> Intent:
     """Return the intent of a file that passed every check.
 
-    ``samples`` maps the index of a route to the request bodies of its functional stage; files are
-    relative to ``folder``.
+    ``samples`` maps the index of a route to the request bodies of its functional stage, ``schemas``
+    to the JSON Schemas that it names; files are relative to ``folder``.
     """
     routes = tuple(
-        _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
+        _route(route, samples.get(index, ()), folder, schemas.get(index, {}))
+        for index, route in enumerate(file.routes)
     )
     return Intent(
-        routes=routes, digest=digest, record=_record(file, folder), store_bytes=file.store.size
+        routes=routes,
+        digest=digest,
+        record=_record(file, folder),
+        store_bytes=file.store.size,
+        registry=_registry(file.registry, folder),
+    )
+
+
+def _registry(section: Registry, folder: Path) -> RegistrySpec:
+    return RegistrySpec(
+        required=section.required,
+        keys=absolute(folder, section.keys),
+        mlflow=None if section.mlflow is None else MlflowSpec(section.mlflow.url),
+    )
+
+
+def _models(route: RouteSection) -> tuple[tuple[str, str], ...]:
+    variants = (route.champion, *route.challengers)
+    return tuple((one.name, one.model) for one in variants if one.model is not None)
+
+
+def _reports(section: Reports) -> ReportsSpec:
+    return ReportsSpec(
+        path=section.path,
+        version=section.version,
+        digest=section.digest,
+        version_header=section.version_header,
+        digest_header=section.digest_header,
     )
 
 
@@ -53,7 +92,9 @@ def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:
     return RecordSpec(os.path.abspath(folder / file.record.folder), file.record.size)
 
 
-def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> RouteIntent:
+def _route(
+    route: RouteSection, samples: tuple[bytes, ...], folder: Path, schemas: Schemas
+) -> RouteIntent:
     by_protocol = defaults(route.protocol, route.match.path)
     labels, limits, rollout = route.labels, route.limits, route.rollout
     missing = labels.missing if labels is not None else "ignore"
@@ -66,7 +107,9 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         standby=_variant(route.standby, folder) if route.standby is not None else None,
         metrics=tuple(_metric(name, metric, missing) for name, metric in route.metrics.items()),
         stages=tuple(
-            _stage(stage, samples, by_protocol.ready_path, folder, route.protocol)
+            with_gates(
+                _stage(stage, samples, by_protocol.ready_path), stage, route, folder, schemas
+            )
             for stage in stages
         ),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,
@@ -88,6 +131,8 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         copy_only=_lower(route.mirror_headers.only),
         upgrade=tuple(route.upgrade),
         token=_token(labels, folder) if labels is not None else None,
+        models=_models(route),
+        reports=_reports(route.reports) if route.reports is not None else None,
     )
 
 
@@ -180,19 +225,13 @@ def _metric(name: str, metric: MetricSection, missing: str) -> MetricSpec:
     )
 
 
-def _stage(
-    stage: Stage,
-    samples: tuple[bytes, ...],
-    ready_path: str | None,
-    folder: Path,
-    protocol: str,
-) -> StageSpec:
+def _stage(stage: Stage, samples: tuple[bytes, ...], ready_path: str | None) -> StageSpec:
     if stage.functional is not None:
         return _functional(stage.functional, samples, ready_path)
     if stage.performance is not None:
         return _performance(stage.performance)
     if stage.security is not None:
-        return _security(stage.security, folder, protocol)
+        return _security(stage.security)
     if stage.shadow is not None:
         return _shadow(stage.shadow)
     if stage.canary is not None:
@@ -220,12 +259,11 @@ def _performance(stage: Performance) -> StageSpec:
     )
 
 
-def _security(stage: Security, folder: Path, protocol: str) -> StageSpec:
+def _security(stage: Security) -> StageSpec:
     return StageSpec(
         kind=StageKind.SECURITY,
         at_most_s=stage.at_most,
         on_timeout=OnTimeout(stage.on_timeout),
-        security=security_of(stage, folder, protocol),
     )
 
 

@@ -12,6 +12,7 @@ from sidecar.model.process import (
     Stop,
     Store,
 )
+from sidecar.model.registry import Registry
 from sidecar.model.route import RouteSection
 from sidecar.model.section import Section
 from sidecar.routetype import (
@@ -46,6 +47,9 @@ class RoutingFile(Section):
     )
     labels_from: LabelsFrom | None = Field(
         default=None, description="Fetch labels from a broker; off without it."
+    )
+    registry: Registry = Field(
+        default=Registry(), description="What model versions must show before they are promoted."
     )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic import WithJsonSchema as As
 from pydantic_core import PydanticCustomError
 
+from controller.gates.template import TemplateError, check_template
 from evaluator.extract import canonical_text
 from sidecar import quantity
 
@@ -131,6 +132,22 @@ def _signed(text: str) -> float:
 
 def _amount(text: str) -> float:
     return quantity.parse_share(text) if text.endswith("%") else _signed(text)
+
+
+def _lead(text: str) -> float:
+    if re.fullmatch(LEAD, text, re.ASCII) is None or text.endswith("\n"):
+        raise ValueError("a lead such as '>= 3%'")
+    return _amount(text.removeprefix(">=").strip())
+
+
+def _template(text: str) -> str:
+    if len(text) > 65_536:
+        raise ValueError("a request in JSON of at most 65536 characters")
+    try:
+        check_template(text)
+    except TemplateError as exc:
+        raise ValueError(f"a request in JSON ({exc})") from exc
+    return text
 
 
 def _class(text: str) -> str:
@@ -258,6 +275,24 @@ ScorerUrl = Annotated[
 FunctionName = Annotated[
     str, _pattern(FUNCTION, "package.module:function, or an entry point's name"), _text(FUNCTION)
 ]
+HTTP_URL = r"^https?://[!-.0->@-~]([!->@-~]{0,498}[!-.0->@-~])?$"  # no query, no slash at the end
+HttpUrl = Annotated[
+    str,
+    _pattern(HTTP_URL, "http:// or https:// with a host, without a slash at the end"),
+    _text(HTTP_URL),
+]
+METADATA_PATH = r"^/([!-\"$->@-z|~]|\{name\}|\{version\})*$"  # printable ASCII; no # ? or space
+MetadataPath = Annotated[
+    str,
+    _pattern(
+        METADATA_PATH, "a path such as /v2/models/{name} ({name} and {version} are filled in)"
+    ),
+    _text(METADATA_PATH),
+]
+MODEL = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}:[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+ModelName = Annotated[
+    str, _pattern(MODEL, "a registered version NAME:VERSION, such as fraud:7"), _text(MODEL)
+]
 NATS_URL = (
     r"^(nats|tls)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
 )
@@ -273,6 +308,22 @@ NatsName = Annotated[
 ]
 NatsSubject = Annotated[
     str, _pattern(NATS_SUBJECT, "a subject such as labels or labels.>"), _text(NATS_SUBJECT)
+]
+ColumnName = Annotated[
+    str,
+    _pattern(r"^[^\x00-\x1f]{1,256}$", "the name of a column"),
+    StringConstraints(min_length=1, max_length=256),
+]
+FILE_DIGEST = r"^(sha256:)?[0-9a-f]{64}$"
+FileDigest = Annotated[
+    str,
+    _pattern(FILE_DIGEST, "a SHA-256: 64 digits and letters a to f"),
+    _text(FILE_DIGEST),
+]
+LEAD = r"^>= ?[0-9]{1,9}(\.[0-9]{1,6})?%?$"
+Lead = Annotated[float, _parsed(_lead, "a lead such as '>= 3%'"), _text(LEAD)]
+Template = Annotated[
+    str, _parsed(_template, "a request in JSON"), As({"type": "string", "maxLength": 65_536})
 ]
 Expression = Annotated[
     str, _parsed(_expression, "a JMESPath expression"), As({"type": "string", "maxLength": 256})
@@ -377,6 +428,8 @@ def _whole(low: int, high: int) -> Any:
 
 
 Workers = Annotated[int, *_whole(1, 64)]
+Concurrency = Annotated[int, *_whole(1, 64)]
+Requests = Annotated[int, *_whole(1, 10_000)]
 Connections = Annotated[int, *_whole(1, 65_535)]
 Failures = Annotated[int, *_whole(1, 1000)]
 AtLeast = Annotated[int, *_whole(0, 100_000_000)]

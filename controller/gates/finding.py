@@ -73,7 +73,7 @@ def report_of(challenger: str, findings: Sequence[Finding]) -> GateReport:
             one.name,
             one.state is CheckState.PASSED,
             one.because,
-            {"state": one.state.value} | dict(one.numbers),
+            {"verdict": one.state.value} | dict(one.numbers),
         )
         for one in findings
     )
@@ -85,6 +85,6 @@ def report_of(challenger: str, findings: Sequence[Finding]) -> GateReport:
         because = f"{one.name}: {one.because}"
         return GateReport(challenger, False, because, checks, is_transient=not tripped)
     if not findings:
-        return GateReport(challenger, False, "nothing was checked", is_transient=True)
+        return GateReport(challenger, False, "the security stage asks nothing", is_transient=True)
     names = ", ".join(one.name for one in findings)
     return GateReport(challenger, True, f"in order: {names}", checks)

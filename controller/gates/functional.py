@@ -63,6 +63,7 @@ def task_of(task: GateTask) -> FunctionalTask:
         samples=task.stage.samples,
         ready_path=task.stage.ready_path,
         prediction=task.route.prediction,
+        spec=task.stage.functional,
     )
 
 

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-from evaluator.metric import MetricSpec
-
 OFFLINE = (
     "correct", "error", "agreement", "mean", "loss", "divergence", "precision", "recall", "f1",
     "auc", "latency",
@@ -68,8 +66,8 @@ class PerformanceSpec:
     """One ``performance:`` stage."""
 
     golden: GoldenSpec
-    metrics: tuple[tuple[MetricSpec, Allowed], ...] = ()
-    """What is compared, each with what is still acceptable."""
+    metrics: tuple[tuple[str, Allowed], ...] = ()
+    """Names of the metrics that are compared, each with what is still acceptable."""
     slices: SliceSpec = field(default_factory=SliceSpec)
     at_least: int = 20
     """Rows, below which nothing is claimed."""

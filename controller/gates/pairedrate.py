@@ -14,7 +14,7 @@ from controller.gates.paired import Comparison
 EXACT_ROWS = 100
 """Up to so many rows the p-value is exact. Chosen: the sum has n^2 / 2 terms, and the score's own
 tail was measured up to two points above 5 % at 100 rows, where wins or losses alone are seen."""
-UNKNOWN_POINTS = 96
+UNKNOWN_POINTS = 48
 """Values of the nuisance parameter that are tried. Chosen: the tail is a polynomial in it of degree
 n, smooth at this step."""
 SET_ASIDE = 1e-4

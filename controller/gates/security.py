@@ -7,8 +7,8 @@ a database that is old, too few rows) holds, and is asked again.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from controller.artifact import ArtifactError, manifest_of
@@ -16,10 +16,12 @@ from controller.gates.confined import Limits, ask
 from controller.gates.fairness import GoldenRows
 from controller.gates.finding import Finding, report_of
 from controller.gates.goldenanswer import RowsMissing, answered
+from controller.gates.goldenspec import GoldenSpec
 from controller.gates.report import GateReport
 from controller.gates.scanmemory import ScanMemory, stamp_of
 from controller.gates.securityspec import SecuritySpec
 from controller.gates.task import GateTask
+from controller.policy import StageSpec
 from evaluator.evidence import CheckState
 
 LIMITS = Limits(time_s=120.0, memory_bytes=3 << 30)
@@ -38,6 +40,8 @@ class SecurityTask:
     spec: SecuritySpec
     artifact: str | None = None
     """Where the model's files are; None when nobody says."""
+    fault: str = ""
+    """Why these files must not stand for the challenger; empty when they may."""
     digests: frozenset[str] = frozenset()
     """SHA-256 (hex) of the artifact's files and of the whole, as far as known."""
     rows: Callable[[], Awaitable[GoldenRows]] = _no_rows
@@ -56,13 +60,21 @@ async def task_of(task: GateTask, memory: ScanMemory) -> SecurityTask:
     async def rows() -> GoldenRows:
         return await _rows(task, spec)
 
+    registered = None if task.model is None else task.model.artifact
+    artifact, fault = spec.artifact, ""
     digests: frozenset[str] = frozenset()
-    if spec.artifact is not None and spec.results:
-        digests = await asyncio.to_thread(_digests, Path(spec.artifact))
+    if registered is not None and registered.path is not None:
+        artifact = registered.path  # what is registered is proven elsewhere to be what is there
+        digests = frozenset((registered.digest, *(sha256 for _, _, sha256 in registered.files)))
+    elif artifact is not None and (spec.results or registered is not None):
+        digests = await asyncio.to_thread(_digests, Path(artifact))
+        if registered is not None and registered.digest not in digests:
+            fault = f"the files at {artifact} are not those that were registered"
     return SecurityTask(
         task.challenger.name,
         spec,
-        artifact=spec.artifact,
+        artifact=artifact,
+        fault=fault,
         digests=digests,
         rows=rows,
         memory=memory,
@@ -80,18 +92,28 @@ def _digests(artifact: Path) -> frozenset[str]:
 
 async def _rows(task: GateTask, spec: SecuritySpec) -> GoldenRows:
     fairness = spec.fairness
-    golden = None if fairness is None else fairness.golden
-    if fairness is None or golden is None:
+    if fairness is None:
+        raise AssertionError("rows are asked for by fairness only")
+    golden = fairness.golden or _golden_of(task.route.stages)
+    if golden is None:
         raise RowsMissing("no golden set is declared")
+    golden = replace(golden, by=fairness.by)
     variants = [task.challenger]
     if fairness.worse_by is not None:
         variants.append(task.champion)
     return await answered(golden, variants, task.route.match, task.route.prediction)
 
 
+def _golden_of(stages: Sequence[StageSpec]) -> GoldenSpec | None:
+    """Return the golden set of the performance stage."""
+    return next((one.performance.golden for one in stages if one.performance is not None), None)
+
+
 async def run(task: SecurityTask) -> GateReport:
     """Ask every declared part, and report; never raises for what the challenger brings along."""
     findings: list[Finding] = []
+    if task.fault:
+        findings.append(Finding("artifact", CheckState.UNKNOWN, task.fault))
     for part in (_scan, _dependencies, _licences, _results, _fairness):
         findings += await part(task)
     return report_of(task.challenger, findings)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from controller.lineage import ModelVersion
 from controller.policy import RouteIntent, StageKind, StageSpec
 from router.table import Variant
 
@@ -19,6 +20,9 @@ class GateTask:
     challenger: Variant
     champion: Variant
     """Who answers users now."""
+    model: ModelVersion | None = None
+    """The challenger as it is registered; None: it names no version, or that is not there."""
+    champion_model: ModelVersion | None = None
 
     @property
     def kind(self) -> StageKind:

@@ -140,10 +140,20 @@ class Security(Section):
         default=None,
         description="The challenger's file or folder. Without it the registered version's.",
     )
-    scan: Scan | None = None
-    dependencies: Dependencies | None = None
-    licences: Licences | None = None
-    fairness: Fairness | None = None
-    results: list[Result] = Field(default=[], max_length=20)
+    scan: Scan | None = Field(
+        default=None, description="Looks for executable content in the artifact's files."
+    )
+    dependencies: Dependencies | None = Field(
+        default=None, description="Looks up known vulnerabilities, offline."
+    )
+    licences: Licences | None = Field(
+        default=None, description="Holds the dependencies' licences against a list."
+    )
+    fairness: Fairness | None = Field(
+        default=None, description="Compares groups of the golden set."
+    )
+    results: list[Result] = Field(
+        default=[], max_length=20, description="What other programs found, read from files."
+    )
     at_most: PositiveDuration = default("1h", "How long it may take to pass.")
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")

@@ -94,7 +94,7 @@ def test_stages_carry_shares_in_buckets_and_times_in_seconds() -> None:
     assert (production.watch_s, production.holdback_buckets) == (86_400.0, 100)
 
 
-@pytest.mark.parametrize("kind", [StageKind.PERFORMANCE, StageKind.SECURITY])
+@pytest.mark.parametrize("kind", [StageKind.PERFORMANCE])
 def test_gates_before_traffic_have_their_time_and_stand_before_the_shadow(kind: StageKind) -> None:
     line = f"        - {kind.value}: {{at_most: 2h, on_timeout: hold}}\n"
     [route] = load(with_part("        - shadow:", line + "        - shadow:")).intent.routes

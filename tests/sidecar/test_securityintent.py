@@ -11,8 +11,10 @@ from controller.gates.securityspec import (
     ScanSpec,
     SecuritySpec,
 )
+from controller.policy import OnTimeout, StageKind
 from sidecar.model.security import Security
 from sidecar.securityintent import security_of
+from tests.sidecar.routing_texts import load, with_part
 
 FOLDER = Path("/etc/understudy")
 
@@ -59,6 +61,15 @@ def test_every_key_arrives_with_its_unit() -> None:
 def test_licences_are_of_the_dependencies_unless_they_say_otherwise() -> None:
     found = spec(dependencies={"file": "r.txt", "database": "osv"}, licences={"allow": ["MIT"]})
     assert found.licences is not None and found.licences.file == "/etc/understudy/r.txt"
+
+
+def test_the_stage_has_its_time_and_stands_before_the_shadow() -> None:
+    line = "- security: {scan: {}, artifact: model, at_most: 2h, on_timeout: hold}\n        "
+    [route] = load(with_part("- shadow:", line + "- shadow:"), FOLDER).intent.routes
+    stage = route.stages[1]
+    assert (stage.kind, stage.at_most_s) == (StageKind.SECURITY, 7200.0)
+    assert stage.on_timeout is OnTimeout.HOLD
+    assert stage.security == SecuritySpec("/etc/understudy/model", scan=ScanSpec())
 
 
 @pytest.mark.parametrize(

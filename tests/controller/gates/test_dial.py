@@ -25,7 +25,7 @@ async def serve() -> AsyncIterator[Any]:
     async def start(handler: Any = answers, **where: Any) -> int:
         app = web.Application()
         app.router.add_get("/{path:.*}", handler)
-        runner = web.AppRunner(app)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
         runners.append(runner)
         socket = where.pop("path", None)
@@ -58,7 +58,7 @@ async def test_tls_is_verified(serve: Any, tmp_path: Path) -> None:
     import ssl
 
     authority = Authority(tmp_path)
-    cert, key = authority.issue("m.test")
+    cert, key = authority.issue("m.test", names="DNS:m.test")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     port = await serve(ssl_context=context)

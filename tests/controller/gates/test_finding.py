@@ -27,7 +27,7 @@ def test_nonsense_is_no_finding(nonsense: object) -> None:
 def test_everything_in_order_passes() -> None:
     report = report_of("fraud-7", [PASSED])
     assert report.passed and report.challenger == "fraud-7"
-    assert report.checks[0].numbers == {"state": "passed", "files": 3}
+    assert report.checks[0].numbers == {"verdict": "passed", "files": 3}
 
 
 def test_one_part_that_shows_harm_refuses_whatever_the_others_say() -> None:
