@@ -13,8 +13,10 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.linear_model import LogisticRegression
 
+from controller.artifact import manifest_of
 from controller.gates import confined, runner
 from controller.gates.fairness import GoldenRows
+from controller.gates.goldenspec import GoldenSpec, PerformanceSpec
 from controller.gates.scanmemory import ScanMemory
 from controller.gates.security import SecurityTask, run, task_of
 from controller.gates.securityspec import (
@@ -25,7 +27,10 @@ from controller.gates.securityspec import (
     ScanSpec,
     SecuritySpec,
 )
+from controller.gates.task import GateTask
+from controller.lineage import Artifact, ModelVersion
 from controller.policy import StageKind, StageSpec
+from tests.controller.builders import variant
 from tests.controller.gates.test_task import TASK
 
 DAY_AGO = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 86_400))
@@ -142,10 +147,52 @@ async def test_the_runner_finds_the_gate(world: Path) -> None:
     assert (await runner.run(task)).passed
 
 
+def registered(artifact: Artifact) -> ModelVersion:
+    return ModelVersion(name="fraud", version="7", artifact=artifact)
+
+
+def gate_of(spec: SecuritySpec, model: ModelVersion | None = None) -> GateTask:
+    return replace(TASK, stage=StageSpec(kind=StageKind.SECURITY, security=spec), model=model)
+
+
 async def test_digests_of_the_artifact_are_known_to_the_results(world: Path) -> None:
     spec = SecuritySpec(artifact=str(world / "model"), results=whole(world).results)
-    stage = StageSpec(kind=StageKind.SECURITY, security=spec)
-    task = await task_of(replace(TASK, stage=stage), ScanMemory())
+    task = await task_of(gate_of(spec), ScanMemory())
     assert len(task.digests) == 2  # the file, and the whole
-    stage = replace(stage, security=replace(spec, artifact=str(world / "missing")))
-    assert not (await task_of(replace(TASK, stage=stage), ScanMemory())).digests
+    gone = replace(spec, artifact=str(world / "missing"))
+    assert not (await task_of(gate_of(gone), ScanMemory())).digests
+
+
+async def test_a_registered_versions_files_are_what_is_looked_at(world: Path) -> None:
+    artifact = Artifact("ab" * 32, path=str(world / "model"), files=(("m.joblib", 3, "cd" * 32),))
+    spec = SecuritySpec(artifact="/somewhere/else", scan=ScanSpec())
+    task = await task_of(gate_of(spec, registered(artifact)), ScanMemory())
+    assert task.artifact == str(world / "model") and not task.fault
+    assert task.digests == {"ab" * 32, "cd" * 32}
+
+
+async def test_files_beside_a_registered_uri_must_be_the_registered_ones(world: Path) -> None:
+    spec = SecuritySpec(artifact=str(world / "model"), scan=ScanSpec())
+    right = manifest_of(world / "model").digest
+    model = registered(Artifact(right, uri="s3://models/fraud-7"))
+    assert not (await task_of(gate_of(spec, model), ScanMemory())).fault
+    wrong = registered(Artifact("ab" * 32, uri="s3://models/fraud-7"))
+    report = await run(await task_of(gate_of(spec, wrong), ScanMemory()))
+    assert not report.passed and "not those that were registered" in str(report.checks[0])
+
+
+async def test_fairness_asks_the_golden_set_of_the_performance_stage(tmp_path: Path) -> None:
+    """Nobody is there to answer, so every row is missed; but they were read."""
+    rows = [{"request": {"x": n}, "label": 1, "sex": "fm"[n % 2]} for n in range(4)]
+    golden = tmp_path / "golden.ndjson"
+    golden.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    spec = SecuritySpec(fairness=FairnessSpec(("sex",), "demographic_parity_difference", 0.1))
+    performance = StageSpec(
+        kind=StageKind.PERFORMANCE, performance=PerformanceSpec(GoldenSpec(str(golden)))
+    )
+    gone = variant("digits-2", 1)
+    for stages, because in ((), "no golden set"), ((performance,), "4 rows have no answer"):
+        route = replace(TASK.route, stages=stages)
+        asked = replace(gate_of(spec), route=route, challenger=gone)
+        report = await run(await task_of(asked, ScanMemory()))
+        assert report.is_transient and because in report.because
