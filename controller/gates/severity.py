@@ -69,6 +69,16 @@ def of_vector(vector: object) -> Severity | None:
         return None
 
 
+def is_over(severity: Severity | None, limit: Severity) -> bool | None:
+    """Return whether a severity is at ``limit`` or above; None when that cannot be told.
+
+    Where everything from low on counts, what has no severity counts as well.
+    """
+    if severity is None:
+        return True if limit <= Severity.LOW else None
+    return severity >= limit
+
+
 def worst(severities: Iterable[Severity | None]) -> Severity | None:
     """Return the worst that is known; None when none is."""
     known = [severity for severity in severities if severity is not None]

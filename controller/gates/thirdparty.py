@@ -16,7 +16,7 @@ from controller.gates import cyclonedx, foreignfile, sarif
 from controller.gates.finding import SHOWN, Finding, clipped, listed
 from controller.gates.foreignfile import ForeignFileError, days
 from controller.gates.securityspec import ResultSpec
-from controller.gates.severity import Severity, of_word
+from controller.gates.severity import Severity, is_over, of_word
 from evaluator.evidence import CheckState
 
 
@@ -50,13 +50,13 @@ def check(spec: ResultSpec, artifact_digests: Set[str], now_s: float) -> Finding
         stamp = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="seconds")
         dated_by = "the time of its last change"
     limit = of_word(spec.fail_on) or Severity.LOW
-    bad = [what for what, level in said.found if level is not None and level >= limit]
+    bad = [what for what, level in said.found if is_over(level, limit)]
     doubts = [
         *said.faults,
         *_age_doubts(spec, stamp, now_s),
         *_doubts(spec, said, artifact_digests),
     ]
-    unrated = [what for what, level in said.found if level is None]
+    unrated = [what for what, level in said.found if is_over(level, limit) is None]
     if unrated:
         doubts.append(f"it does not say how bad these are: {listed(unrated)}")
     numbers = {

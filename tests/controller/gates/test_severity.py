@@ -1,6 +1,6 @@
 import pytest
 
-from controller.gates.severity import Severity, of_score, of_vector, of_word, worst
+from controller.gates.severity import Severity, is_over, of_score, of_vector, of_word, worst
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,9 @@ def test_words_of_several_tools_mean_the_same() -> None:
 def test_the_worst_known_one_counts() -> None:
     assert worst([None, Severity.LOW, Severity.HIGH]) is Severity.HIGH
     assert worst([None]) is worst([]) is None
+
+
+def test_without_a_severity_only_the_lowest_limit_is_over() -> None:
+    assert is_over(Severity.HIGH, Severity.HIGH) and not is_over(Severity.MEDIUM, Severity.HIGH)
+    assert is_over(None, Severity.LOW) is True
+    assert is_over(None, Severity.MEDIUM) is None

@@ -63,6 +63,7 @@ def asked(file: Path, document: object, ours: frozenset[str] = OURS, **keys: Any
         (cyclonedx("unknown"), {}, CheckState.UNKNOWN),
         (pip_audit(), {}, CheckState.PASSED),
         (pip_audit("jinja2"), {}, CheckState.UNKNOWN),
+        (pip_audit("jinja2"), {"fail_on": "low"}, CheckState.TRIPPED),
     ],
 )
 def test_each_form_is_held_to_the_declared_limit(
