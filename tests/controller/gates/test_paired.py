@@ -28,11 +28,11 @@ def test_a_limit_that_nothing_rules_out_is_the_bound():
 
 def test_rows_needed_are_about_those_that_show_it_if_the_effect_stays():
     found = PairedRate(10, 9, 200)
-    needed = rows_needed(found, -0.02, 0.05)
+    needed = rows_needed(found, -0.02, interval(found, 0.05).lower)
     assert needed is not None and needed > 200
     larger = PairedRate(round(10 * needed / 200), round(9 * needed / 200), needed)
     assert larger.above(-0.02) == pytest.approx(0.05, abs=0.02)
 
 
 def test_no_number_of_rows_shows_what_does_not_look_so():
-    assert rows_needed(PairedRate(2, 8, 200), -0.02, 0.05) is None
+    assert rows_needed(PairedRate(2, 8, 200), -0.02, -0.06) is None
