@@ -114,10 +114,8 @@ class Desk:
         if self._hub.table is not None and "routes" in status:
             counts = self._counts.total()
             status["routes"] = with_standby(status["routes"], self._hub.table, counts)
-        status["routes"] = [
-            dict(route) | {"gate_progress": self._gate_progress(route["name"])}
-            for route in status.get("routes", [])
-        ]
+        for route in status.get("routes", ()):
+            route["gate_progress"] = self._gate_progress(str(route.get("name")))
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}

@@ -87,16 +87,16 @@ def _edge(is_out: Callable[[float], bool], outer: float, inner: float) -> float:
     return outer
 
 
-def rows_needed(found: Comparison, bound: float, alpha: float) -> int | None:
+def rows_needed(found: Comparison, bound: float, lower: float) -> int | None:
     """Return about how many rows would show that the effect is more than ``bound``.
 
     Only if the effect is as it looks now, and with an even chance then; None if it does not look
     like more than ``bound`` at all, when no number of rows would do. An interval's width goes with
     1 / sqrt(n), so n grows with the square of the ratio of what the interval takes to what there
-    is. It is a hint for people, no promise.
+    is. It is a hint for people, no promise. ``lower`` is the interval's lower limit.
     """
     room = found.effect - bound
     if room <= 0.0:
         return None
-    taken = found.effect - interval(found, alpha).lower
+    taken = found.effect - lower
     return max(found.n, math.ceil(found.n * (taken / room) ** 2))

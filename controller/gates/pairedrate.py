@@ -143,28 +143,24 @@ def score(wins: Floats, losses: Floats, rows: int, bound: float) -> Floats:
 
 
 @lru_cache(maxsize=8)
-def _tables(rows: int) -> tuple[Floats, Floats, Floats]:
-    """Return wins, losses and the log of the number of ways of every table, each (n_tables,)."""
-    wins, losses = (index.astype(np.float64) for index in np.triu_indices(rows + 1))
-    losses = losses - wins  # all pairs whose sum is rows or less
-    ways = gammaln(rows + 1) - gammaln(wins + 1) - gammaln(losses + 1)
-    return wins, losses, ways - gammaln(rows - wins - losses + 1)
+def _tables(rows: int) -> tuple[Floats, Floats]:
+    """Return every table as wins, losses and the rest, (n_tables, 3), and the log of its ways."""
+    wins, both = (index.astype(np.float64) for index in np.triu_indices(rows + 1))
+    counts = np.stack([wins, both - wins, rows - both], axis=1)
+    return counts, gammaln(rows + 1) - gammaln(counts + 1).sum(axis=1)
 
 
 def _exact(wins: int, losses: int, rows: int, bound: float) -> float:
-    all_wins, all_losses, ways = _tables(rows)
-    z = score(all_wins, all_losses, rows, bound)
+    counts, ways = _tables(rows)
+    z = score(counts[:, 0], counts[:, 1], rows, bound)
     mine = score(np.array([float(wins)]), np.array([float(losses)]), rows, bound)[0]
     tail = z >= mine - 1e-9
     some = _unknowns(wins + losses, rows, bound)
-    win, lose = (some + bound) / 2.0, (some - bound) / 2.0
-    log_p = (
-        ways[tail, None]
-        + _times_log(all_wins[tail, None], win)
-        + _times_log(all_losses[tail, None], lose)
-        + _times_log((rows - all_wins - all_losses)[tail, None], 1.0 - some)
-    )
-    return min(1.0, float(np.exp(log_p).sum(axis=0).max()) + SET_ASIDE)
+    p = np.stack([(some + bound) / 2.0, (some - bound) / 2.0, 1.0 - some])
+    # The log of 0 is a large number, so that 0 times it is 0, and once is impossible.
+    log_p = np.log(np.clip(p, 1e-300, 1.0)) + np.where(p <= 0.0, -1e6, 0.0)
+    total = np.exp(counts[tail] @ log_p + ways[tail, None]).sum(axis=0).max()
+    return min(1.0, float(total) + SET_ASIDE)
 
 
 def _unknowns(discordant: int, rows: int, bound: float) -> Floats:
@@ -175,10 +171,3 @@ def _unknowns(discordant: int, rows: int, bound: float) -> Floats:
         high = beta.ppf(1.0 - SET_ASIDE / 2.0, discordant + 1, rows - discordant)
     least = abs(bound)
     return np.linspace(max(low, least), max(high, least), UNKNOWN_POINTS)
-
-
-def _times_log(times: Floats, p: Floats) -> Floats:
-    """Return times * log(p), with 0 * log(0) = 0; shapes (n, 1) and (k,) give (n, k)."""
-    with np.errstate(divide="ignore"):
-        log_p = np.log(np.clip(p, 0.0, 1.0))
-    return np.where(times == 0.0, 0.0, times * np.where(times == 0.0, 0.0, log_p))

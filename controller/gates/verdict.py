@@ -70,7 +70,8 @@ def judge(
         verdict = Verdict.PASSED
     elif worse <= alpha:
         verdict = Verdict.FAILED
-    needed = rows_needed(found, measured.bound, alpha) if verdict is Verdict.UNDECIDED else None
+    is_open = verdict is Verdict.UNDECIDED
+    needed = rows_needed(found, measured.bound, limits.lower) if is_open else None
     numbers = _numbers(spec, measured, limits, alpha, good, worse, needed)
     return Judged(
         name, verdict, _because(spec, measured, limits, verdict, needed), numbers, limits.lower
