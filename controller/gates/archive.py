@@ -69,7 +69,7 @@ def _unpacker(head: bytes) -> Callable[[BinaryIO], BinaryIO] | None:
         return lambda stream: cast(BinaryIO, bz2.BZ2File(stream))
     if head.startswith(b"\xfd7zXZ\x00"):
         return lambda stream: cast(BinaryIO, lzma.LZMAFile(stream))
-    if head.startswith(b"\x5d\x00\x00"):
+    if head.startswith(b"\x5d\x00") and _begins_lzma(head):
         return lambda stream: cast(BinaryIO, lzma.LZMAFile(stream, format=lzma.FORMAT_ALONE))
     if len(head) > 2 and head[0] == 0x78 and int.from_bytes(head[:2], "big") % 31 == 0:
         # RFC 1950, 2.2; what joblib writes by default. Two bytes say little: try it.
@@ -79,6 +79,15 @@ def _unpacker(head: bytes) -> Callable[[BinaryIO], BinaryIO] | None:
             return None
         return lambda stream: cast(BinaryIO, _Zlib(stream))
     return None
+
+
+def _begins_lzma(head: bytes) -> bool:
+    """Whether it is the older form of LZMA, which has no magic bytes: try it."""
+    try:
+        lzma.LZMADecompressor(lzma.FORMAT_ALONE).decompress(head, max_length=1)
+    except lzma.LZMAError:
+        return False
+    return True
 
 
 class _Zlib(io.RawIOBase):

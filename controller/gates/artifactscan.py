@@ -24,6 +24,8 @@ MAX_ITEMS = 20_000
 """Files and members. Chosen: a large folder of a language model has hundreds."""
 SECOND_BYTES = 32 << 20
 """Up to this, picklescan reads a pickle too; it keeps the whole of it in memory."""
+NPY_HEADER_BYTES = 10_000
+"""What numpy.load takes by default."""
 PICKLES = tuple(bytes((0x80, version)) for version in range(6))
 """How a pickle of protocol 2 or later begins. 0 and 1 have no magic bytes."""
 FIRM = 3
@@ -99,10 +101,21 @@ class _Look:
         elif name.endswith(".py"):
             self.hits += content.python(item.path, self._text(item))
         elif name.endswith(".json"):
-            try:
-                self.hits += content.configuration(item.path, self._text(item))
-            except ValueError:
-                pass  # no loader reads it as JSON either
+            self._configuration(item)
+
+    def _configuration(self, item: Item) -> None:
+        """Read a JSON file; one too long for that may be anything that names no code."""
+        with item.open() as stream:
+            text = stream.read(content.TEXT_BYTES + 1)
+        if len(text) > content.TEXT_BYTES:
+            with item.open() as stream:
+                if content.names_code(stream):
+                    self.open.append((item.path, f"JSON of more than {content.TEXT_BYTES} bytes"))
+            return
+        try:
+            self.hits += content.configuration(item.path, text)
+        except ValueError:
+            pass  # no loader reads it as JSON either
 
     def _text(self, item: Item) -> bytes:
         with item.open() as stream:
@@ -153,18 +166,21 @@ def _object_array(stream: BinaryIO) -> int:
     """Return where the pickle of an .npy file begins; 0 when its array is of plain values.
 
     numpy.lib.format: magic, two bytes of version, the header's length in 2 (version 1) or 4 bytes,
-    the header as the text of a dictionary. numpy itself is not asked: it evaluates that text.
+    the header as the text of a dictionary. What it means is asked of numpy, which loads it: it has
+    more ways to write an object than one. It takes the text for literals, and runs nothing.
     """
+    from numpy.lib import format as npy
+
     start = stream.read(8)
     wide = start[6:7] != b"\x01"
-    length = int.from_bytes(stream.read(4 if wide else 2), "little")
-    if length > 1 << 20:
+    size = stream.read(4 if wide else 2)
+    length = int.from_bytes(size, "little")
+    if length > NPY_HEADER_BYTES:
         raise ValueError("the header of the array is too long")
     header = stream.read(length)
-    if len(header) < length:
-        raise ValueError("the header of the array is cut off")
-    descr = header.partition(b"fortran_order")[0] + header.partition(b"shape")[2]
-    return 8 + (4 if wide else 2) + length if b"O" in descr else 0
+    read = npy.read_array_header_2_0 if wide else npy.read_array_header_1_0
+    _, _, dtype = read(io.BytesIO(size + header))
+    return 8 + len(size) + length if dtype.hasobject else 0
 
 
 def weigh(look: "_Look", spec: ScanSpec) -> Finding:

@@ -10,10 +10,10 @@ from typing import Any, BinaryIO
 from controller.gates.artifactitem import Hit
 
 HEAD_BYTES = 4096
-TEXT_BYTES = 8 << 20
-"""Of a text that is looked at as a whole; a larger one is reported as not looked at."""
+TEXT_BYTES = 32 << 20
+"""Of a text that is looked at as a whole. Chosen: tokenizers have some 20 MB of JSON."""
 WINDOW_BYTES = 1 << 20
-OVERLAP_BYTES = 64
+OVERLAP_BYTES = 128
 
 MACHINE_CODE = (
     (b"\x7fELF", "ELF machine code"),
@@ -35,7 +35,11 @@ SEALED = (
 """Archives that nothing here opens: what is in them is not known."""
 STARTS_BY_ITSELF = {"sitecustomize.py", "usercustomize.py", "setup.py", "conftest.py"}
 ENTRY = re.compile(rb"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
-LAMBDA = re.compile(rb'"class_name"\s{0,8}:\s{0,8}"(?:\w+>)?Lambda"')
+LAMBDA = re.compile(
+    rb'"class_name"\s{0,8}:\s{0,8}"(?:\w{1,40}>)?(?:Lambda"|[^"\\]{0,20}\\)'  # or with an escape
+)
+NAMES_CODE = re.compile(rb'"(?:class_name|auto_map|[^"\\]{0,20}\\[^"]{0,20}_(?:name|map))"')
+"""Keys by which a loader is told what to import; also when they are written with escapes."""
 GRAPH_OPS = {
     b"WriteFile": "dangerous",
     b"PyFunc": "dangerous",
@@ -90,6 +94,11 @@ def hdf5(path: str, stream: BinaryIO) -> list[Hit]:
     if _found(stream, LAMBDA):
         return [Hit(path, "a Keras Lambda layer (Python bytecode)", "dangerous")]
     return []
+
+
+def names_code(stream: BinaryIO) -> bool:
+    """Whether a long JSON text has a key that tells a loader what to import."""
+    return _found(stream, NAMES_CODE)
 
 
 def graph(path: str, stream: BinaryIO) -> list[Hit]:

@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from controller.gates import artifactscan
+from controller.gates import artifactscan, content
 from controller.gates.artifactscan import scan
 from controller.gates.finding import Finding
 from controller.gates.securityspec import ScanSpec
@@ -220,6 +220,27 @@ def test_what_cannot_be_looked_into_is_not_known(artifact: Path, name: str, raw:
     (artifact / name).write_bytes(raw)
     found = looked(artifact)
     assert found.state is CheckState.UNKNOWN and name in found.because
+
+
+@pytest.mark.parametrize("descr", [b"'|O'", b"'object'", b"'\\x4f'", b"[('a', '<f8'), ('b', 'O')]"])
+def test_an_array_of_objects_is_one_however_it_is_written(
+    artifact: Path, mark: Path, descr: bytes
+) -> None:
+    header = b"{'fortran_order': False, 'descr': " + descr + b", 'shape': (1,)}\n"
+    length = len(header).to_bytes(2, "little")
+    raw = b"\x93NUMPY\x01\x00" + length + header + pickle.dumps(Leaves(mark))
+    (artifact / "a.npy").write_bytes(raw)
+    assert "posix.system" in looked(artifact).because
+
+
+def test_long_json_that_names_no_code_passes(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "TEXT_BYTES", 100)
+    (artifact / "vocab.json").write_text('{"vocab": [' + "1, " * 100 + "1]}")
+    assert looked(artifact).state is CheckState.PASSED
+    (artifact / "config.json").write_text('{"class_name": "Dense", "x": [' + "1, " * 100 + "1]}")
+    assert looked(artifact).state is CheckState.UNKNOWN
 
 
 def test_an_encrypted_member_is_not_known(artifact: Path) -> None:

@@ -61,6 +61,24 @@ def test_other_layers_are_no_lambda() -> None:
     assert content.hdf5("m.h5", io.BytesIO(raw)) == []
 
 
+def test_an_escape_in_a_layers_name_is_taken_for_a_lambda() -> None:
+    raw = rb'{"class_name": "L\u0061mbda"}'
+    assert len(content.hdf5("m.h5", io.BytesIO(raw))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        (b'{"class_name": "Dense"}', True),
+        (rb'{"cl\u0061ss_name": "Dense"}', True),
+        (b'{"auto_map": {}}', True),
+        (b'{"vocab": {"class": 1, "\\u0120the": 2}}', False),
+    ],
+)
+def test_a_long_text_is_searched_for_the_keys_that_name_code(text: bytes, names: bool) -> None:
+    assert content.names_code(io.BytesIO(text)) is names
+
+
 @pytest.mark.parametrize("offset", [0, 512, 1024, 2048])
 def test_hdf5_may_begin_after_bytes_of_the_users_own(offset: int) -> None:
     assert content.is_hdf5(bytes(offset) + content.HDF5)
