@@ -4,9 +4,12 @@ Reads a question on stdin, writes its findings on stdout. Its memory, processor 
 limited before it reads anything: what it looks at may be made to break it, and then only it breaks.
 """
 
+import contextlib
+import ctypes
 import json
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,12 +21,14 @@ from controller.gates.finding import Finding, to_json
 from evaluator.evidence import CheckState
 
 QUESTION_BYTES = 256 << 20
+PR_SET_PDEATHSIG = 1
+"""linux/prctl.h"""
 Job = Callable[[dict[str, Any]], list[Finding]]
 
 
 def main() -> int:
     """Answer one question; 0 when there is an answer."""
-    question = json.loads(sys.stdin.buffer.read(QUESTION_BYTES))
+    question = msgspec.json.decode(sys.stdin.buffer.read(QUESTION_BYTES))
     confine(question["memory_bytes"], question["time_s"])
     findings = answer(question)
     sys.stdout.write(json.dumps([to_json(one) for one in findings]))
@@ -34,11 +39,18 @@ def main() -> int:
 def confine(memory_bytes: int, time_s: float) -> None:
     """Give up what is not needed: memory, processor time, files to write, core dumps; and wait
     behind whoever serves."""
+    _die_with_parent()
     os.nice(10)
     _limit(resource.RLIMIT_AS, memory_bytes)
     _limit(resource.RLIMIT_CPU, max(1, int(time_s)))
     _limit(resource.RLIMIT_FSIZE, 0)
     _limit(resource.RLIMIT_CORE, 0)
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel to end us when who asked is killed: nobody would read the answer."""
+    with contextlib.suppress(OSError, AttributeError):  # not Linux: the other limits end us
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _limit(what: int, value: int) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from controller.gates.finding import Finding, clipped, from_json
 from evaluator.evidence import CheckState
 
@@ -31,14 +33,16 @@ class Limits:
 async def ask(part: str, asked: Mapping[str, Any], limits: Limits) -> list[Finding]:
     """Return what ``part`` finds; one UNKNOWN when its process dies, stalls or talks nonsense.
 
-    Cancelled, it ends the process first.
+    ``asked`` holds what ``msgspec`` can write as JSON. Cancelled, it ends the process first.
     """
-    question = {
-        "part": part,
-        "asked": dict(asked),
-        "memory_bytes": limits.memory_bytes,
-        "time_s": limits.time_s,
-    }
+    question = msgspec.json.encode(
+        {
+            "part": part,
+            "asked": dict(asked),
+            "memory_bytes": limits.memory_bytes,
+            "time_s": limits.time_s,
+        }
+    )
     process = await asyncio.create_subprocess_exec(
         *COMMAND,
         stdin=asyncio.subprocess.PIPE,
@@ -50,7 +54,7 @@ async def ask(part: str, asked: Mapping[str, Any], limits: Limits) -> list[Findi
     )
     try:
         async with asyncio.timeout(limits.time_s):
-            raw = await _exchange(process, json.dumps(question).encode())
+            raw = await _exchange(process, question)
             status = await process.wait()
     except TimeoutError:
         return [_unknown(part, f"not finished within {limits.time_s:g} s")]

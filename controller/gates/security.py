@@ -8,7 +8,7 @@ a database that is old, too few rows) holds, and is asked again.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from controller.artifact import ArtifactError, manifest_of
@@ -129,7 +129,7 @@ async def _scan(task: SecurityTask) -> list[Finding]:
     known = task.memory.recall(task.artifact, spec, stamp)
     if known is not None:
         return [known]
-    asked = {"artifact": task.artifact, "spec": asdict(spec)}
+    asked = {"artifact": task.artifact, "spec": spec}
     findings = await ask("scan", asked, Limits(spec.time_s, spec.memory_bytes))
     for finding in findings:
         task.memory.keep(task.artifact, spec, stamp, finding)
@@ -140,19 +140,19 @@ async def _dependencies(task: SecurityTask) -> list[Finding]:
     spec = task.spec.dependencies
     if spec is None:
         return []
-    return await ask("dependencies", {"spec": asdict(spec), "now_s": task.now_s}, LIMITS)
+    return await ask("dependencies", {"spec": spec, "now_s": task.now_s}, LIMITS)
 
 
 async def _licences(task: SecurityTask) -> list[Finding]:
     spec = task.spec.licences
-    return [] if spec is None else await ask("licences", {"spec": asdict(spec)}, LIMITS)
+    return [] if spec is None else await ask("licences", {"spec": spec}, LIMITS)
 
 
 async def _results(task: SecurityTask) -> list[Finding]:
     if not task.spec.results:
         return []
     asked = {
-        "specs": [asdict(one) for one in task.spec.results],
+        "specs": task.spec.results,
         "digests": sorted(task.digests),
         "now_s": task.now_s,
     }
@@ -167,4 +167,4 @@ async def _fairness(task: SecurityTask) -> list[Finding]:
         rows = await task.rows()
     except RowsMissing as exc:
         return [Finding("fairness", CheckState.UNKNOWN, str(exc))]
-    return await ask("fairness", {"spec": asdict(spec), "rows": asdict(rows)}, LIMITS)
+    return await ask("fairness", {"spec": spec, "rows": rows}, LIMITS)

@@ -86,3 +86,37 @@ async def test_who_is_cancelled_takes_the_process_along(
         await task
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+INNER = """
+import os, sys, time
+from controller.gates.cell import confine
+confine(1 << 30, 60.0)
+os.write(int(sys.argv[1]), str(os.getpid()).encode())
+time.sleep(600)
+"""
+OUTER = """
+import asyncio, os, sys
+from controller.gates import confined
+os.set_inheritable(int(sys.argv[1]), True)
+confined.asyncio.create_subprocess_exec = __import__("functools").partial(
+    asyncio.create_subprocess_exec, close_fds=False
+)
+confined.COMMAND = (sys.executable, "-c", sys.argv[2], sys.argv[1])
+asyncio.run(confined.ask("scan", {}, confined.Limits(600.0)))
+"""
+
+
+async def test_who_is_killed_leaves_no_process_behind() -> None:
+    """The controller process may be killed at any instruction."""
+    reads, writes = os.pipe()
+    outer = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OUTER, str(writes), INNER, pass_fds=(writes,)
+    )
+    os.close(writes)
+    assert int(await asyncio.to_thread(os.read, reads, 100)) > 0  # it runs, and is confined
+    outer.kill()
+    await outer.wait()
+    # Only a process that has ended closes its end: an orphan would keep us here.
+    assert await asyncio.to_thread(os.read, reads, 100) == b""
+    os.close(reads)
