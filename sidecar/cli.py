@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(help="Check or export the audit records.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+events_app = typer.Typer(help="Try who is told of what happens.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
+token_app = typer.Typer(help="Make tokens for the admin port.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
 
 RoutingFile = Annotated[Path, typer.Argument(metavar="FILE", help="The routing file (YAML).")]
 Admin = Annotated[str, typer.Option(metavar="URL", help="The admin port of a running sidecar.")]
@@ -284,15 +288,29 @@ def demo(
 
 @audit_app.command("verify")
 def audit_verify(
+    export: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="An export; without it a running sidecar is asked."),
+    ] = None,
     admin: Admin = DEFAULT_ADMIN,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Instead: the folder `state:` of a routing file."),
+    ] = None,
     head: Annotated[
         str | None,
-        typer.Option(metavar="HASH", help="A head seen earlier: it must still be in the chain."),
+        typer.Option(
+            metavar="HEAD",
+            help="A head seen earlier, which must still be in the chain: HASH, SEQUENCE:HASH, or "
+            "a file with it: a line of the log, a record, an event.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the hash chain of the audit records. Exit code 1 if it is broken."""
-    raise typer.Exit(_module("audit").verify(admin, head=head, as_json=as_json))
+    module = _module("verify")
+    asked = module.Asked(export=export, state=state, admin=admin, head=head, as_json=as_json)
+    raise typer.Exit(module.verify(asked))
 
 
 @audit_app.command("export")
@@ -304,6 +322,49 @@ def audit_export(
 ) -> None:
     """Write every audit record as one line of JSON, oldest first."""
     raise typer.Exit(_module("audit").export(admin, out=out))
+
+
+@events_app.command("test")
+def events_test(
+    file: RoutingFile,
+    to: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this destination; all if not said.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a test event to each destination, and show what came back. Exit code 1 if one refused.
+
+    Run it where the sidecar runs: addresses and secrets may be in the environment.
+    """
+    raise typer.Exit(_module("events").test(file, to=to, as_json=as_json))
+
+
+@token_app.command("new")
+def token_new(
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose it is: what it does is recorded so.")
+    ],
+    scopes: Annotated[
+        str, typer.Option(metavar="SCOPES", help="Of read,label,operate,approve,admin.")
+    ],
+    expires: Annotated[
+        str | None, typer.Option(metavar="DATE", help="From when on it is none: 2027-06-30.")
+    ] = None,
+    labels_per_second: Annotated[
+        float | None, typer.Option(metavar="N", help="What it may send on average.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token. It is shown once; the file of tokens gets the line with its digest."""
+    raise typer.Exit(
+        _module("token").new(
+            name=name,
+            scopes=scopes,
+            expires=expires,
+            labels_per_second=labels_per_second,
+            as_json=as_json,
+        )
+    )
 
 
 def main() -> None:
