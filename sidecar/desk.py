@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeVar
 from controller import audit, store
 from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
+from controller.lineage import ModelVersion
+from controller.registry import Registered
 from controller.store import StoreError
 from evaluator.join import Label, LabelResult
 from router.tasks import spawn
@@ -224,6 +226,23 @@ class Desk:
         except Exception as error:  # the controller may be half changed: start again from the disk
             self._pump.fail(error)
             raise
+
+    @property
+    def database(self) -> Path:
+        """Return the state's file: what belongs to it lies beside it."""
+        return self._database
+
+    async def register(self, model: ModelVersion) -> Registered:
+        """Write a model version; RegistrationRefused when it may not be."""
+        return await self._ask(lambda c: c.registrar.register(model))
+
+    async def models(self, name: str | None) -> list[dict[str, Any]]:
+        """Return every model version (of one name), the oldest first."""
+        return await self._ask(lambda c: c.registrar.overview(name))
+
+    async def model(self, text: str) -> dict[str, Any]:
+        """Return NAME:VERSION or NAME@ALIAS whole, with its line; UnknownModel."""
+        return await self._ask(lambda c: c.registrar.describe(text))
 
     async def reload(self, who: str) -> str | None:
         """Read the routing file again; return what is wrong with it, or None."""
