@@ -50,6 +50,7 @@ from sidecar.reload import Reloader
 from sidecar.scorer import Scorers
 from sidecar.subscription import Subscription
 from sidecar.tokenfile import LABEL, READ, Scope
+from sidecar.writeback import Writeback
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -175,6 +176,7 @@ class ControllerProcess:
         )
         self._scorers = Scorers(self._engine, self._desk.label)
         self._prover = Prover(self._engine, self._pump.fail)
+        self._writeback = Writeback(self._engine, self._desk, state / "mlflow.json")
         self._events = Events(options.events, self._database, self._write)
         self._desk.events = self._events
         self._head_log = HeadLog(self._tell_head)
@@ -241,6 +243,7 @@ class ControllerProcess:
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
                 tasks.create_task(self._prover.run(), name="prover"),
+                tasks.create_task(self._writeback.run(), name="writeback"),
                 tasks.create_task(self._events.run(), name="events"),
             ]
             if self._subscription is not None:
