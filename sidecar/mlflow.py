@@ -4,6 +4,7 @@ No client library: its package would bring a hundred others, and a few addresses
 The answers are another system's words: every field is looked for, none is trusted to be there.
 """
 
+import base64
 import hashlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -73,7 +74,8 @@ def credentials(environment: Mapping[str, str]) -> dict[str, str]:
     user = environment.get("MLFLOW_TRACKING_USERNAME", "")
     if user:
         password = environment.get("MLFLOW_TRACKING_PASSWORD", "")
-        return {"authorization": aiohttp.BasicAuth(user, password).encode()}
+        pair = base64.b64encode(f"{user}:{password}".encode()).decode()
+        return {"authorization": f"Basic {pair}"}
     return {"authorization": f"Bearer {token}"} if token else {}
 
 
