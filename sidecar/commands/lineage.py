@@ -5,10 +5,6 @@ import sys
 from typing import Any
 from urllib.parse import quote
 
-from rich.console import Console
-from rich.text import Text
-from rich.tree import Tree
-
 from sidecar.adminport import AdminRefused, AdminUnreachable, get
 
 DONE, FAILED, SILENT = 0, 1, 3
@@ -27,21 +23,27 @@ def lineage(admin: str, ref: str, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
     else:
-        Console(file=sys.stdout, soft_wrap=True).print(page(found))
+        sys.stdout.write("\n".join(page(found)) + "\n")
     return DONE
 
 
-def page(model: dict[str, Any]) -> Tree:
-    """Return the line as a tree: each version, what it was made from, then its parent."""
-    root = branch = Tree(Text(f"{model['ref']} ({model['stage']})"))
-    for fact in _facts(model):
-        branch.add(Text(fact))
+def page(model: dict[str, Any]) -> list[str]:
+    """Return the line as a tree, one text a line: a version, what it was made from, its parent.
+
+    Never wrapped: digests are there to be copied.
+    """
+    lines = [f"{model['ref']} ({model['stage']})", *(f"  {fact}" for fact in _facts(model))]
     for step in model["line"][1:]:
         unknown = "" if step["registered"] else ", not registered here"
-        branch = branch.add(Text(f"parent {step['ref']}{unknown}"))
-        for fact in _origin(step):
-            branch.add(Text(fact))
-    return root
+        indent = "  " * step["generation"]
+        lines.append(f"{indent}parent {step['ref']}{unknown}")
+        lines += [f"{indent}  {fact}" for fact in _origin(step)]
+    return [_plain(line) for line in lines]
+
+
+def _plain(line: str) -> str:
+    """Return ``line`` without what would move a terminal's cursor."""
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _facts(model: dict[str, Any]) -> list[str]:

@@ -15,6 +15,9 @@ DONE, FAILED, SILENT = 0, 1, 3
 DIGEST_CHARS = 12
 """Of a digest in a table; JSON has all of it."""
 
+WIDTH = 200
+"""Of a table that no terminal bounds: what reads it wants no cell cut."""
+
 
 def models(admin: str, name: str | None, *, as_json: bool) -> int:
     """Show every version (of one name); return the exit code."""
@@ -32,7 +35,8 @@ def models(admin: str, name: str | None, *, as_json: bool) -> int:
     elif not found:
         sys.stdout.write("no model version is registered\n")
     else:
-        Console(file=sys.stdout).print(page(found))
+        width = None if sys.stdout.isatty() else WIDTH
+        Console(file=sys.stdout, width=width).print(page(found))
     return DONE
 
 
