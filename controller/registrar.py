@@ -163,6 +163,13 @@ class Registrar:
         ]
         return (claim.model.artifact.digest if claim.model else None), {"registry": proven}
 
+    def registered_by(self, state: RouteState) -> str:
+        """Return who registered the present challenger; empty if nobody did."""
+        if state.rollout is None:
+            return ""
+        model = self.claim(state, state.rollout).model
+        return "" if model is None else model.by
+
     def _champion(self, state: RouteState, rollout: Rollout) -> ModelVersion | None:
         """Return whom the challenger is compared with, as it is registered; None if it is not."""
         policy = state.policy or self._mover.serving()[state.name]
