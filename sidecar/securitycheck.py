@@ -13,6 +13,8 @@ from sidecar.routecheck import part, stages_of
 from sidecar.yamltree import Tree
 
 PARTS = ("scan", "dependencies", "licences", "fairness", "results")
+OTHERS = ("webhooks", "approval")
+"""Who may decide alone: a scanner elsewhere, people."""
 FILES = (
     ("dependencies", "file", "requirements or an SBOM"),
     ("dependencies", "database", "a folder or a zip of OSV records"),
@@ -37,8 +39,8 @@ def check_security(tree: Tree, folder: Path) -> Iterator[Problem]:
 
 
 def _parts(tree: Tree, path: KeyPath, section: Security) -> Iterator[Problem]:
-    if not any(getattr(section, name) for name in PARTS):
-        yield tree.problem(path, f"at least one of {', '.join(PARTS)}")
+    if not any(getattr(section, name) for name in (*PARTS, *OTHERS)):
+        yield tree.problem(path, f"at least one of {', '.join((*PARTS, *OTHERS))}")
     licences = section.licences
     if licences is not None and licences.file is None and section.dependencies is None:
         yield tree.problem((*path, "licences"), "`file`, or `dependencies` beside it")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from controller.gates import functional, performance, security
+from controller.gates import functional, performance, security, webhook
 from controller.gates.golden import GoldenError
 from controller.gates.progress import Board
 from controller.gates.report import GateReport
@@ -33,7 +33,9 @@ class GateRunner:
         self._scanned = ScanMemory()
 
     async def run(self, task: GateTask) -> GateReport:
-        """Run the gate of ``task``; one that nobody has built is not passed."""
+        """Run the gate of ``task``, or call its webhook; what nobody has built is not passed."""
+        if task.hook is not None:
+            return await webhook.run(task, task.hook)
         if task.kind is StageKind.PERFORMANCE:
             return await self._performance(task)
         if task.kind is StageKind.SECURITY:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from sidecar.model.gated import Gated
 from sidecar.model.section import Section
 from sidecar.routetype import (
     AllowedImport,
@@ -133,7 +134,7 @@ class Result(Section):
     )
 
 
-class Security(Section):
+class Security(Gated):
     """Before any traffic: is there anything in the challenger that must not be served?"""
 
     artifact: FilePath | None = Field(

@@ -32,6 +32,7 @@ def with_security(keys: str) -> str:
         "fairness: {by: [sex], metric: equalized_odds_difference, worse_by: 1%, "
         "golden: golden.ndjson}",
         "results: [{file: not-yet.sarif}]",
+        "approval: {by: 2}",
     ],
 )
 def test_sound_keys_are_taken(folder: Path, keys: str) -> None:

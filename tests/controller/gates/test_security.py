@@ -141,6 +141,12 @@ async def test_a_gate_that_asks_nothing_is_not_passed() -> None:
     assert not (await run(asked(SecuritySpec()))).passed
 
 
+async def test_a_stage_may_be_left_to_people_and_to_scanners_elsewhere() -> None:
+    for approvals, passes in ((0, False), (2, True)):
+        stage = StageSpec(kind=StageKind.SECURITY, approvals=approvals, security=SecuritySpec())
+        assert (await runner.run(replace(TASK, stage=stage))).passed is passes
+
+
 async def test_the_runner_finds_the_gate(world: Path) -> None:
     spec = SecuritySpec(artifact=str(world / "model"), results=whole(world).results)
     task = replace(TASK, stage=StageSpec(kind=StageKind.SECURITY, security=spec))
