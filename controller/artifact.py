@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.audit import canonical
+from controller.chain import canonical
 
 CHUNK_BYTES = 1024 * 1024
 MAX_FILES = 100_000

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from controller import audit, store
-from controller.act import Act, ActRefused, UnknownRoute, perform
+from controller.act import Act, ActRefused, Asked, UnknownRoute, perform
 from controller.adopter import Adopter
 from controller.adoption import IntentRefused
 from controller.age import Ages
@@ -25,14 +25,16 @@ from controller.gatekeeper import Gatekeeper
 from controller.gates.report import GateReport
 from controller.gates.task import GateTask
 from controller.intake import Intake
+from controller.missing import Standing
 from controller.mover import Mover
 from controller.policy import Intent, RouteIntent, ScorerSpec
 from controller.registrar import Registrar
 from controller.reviewer import CONTROLLER, Reviewer
 from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, elapse
 from controller.status import RouteView, render_route
-from controller.store import StoreError
+from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
+from evaluator.evidence import Evidence
 from evaluator.join import Label, LabelResult
 from evaluator.waiting import Due
 from router.observation import Batch
@@ -172,7 +174,7 @@ class Controller:
         if self._gates.take(task, report):
             state = self._mover.states[task.route.name]
             assert state.rollout is not None  # its gate was just asked for
-            self._reviewer.pass_gate(state, state.rollout)
+            self._reviewer.review(state, state.rollout)
 
     def step(self) -> None:
         """Do what time and evidence ask for; called every 100 ms and after ``ingest``.
@@ -208,18 +210,26 @@ class Controller:
         return tasks
 
     def act(
-        self, route: str, act: Act, who: str, reason: str, *, break_glass: bool = False
+        self,
+        route: str,
+        act: Act,
+        who: str,
+        reason: str,
+        *,
+        break_glass: bool = False,
+        glass_s: float | None = None,
     ) -> None:
-        """Do what a person asks, and record who and why; ActRefused when it may not be."""
-        perform(
-            self._mover,
-            self._intake,
-            route,
-            act,
-            who=who,
-            reason=reason,
-            break_glass=break_glass,
-        )
+        """Do what a person asks, and record who and why; ActRefused when it may not be.
+
+        ``glass_s``: how long a promotion around the gates may last; None: the default.
+        """
+        if route not in self._mover.states:
+            raise UnknownRoute(f"there is no route {route!r}")
+        asked = Asked(act, who, reason, break_glass, glass_s)
+        evidence = self._reviewer.evidence(route)
+        standing = self._standing(self._mover.states[route], evidence)
+        perform(self._mover, standing, evidence, asked)
+        self._reviewer.note_news()
 
     def fence(self, table_version: int) -> None:
         """Take note of the table that a router says it has.
@@ -311,6 +321,8 @@ class Controller:
         elapsed_s, self._stepped_at_s = now_s - self._stepped_at_s, now_s
         for state, rollout in self._mover.rollouts():
             self._mover.put(replace(state, rollout=elapse(rollout, elapsed_s)))
+        for state in list(self._mover.states.values()):
+            self._mover.cool(state, elapsed_s)
 
     def _save_times(self, connection: sqlite3.Connection) -> None:
         now_s = self._mover.wall_s()
@@ -367,20 +379,32 @@ class Controller:
         )
 
     def _view(self, route: RouteIntent) -> RouteView:
-        state = self._mover.states[route.name]
         evidence = self._reviewer.evidence(route.name)
         return RouteView(
             route=route,
-            state=state,
+            standing=self._standing(self._mover.states[route.name], evidence),
             evidence=evidence,
-            required=(
-                self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
-            ),
             labels=self._intake.label_counts(route.name),
             pending=self._intake.pending(route.name),
             tokens=self._intake.token_counts(route.name),
-            gate=self._gates.report(state),
         )
+
+    def _standing(self, state: RouteState, evidence: Evidence | None) -> Standing:
+        return Standing(
+            state=state,
+            policy=state.policy or self._mover.serving()[state.name],
+            required=(
+                self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
+            ),
+            gate=self._gates.report(state),
+            outside=self._gates.confirmation(state.name),
+            sponsors=self._sponsors(state),
+        )
+
+    def _sponsors(self, state: RouteState) -> tuple[str, ...]:
+        """Return who asked for the challenger, and who registered it: others approve it."""
+        registered_by = self.registrar.registered_by(state)
+        return tuple(who for who in (state.asked_by, registered_by) if who)
 
 
 def _kept_s(route: RouteIntent) -> float:

@@ -4,22 +4,32 @@ Owns the state of every route. It does what it is told; whether it may is for it
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from controller import store
-from controller.account import ACTIONS, entry_of
+from controller.account import ACTIONS, NO_GROUNDS, Grounds, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.clock import Clock
+from controller.consent import Glass
 from controller.family import alpha_objective, least_claim
 from controller.gates.functionalspec import FunctionalSpec
 from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
 from controller.policy import RouteIntent
-from controller.rollout import FINISHED, Event, Phase, Rollout, elapse, move, resume
+from controller.rollout import (
+    FINISHED,
+    Event,
+    Phase,
+    Rollout,
+    cooling_after,
+    elapse,
+    move,
+    resume,
+)
 from controller.store import Finished, RouteState, StoreError
 from controller.traffic import Change, Traffic
 from controller.trial import experiment_plan
@@ -89,12 +99,20 @@ class Mover:
         The time that nobody counted has passed for the stages too.
         """
         lost = []
+        for state in list(self.states.values()):
+            self.cool(state, self.wall_s() - state.saved_at_s)
         for state, rollout in self.rollouts(RUNNING - {Phase.QUEUED}):
             away_s = self.wall_s() - state.saved_at_s
             self.put(replace(state, rollout=elapse(rollout, away_s)))
             if not self._intake.resume(experiment_plan(_policy_of(state), rollout)):
                 lost.append(state.name)
         return lost
+
+    def cool(self, state: RouteState, seconds: float) -> None:
+        """Let ``seconds`` of a route's cool-down pass, in memory only."""
+        if state.cooling_s > 0.0:
+            left_s = max(0.0, state.cooling_s - max(0.0, seconds))
+            self.put(replace(state, cooling_s=left_s))
 
     def queue(self) -> None:
         """Give every idle route its next challenger, if the file has one; nothing moves yet."""
@@ -115,11 +133,13 @@ class Mover:
         because: str,
         evidence: Evidence | None = None,
         report: GateReport | None = None,
+        glass: Glass | None = None,
+        missing: Sequence[str] = (),
     ) -> None:
         """Move a rollout. Back to safety: in force when this returns, recorded as soon as may be.
         Forward: StoreError when it cannot be recorded, and then nothing has moved."""
         before = self.states[name]
-        now = self._after(before, event, because, evidence)
+        now = self._after(before, event, because, evidence, glass)
         assert now.rollout is not None  # _after moves one
         phase = now.rollout.phase
         change = self._change(
@@ -128,8 +148,7 @@ class Mover:
             who=who,
             action=ACTIONS[phase],
             because=because,
-            evidence=evidence,
-            report=report,
+            grounds=Grounds(evidence, report, tuple(missing)),
         )
         if phase is Phase.ROLLED_BACK:
             self.put(now)
@@ -141,11 +160,25 @@ class Mover:
         if phase is Phase.PROMOTED:
             self._intake.end(name)
 
-    def annotate(self, now: RouteState, *, who: str, action: str, because: str) -> None:
+    def annotate(
+        self,
+        now: RouteState,
+        *,
+        who: str,
+        action: str,
+        because: str,
+        evidence: Evidence | None = None,
+        missing: Sequence[str] = (),
+    ) -> None:
         """Record a change of ``now`` that moves no traffic (a hold, its end, a refusal)."""
         now = replace(now, saved_at_s=self.wall_s())
         change = self._change(
-            self.states[now.name], now, who=who, action=action, because=because, evidence=None
+            self.states[now.name],
+            now,
+            who=who,
+            action=action,
+            because=because,
+            grounds=Grounds(evidence, None, tuple(missing)),
         )
         self._traffic.advance(change, action=action)
         self.put(now)
@@ -170,8 +203,7 @@ class Mover:
         because: str,
         tables: tuple[int, int],
         digest: str | None = None,
-        evidence: Evidence | None = None,
-        report: GateReport | None = None,
+        grounds: Grounds = NO_GROUNDS,
     ) -> Entry:
         """Return the audit's account of a change, dated now."""
         artifact, proven = self.vouch(before if before.rollout is not None else now)
@@ -184,8 +216,7 @@ class Mover:
             because=because,
             config_digest=self.digest if digest is None else digest,
             tables=tables,
-            evidence=evidence,
-            report=report,
+            grounds=grounds,
         )
         return replace(entry, artifact=artifact, evidence=entry.evidence | proven)
 
@@ -205,19 +236,26 @@ class Mover:
         return replace(state, rollout=rollout, policy=_lean(route), salt=self._entropy(SALT_BYTES))
 
     def _after(
-        self, before: RouteState, event: Event, because: str, evidence: Evidence | None
+        self,
+        before: RouteState,
+        event: Event,
+        because: str,
+        evidence: Evidence | None,
+        glass: Glass | None,
     ) -> RouteState:
         rollout, now_s = before.rollout, self.wall_s()
         if rollout is None:
             raise AssertionError(f"route {before.name!r} has no rollout to move: {event}")
         counts = evidence.counts if evidence is not None else rollout.counts_at_entry
         moved = move(rollout, event, at_s=now_s, because=because, counts=counts)
+        policy = self._policy(before, rollout)
         if event is Event.PROVEN:
             moved = replace(moved, claimed_log_e=least_claim(evidence))
         state = replace(
             before,
-            rollout=resume(moved) if event is Event.FORCED else moved,
-            policy=self._policy(before, rollout),
+            rollout=replace(resume(moved), glass=glass) if event is Event.FORCED else moved,
+            policy=policy,
+            cooling_s=cooling_after(policy, rollout.phase, event) or before.cooling_s,
             saved_at_s=now_s,
         )
         if moved.phase is Phase.PROMOTED:
@@ -239,8 +277,7 @@ class Mover:
         who: str,
         action: str,
         because: str,
-        evidence: Evidence | None,
-        report: GateReport | None = None,
+        grounds: Grounds = NO_GROUNDS,
     ) -> Change:
         table = self._traffic.table
         planned = plan(table, self.route_of(now, self.serving()[now.name]))
@@ -252,8 +289,7 @@ class Mover:
             action=action,
             because=because,
             tables=(table.version, after.version),
-            evidence=evidence,
-            report=report,
+            grounds=grounds,
         )
         return Change(after, (entry,), (now,))
 

@@ -14,7 +14,7 @@ from controller.deployment import Deployment, deployments, resolve
 from controller.lineage import ModelVersion, ancestors
 from controller.modeljson import line_json, model_json
 from controller.mover import Mover
-from controller.policy import Intent, RegistrySpec, RouteIntent
+from controller.policy import Intent, MlflowSpec, RegistrySpec, RouteIntent
 from controller.proof import (
     Claim,
     Proof,
@@ -151,11 +151,34 @@ class Registrar:
         if claim.ref is None:
             return None, {}
         readings = self.readings(state, rollout)
-        proven: dict[str, Any] = {"model": claim.ref, "source": claim.model and claim.model.source}
+        champion = self._champion(state, rollout)
+        proven: dict[str, Any] = {
+            "model": claim.ref,
+            "source": claim.model.source if claim.model else None,
+            "champion": str(champion.ref) if champion else None,
+            "champion_source": champion.source if champion else None,
+        }
         proven["proofs"] = [
             {"check": r.check, "state": r.state.value, "because": r.because} for r in readings
         ]
         return (claim.model.artifact.digest if claim.model else None), {"registry": proven}
+
+    def registered_by(self, state: RouteState) -> str:
+        """Return who registered the present challenger; empty if nobody did."""
+        if state.rollout is None:
+            return ""
+        model = self.claim(state, state.rollout).model
+        return "" if model is None else model.by
+
+    def _champion(self, state: RouteState, rollout: Rollout) -> ModelVersion | None:
+        """Return whom the challenger is compared with, as it is registered; None if it is not."""
+        policy = state.policy or self._mover.serving()[state.name]
+        return self.model_of(policy, rollout.champion)
+
+    @property
+    def mlflow(self) -> MlflowSpec | None:
+        """Return the MLflow registry that is to be told; None if none is."""
+        return self._spec.mlflow
 
     def deployments(self) -> list[Deployment]:
         """Return where each version stands, on each route."""

@@ -11,22 +11,26 @@ from typing import Any
 
 from aiohttp import web
 
-from controller.controller import ActRefused
+from controller.chain import HeadError, read_head, told
+from controller.controller import Act, ActRefused
 from controller.store import StoreError
 from evaluator.join import LabelOutcome, LabelResult
 from sidecar import metrics
 from sidecar.desk import Busy, Desk
-from sidecar.guard import Access, Answer, Refusal, check_token, guard, reply
+from sidecar.guard import Access, Answer, Refusal, guard, reply
 from sidecar.keyring import Keyring
 from sidecar.labelport import LabelPort
 from sidecar.labels import Parsed
+from sidecar.modelport import ModelPort
+from sidecar.permit import ACTS as ACTS_NEED
+from sidecar.permit import MAX_WHO_CHARS, actor, check_address, check_scope
+from sidecar.tokenfile import ADMIN, OPERATE
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_LIMIT = 1_000
 MAX_WANTED = 10_000
-ACTS = ("hold", "resume", "rollback", "promote")
+ACTS = tuple(act.value for act in Act)
 MAX_REASON_CHARS = 2_000
-MAX_WHO_CHARS = 200
 CONFLICT_REMEDY = 'send it with "correct": true if it is to take the place of the first'
 RESULTS = (
     *("accepted", "corrected", "duplicate", "conflict"),
@@ -34,17 +38,17 @@ RESULTS = (
 )
 
 DESK = web.AppKey("desk", Desk)
-ACCESS = web.AppKey("access", Access)
+KEYRING = web.AppKey("keyring", Keyring)
 LABELS = web.AppKey("labels", LabelPort)
 
 
 def application(desk: Desk, access: Access, keyring: Keyring) -> web.Application:
     """Return the admin application; ``web.AppRunner`` serves it."""
     app = web.Application(
-        middlewares=[guard(access), _store_errors], client_max_size=MAX_BODY_BYTES
+        middlewares=[guard(access), _permit, _store_errors], client_max_size=MAX_BODY_BYTES
     )
     app[DESK] = desk
-    app[ACCESS] = access
+    app[KEYRING] = keyring
     app[LABELS] = LabelPort(desk.label, keyring, desk.ways)
     app.router.add_get("/livez", _livez)
     app.router.add_get("/readyz", _readyz)
@@ -59,7 +63,14 @@ def application(desk: Desk, access: Access, keyring: Keyring) -> web.Application
     app.router.add_get("/v1/labels/wanted", _wanted)
     app.router.add_post("/-/reload", _reload)
     app.router.add_post("/v1/routes/{name}/{act}", _act)
+    ModelPort(desk, keyring).add_to(app)
     return app
+
+
+@web.middleware
+async def _permit(request: web.Request, handler: Answer) -> web.StreamResponse:
+    check_address(request, request.app[KEYRING])
+    return await handler(request)
 
 
 @web.middleware
@@ -122,14 +133,14 @@ async def _audit(request: web.Request) -> web.Response:
 
 
 async def _verify(request: web.Request) -> web.Response:
-    found = await request.app[DESK].verify()
-    content = {
-        "verified": found.verified,
-        "records": found.records,
-        "head": found.head.hash,
-        "because": found.because,
-    }
-    return reply(content)
+    text = request.query.get("head")
+    try:
+        noted = None if text is None else read_head(text)
+    except HeadError as error:
+        raise Refusal(
+            400, f"head is {error}", "add ?head=SEQUENCE:HASH, or leave it out"
+        ) from error
+    return reply(told(await request.app[DESK].verify(noted)))
 
 
 async def _labels(request: web.Request) -> web.Response:
@@ -177,7 +188,9 @@ def label_answer(parsed: Parsed, results: list[LabelResult]) -> dict[str, Any]:
 
 
 async def _reload(request: web.Request) -> web.Response:
-    error = await request.app[DESK].reload("POST /-/reload")
+    key = check_scope(request, request.app[KEYRING], ADMIN)
+    who = "POST /-/reload" if key.is_shared else key.name
+    error = await request.app[DESK].reload(who)
     if error is not None:
         raise Refusal(422, error, "correct the routing file; the one before stays in force")
     return reply({"reloaded": True})
@@ -187,12 +200,14 @@ async def _act(request: web.Request) -> web.Response:
     name, act = request.match_info["name"], request.match_info["act"]
     if act not in ACTS:
         raise web.HTTPNotFound
-    token = request.app[ACCESS].token
-    if not token:
-        remedy = "start Understudy with a secret in the environment variable UNDERSTUDY_TOKEN"
-        raise Refusal(403, "no token is set, so nobody may do this", remedy)
-    check_token(request, token)
-    who, reason, break_glass = _person(await request.read())
+    keyring = request.app[KEYRING]
+    right = ACTS_NEED.get(act, OPERATE)
+    key = check_scope(request, keyring, right, ADMIN)
+    claimed, reason, break_glass = _person(await request.read(), is_named=not key.is_shared)
+    check_scope(request, keyring, ADMIN if break_glass else right)
+    who = actor(key, keyring, claimed)
+    if claimed and not key.is_shared and claimed != who:
+        reason = f"{reason} (says to be: {claimed})"
     await _find_route(request)
     try:
         await request.app[DESK].act(name, act, who=who, reason=reason, break_glass=break_glass)
@@ -202,8 +217,9 @@ async def _act(request: web.Request) -> web.Response:
     return reply(await _find_route(request))
 
 
-def _person(body: bytes) -> tuple[str, str, bool]:
-    remedy = 'send {"who": "your name", "reason": "why"}'
+def _person(body: bytes, *, is_named: bool) -> tuple[str, str, bool]:
+    """Return who, why, and whether the glass is broken; the token may say who."""
+    remedy = 'send {"reason": "why"}' if is_named else 'send {"who": "your name", "reason": "why"}'
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -213,7 +229,8 @@ def _person(body: bytes) -> tuple[str, str, bool]:
     unknown = sorted(content.keys() - {"who", "reason", "break_glass"})
     if unknown:
         raise Refusal(400, f"unknown key {unknown[0][:40]!r}", remedy)
-    who = _words(content.get("who"), "who", MAX_WHO_CHARS, remedy)
+    is_said = "who" in content or not is_named
+    who = _words(content.get("who"), "who", MAX_WHO_CHARS, remedy) if is_said else ""
     reason = _words(content.get("reason"), "reason", MAX_REASON_CHARS, remedy)
     break_glass = content.get("break_glass", False)
     if not isinstance(break_glass, bool):

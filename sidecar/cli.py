@@ -24,6 +24,10 @@ app = typer.Typer(
 )
 audit_app = typer.Typer(help="Check or export the audit records.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+events_app = typer.Typer(help="Try who is told of what happens.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
+token_app = typer.Typer(help="Make tokens for the admin port.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
 
 RoutingFile = Annotated[Path, typer.Argument(metavar="FILE", help="The routing file (YAML).")]
 Admin = Annotated[str, typer.Option(metavar="URL", help="The admin port of a running sidecar.")]
@@ -286,6 +290,128 @@ def label(
 
 
 @app.command()
+def register(
+    ref: Annotated[str, typer.Argument(metavar="NAME:VERSION", help="What it is called here.")],
+    *,
+    artifact: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Its file or folder; with --from, where to put what is fetched."
+        ),
+    ] = None,
+    uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="Where its files are, if not on this machine.")
+    ] = None,
+    digest: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="Of what is at --uri, as declared.")
+    ] = None,
+    training_data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What it was trained on: digest and row hashes. Repeat."),
+    ] = None,
+    training_columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C", help="The only columns by which rows are compared."),
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(metavar="REV", help="The revision of the code that made it.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="A hyperparameter. Repeat.")
+    ] = None,
+    meta: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Anything else to remember. Repeat.")
+    ] = None,
+    parent: Annotated[
+        str | None, typer.Option(metavar="NAME:VERSION", help="What it was made from.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers for it.")] = None,
+    request_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON Schema of a request's body.")
+    ] = None,
+    response_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON Schema of an answer's body.")
+    ] = None,
+    inference_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Open Inference model metadata (JSON).")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sample requests, one JSON body a line.")
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="KEY", help="Sign with this Ed25519 key (PEM).")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="mlflow://NAME/VERSION",
+            help="Take files and lineage from the MLflow server at MLFLOW_TRACKING_URI.",
+        ),
+    ] = None,
+    who: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Your name, if the token has none.")
+    ] = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Register a model version: its files by digest, where it comes from, who vouches for it.
+
+    UNDERSTUDY_TOKEN holds the token. Exit code 1 if it is refused, 2 for wrong usage, 3 if nothing
+    answers. Registering the same again is harmless; the same name for anything else is refused.
+    """
+    module = _module("register")
+    asked = module.Asked(
+        ref=ref,
+        admin=admin,
+        artifact=artifact,
+        uri=uri,
+        digest=digest,
+        training=tuple(training_data or ()),
+        columns=training_columns,
+        code=code,
+        params=tuple(param or ()),
+        metadata=tuple(meta or ()),
+        parent=parent,
+        owner=owner,
+        request_schema=request_schema,
+        response_schema=response_schema,
+        inference=inference_schema,
+        samples=samples,
+        sign=sign,
+        source=source,
+        who=who,
+        as_json=as_json,
+    )
+    raise typer.Exit(module.register(asked))
+
+
+@app.command()
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Only versions of this name.")
+    ] = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Show the registered model versions, their stages and aliases."""
+    raise typer.Exit(_module("models").models(admin, name, as_json=as_json))
+
+
+@app.command()
+def lineage(
+    ref: Annotated[
+        str,
+        typer.Argument(metavar="NAME:VERSION", help="Or NAME@champion, NAME@challenger."),
+    ],
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Show what a model version was made from: data, code, parents."""
+    raise typer.Exit(_module("lineage").lineage(admin, ref, as_json=as_json))
+
+
+@app.command()
 def demo(
     scenario: Annotated[
         Scenario, typer.Option(help="What the challenger is like.")
@@ -308,15 +434,29 @@ def demo(
 
 @audit_app.command("verify")
 def audit_verify(
+    export: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="An export; without it a running sidecar is asked."),
+    ] = None,
     admin: Admin = DEFAULT_ADMIN,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Instead: the folder `state:` of a routing file."),
+    ] = None,
     head: Annotated[
         str | None,
-        typer.Option(metavar="HASH", help="A head seen earlier: it must still be in the chain."),
+        typer.Option(
+            metavar="HEAD",
+            help="A head seen earlier, which must still be in the chain: HASH, SEQUENCE:HASH, or "
+            "a file with it: a line of the log, a record, an event.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the hash chain of the audit records. Exit code 1 if it is broken."""
-    raise typer.Exit(_module("audit").verify(admin, head=head, as_json=as_json))
+    module = _module("verify")
+    asked = module.Asked(export=export, state=state, admin=admin, head=head, as_json=as_json)
+    raise typer.Exit(module.verify(asked))
 
 
 @audit_app.command("export")
@@ -328,6 +468,49 @@ def audit_export(
 ) -> None:
     """Write every audit record as one line of JSON, oldest first."""
     raise typer.Exit(_module("audit").export(admin, out=out))
+
+
+@events_app.command("test")
+def events_test(
+    file: RoutingFile,
+    to: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this destination; all if not said.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a test event to each destination, and show what came back. Exit code 1 if one refused.
+
+    Run it where the sidecar runs: addresses and secrets may be in the environment.
+    """
+    raise typer.Exit(_module("events").test(file, to=to, as_json=as_json))
+
+
+@token_app.command("new")
+def token_new(
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose it is: what it does is recorded so.")
+    ],
+    scopes: Annotated[
+        str, typer.Option(metavar="SCOPES", help="Of read,label,operate,approve,admin.")
+    ],
+    expires: Annotated[
+        str | None, typer.Option(metavar="DATE", help="From when on it is none: 2027-06-30.")
+    ] = None,
+    labels_per_second: Annotated[
+        float | None, typer.Option(metavar="N", help="What it may send on average.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token. It is shown once; the file of tokens gets the line with its digest."""
+    raise typer.Exit(
+        _module("token").new(
+            name=name,
+            scopes=scopes,
+            expires=expires,
+            labels_per_second=labels_per_second,
+            as_json=as_json,
+        )
+    )
 
 
 def main() -> None:

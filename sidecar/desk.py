@@ -8,19 +8,22 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from controller import audit, store
-from controller.audit import Head, Verification
+from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
+from controller.lineage import ModelVersion
+from controller.registry import Registered
 from controller.store import StoreError
 from evaluator.join import Label, LabelResult
 from router.tasks import spawn
 from sidecar import metrics
 from sidecar.counts import Counts
 from sidecar.engine import Engine, NotRunning
+from sidecar.events import Events
 from sidecar.hub import Hub
 from sidecar.probe import Probe
 from sidecar.pump import LabelRequest, Pump
@@ -96,6 +99,10 @@ class Desk:
         """Of labels, and what became of what came in by them."""
         self.subscription: Subscription | None = None
         """Of labels at a broker; None: nothing is fetched."""
+        self.events: Events | None = None
+        """Who is told of what happens; None until the process has made it."""
+        self._noted: Head | None = None
+        """Where the audit ends, as far as we were told; None before that."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -120,8 +127,16 @@ class Desk:
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
         status["labels_from"] = self._fetched()
+        status["events"] = [] if self.events is None else self.events.told()
+        status["audit_head"] = None if self._noted is None else asdict(self._noted)
         status["store_error"] = self._pump.store_error or status.get("store_error")
         return status
+
+    def note_head(self, head: Head) -> None:
+        """Note where the audit ends, and tell those who are told of what happens."""
+        self._noted = head
+        if self.events is not None:
+            self.events.tell(head.sequence)
 
     def _fetched(self) -> dict[str, Any] | None:
         """Return whether labels come from the broker; None if there is none to come from."""
@@ -196,9 +211,9 @@ class Desk:
         """Return the end of the audit chain."""
         return await asyncio.to_thread(self._read, audit.head)
 
-    async def verify(self) -> Verification:
+    async def verify(self, noted: Noted | None = None) -> Verification:
         """Check the whole audit chain, on a connection and a thread of its own."""
-        return await asyncio.to_thread(self._read, audit.verify)
+        return await asyncio.to_thread(self._read, lambda one: audit.verify(one, noted))
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with store.reader(self._database) as connection:
@@ -216,6 +231,23 @@ class Desk:
         except Exception as error:  # the controller may be half changed: start again from the disk
             self._pump.fail(error)
             raise
+
+    @property
+    def database(self) -> Path:
+        """Return the state's file: what belongs to it lies beside it."""
+        return self._database
+
+    async def register(self, model: ModelVersion) -> Registered:
+        """Write a model version; RegistrationRefused when it may not be."""
+        return await self._ask(lambda c: c.registrar.register(model))
+
+    async def models(self, name: str | None) -> list[dict[str, Any]]:
+        """Return every model version (of one name), the oldest first."""
+        return await self._ask(lambda c: c.registrar.overview(name))
+
+    async def model(self, text: str) -> dict[str, Any]:
+        """Return NAME:VERSION or NAME@ALIAS whole, with its line; UnknownModel."""
+        return await self._ask(lambda c: c.registrar.describe(text))
 
     async def reload(self, who: str) -> str | None:
         """Read the routing file again; return what is wrong with it, or None."""

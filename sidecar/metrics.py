@@ -4,7 +4,7 @@ Label values come from the routing file and from our own fixed words, never from
 the routers send under another name, or for a route that is not served, is left out.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -207,6 +207,8 @@ class _Families(Collector):
         yield from _tokens(routes, self._readout.status)
         yield from _ways(self._readout.ways)
         yield from _fetched(self._readout.status.get("labels_from"))
+        yield from _head(self._readout.status.get("audit_head"))
+        yield from _events(self._readout.status.get("events") or ())
 
 
 def _samples(readout: Readout, routes: set[str]) -> Iterator[tuple[str, dict[str, str], float]]:
@@ -327,8 +329,20 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
     held = GaugeMetricFamily(
         "understudy_rollout_held", "1 while a person holds the rollout.", labels=("route",)
     )
+    glass = GaugeMetricFamily(
+        "understudy_break_glass_active",
+        "1 while a challenger is in production around its gates, for a time.",
+        labels=("route",),
+    )
+    cooling = GaugeMetricFamily(
+        "understudy_cool_down_seconds",
+        "How long nothing is promoted by evidence, after a rollback from production.",
+        labels=("route",),
+    )
     for route in routes:
         name, share = route["name"], float(route.get("share") or 0.0)
+        glass.add_metric((name,), float(bool(route.get("break_glass"))))
+        cooling.add_metric((name,), float(route.get("cool_down_s") or 0.0))
         for word in PHASES:
             phase.add_metric((name, word), float(route.get("phase") == word))
         weight.add_metric((name, route["champion"], "serve"), 1.0 - share)
@@ -339,7 +353,7 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
         if route.get("expected_seconds") is not None:
             expected.add_metric((name,), route["expected_seconds"])
         held.add_metric((name,), float(bool(route.get("held_by"))))
-    yield from (phase, weight, expected, held)
+    yield from (phase, weight, expected, held, glass, cooling)
 
 
 def _checks(routes: list[dict[str, Any]]) -> Iterator[Metric]:
@@ -457,3 +471,32 @@ def _fetched(labels_from: Mapping[str, Any] | None) -> Iterator[Metric]:
             "1 while labels are fetched from the broker that the routing file names.",
             value=float(labels_from["connected"]),
         )
+
+
+def _head(head: Mapping[str, Any] | None) -> Iterator[Metric]:
+    """One hash at a time: a series ends when the next record is written."""
+    if head is None:
+        return
+    name = "understudy_audit_head_sequence"
+    yield GaugeMetricFamily(name, "Number of the last audit record.", float(head["sequence"]))
+    info = InfoMetricFamily("understudy_audit_head", "The end of the audit's chain, to be noted.")
+    info.add_metric((), {"hash": head["hash"]})
+    yield info
+
+
+def _events(rows: Sequence[Mapping[str, Any]]) -> Iterator[Metric]:
+    made = CounterMetricFamily(
+        "understudy_events_total",
+        "Events: messages that were sent, attempts that failed, records that were given up.",
+        labels=("destination", "result"),
+    )
+    waiting = GaugeMetricFamily(
+        "understudy_events_waiting",
+        "Audit records that a destination was not told of yet.",
+        labels=("destination",),
+    )
+    for row in rows:
+        for word in ("sent", "failed", "dropped"):
+            made.add_metric((row["name"], word), float(row[word]))
+        waiting.add_metric((row["name"],), float(row["waiting"]))
+    yield from (made, waiting)

@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from controller.policy import Intent
 from router.certificate import ServerTls
-from sidecar import yamltree
+from sidecar import eventspec, yamltree
+from sidecar.eventspec import EventSpec, check_events
 from sidecar.gatecheck import check_gates
 from sidecar.natsspec import NatsSpec, check_nats, spec_of
 from sidecar.problem import ConfigError, Problem
@@ -54,8 +55,12 @@ class Settings:
     """What clients are shown; None serves plain HTTP."""
     tokens: Path | None = None
     """The file of tokens, absolute; None: there is none."""
+    read_needs_token: bool = False
+    """Whether reading from the admin port needs a token on loopback too."""
     labels_from: NatsSpec | None = None
     """None: labels come to the admin port only."""
+    events: tuple[EventSpec, ...] = ()
+    """Who is told of what happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check_tokens(tree, folder)
     problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
+    problems += check_events(tree, folder)
     problems += check_registry(tree, folder)
     samples = _samples(tree, folder, problems)
     found, schemas = check_gates(tree, folder)
@@ -169,7 +175,9 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         log_level=file.log.level,
         tls=listen_tls_of(file.tls, folder) if file.tls is not None else None,
         tokens=None if file.admin.tokens is None else _absolute(folder, file.admin.tokens),
+        read_needs_token=file.admin.read_needs_token,
         labels_from=None if nats is None else spec_of(nats, folder),
+        events=tuple(eventspec.spec_of(section, folder) for section in file.events),
     )
 
 

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from sidecar.model.event import EventSection
 from sidecar.model.process import (
     Admin,
     LabelsFrom,
@@ -50,6 +51,9 @@ class RoutingFile(Section):
     )
     registry: Registry = Field(
         default=Registry(), description="What model versions must show before they are promoted."
+    )
+    events: list[EventSection] = Field(
+        default=[], max_length=32, description="Who is told of what happens; nobody without it."
     )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."

@@ -416,6 +416,7 @@ Concurrency = Annotated[int, *_whole(1, 64)]
 Requests = Annotated[int, *_whole(1, 10_000)]
 Connections = Annotated[int, *_whole(1, 65_535)]
 Failures = Annotated[int, *_whole(1, 1000)]
+Approvers = Annotated[int, *_whole(1, 10)]
 AtLeast = Annotated[int, *_whole(0, 100_000_000)]
 
 Protocol = Literal["kserve-v1", "open-inference-v2", "tf-serving", "mlflow", "openai", "json"]
@@ -439,3 +440,8 @@ Horizon = Annotated[int, *_whole(100, 1_000_000_000)]
 RoleName = Literal["objective", "guardrail", "proxy"]
 Timeout = Literal["hold", "rollback"]
 NeverBuilt = Any
+
+
+def pattern(regex: str, expected: str) -> Any:
+    """Return what makes an annotated ``str`` match ``regex``; write ``*pattern(...)``."""
+    return _pattern(regex, expected), _text(regex)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from controller.gates import functional, performance
+from controller.gates import functional, performance, webhook
 from controller.gates.golden import GoldenError
 from controller.gates.progress import Board
 from controller.gates.report import GateReport
@@ -31,7 +31,9 @@ class GateRunner:
         self.board = Board()
 
     async def run(self, task: GateTask) -> GateReport:
-        """Run the gate of ``task``; one that nobody has built is not passed."""
+        """Run the gate of ``task``, or call its webhook; what nobody has built is not passed."""
+        if task.hook is not None:
+            return await webhook.run(task, task.hook)
         if task.kind is StageKind.PERFORMANCE:
             return await self._performance(task)
         runner = RUNNERS.get(task.kind)

@@ -3,8 +3,20 @@
 from dataclasses import dataclass
 
 from controller.lineage import ModelVersion
-from controller.policy import RouteIntent, StageKind, StageSpec
+from controller.policy import RouteIntent, StageKind, StageSpec, WebhookSpec
 from router.table import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall:
+    """A webhook that must confirm a move."""
+
+    spec: WebhookSpec
+    event: str
+    """The move: ``controller.rollout.Event``'s value."""
+    step: int
+    """canary: the rung that the rollout stands on."""
+    config_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +35,16 @@ class GateTask:
     model: ModelVersion | None = None
     """The challenger as it is registered; None: it names no version, or that is not there."""
     champion_model: ModelVersion | None = None
+    hook: HookCall | None = None
+    """The webhook that is to be called; None: the stage's own gate is to be run."""
 
     @property
     def kind(self) -> StageKind:
-        """Return which gate it is."""
+        """Return which stage's gate it is."""
         return self.stage.kind
 
     @property
-    def place(self) -> tuple[str, str, StageKind]:
-        """Return where it stands: route, experiment and stage."""
-        return (self.route.name, self.experiment, self.stage.kind)
-
-    @property
     def key(self) -> tuple[str, ...]:
-        """Return what tells it from every other, as words."""
-        return (self.route.name, self.experiment, self.stage.kind.value)
+        """Return what tells it from every other: route, experiment, stage, and which webhook."""
+        own = (self.route.name, self.experiment, self.stage.kind.value)
+        return own if self.hook is None else (*own, str(self.hook.step), self.hook.spec.name)

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from sidecar.model.gated import Gated
 from sidecar.model.section import Section
 from sidecar.routetype import (
     BatchSize,
@@ -25,7 +26,7 @@ class LightLatency(Section):
     requests: Requests = default("50", "How many are asked: the samples, over and over.")
 
 
-class Functional(Section):
+class Functional(Gated):
     """Before any traffic: is the challenger there, and does it answer as declared?"""
 
     samples: FilePath | None = Field(

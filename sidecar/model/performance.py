@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from sidecar.model.gated import Gated
 from sidecar.model.section import Section
 from sidecar.routetype import (
     Amount,
@@ -67,7 +68,7 @@ class GateSlices(Section):
     )
 
 
-class Performance(Section):
+class Performance(Gated):
     """Before any traffic: challenger and champion answer the same rows of a golden dataset."""
 
     golden: FilePath = Field(

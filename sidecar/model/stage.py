@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from sidecar.model.functional import Functional
+from sidecar.model.gated import Gated
 from sidecar.model.performance import Performance
 from sidecar.model.section import Section
 from sidecar.routetype import (
@@ -22,14 +23,14 @@ from sidecar.routetype import (
 )
 
 
-class Security(Section):
+class Security(Gated):
     """Before any traffic: is there anything in the challenger that must not be served?"""
 
     at_most: PositiveDuration = default("1h", "How long it may take to pass.")
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
-class Shadow(Section):
+class Shadow(Gated):
     """The challenger gets copies of live requests; nobody is served by it."""
 
     share: Buckets = default("100%", "The share of the units whose requests are mirrored.")
@@ -39,7 +40,7 @@ class Shadow(Section):
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
-class Canary(Section):
+class Canary(Gated):
     """The challenger serves a share of the units, raised step by step."""
 
     shares: list[HalfBuckets] = Field(
@@ -55,7 +56,7 @@ class Canary(Section):
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
-class Production(Section):
+class Production(Gated):
     """The challenger becomes champion; the old one stays warm for a while."""
 
     watch: Watch = Field(
@@ -99,6 +100,10 @@ class RolloutSection(Section):
         default="hold",
         description="What happens when odds of 5:1 say that an objective's `detect` is not there: "
         "hold goes on waiting, stop rolls back.",
+    )
+    cool_down: Duration = default(
+        "1h",
+        "After a rollback from production: how long nothing is promoted on this route by evidence.",
     )
     stages: list[Stage] = Field(
         min_length=1,

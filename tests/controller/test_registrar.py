@@ -259,3 +259,21 @@ def test_registration_is_dated_by_the_controllers_clock(play: Callable[..., Play
     one = play()
     assert one.registrar.find("digits:2").at_ns == one.simulation.clock.wall_ns()
     assert isinstance(one.simulation.connection, sqlite3.Connection)
+
+
+def test_who_registered_a_version_does_not_approve_it(play: Callable[..., Play]) -> None:
+    one = play()
+    one.run("functional")
+    state = one.simulation.controller._mover.states["digits"]
+    assert one.registrar.registered_by(state) == "ada"
+    assert "ada" in one.simulation.controller._sponsors(state)
+
+
+def test_proofs_without_evidence_allow_nothing(play: Callable[..., Play]) -> None:
+    one = play()
+    one.run("shadow")
+    one.tick()
+    controller = one.simulation.controller
+    state = controller._mover.states["digits"]
+    assert state.rollout is not None
+    assert controller._reviewer.required(state, state.rollout, None) == ()

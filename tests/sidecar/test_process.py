@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,15 @@ def test_command_line_is_what_the_supervisor_writes() -> None:
     assert options_of(f"{line} --admin-fd 3 --admin-fd 4".split()).admin_fds == (3, 4)
 
 
+async def test_process_does_not_open_its_port_to_others_without_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_TOKEN", raising=False)
+    options = Options(tmp_path / "routing.yaml", tmp_path, "0.0.0.0", 0)
+    with pytest.raises(SystemExit, match="understudy token new"):
+        await module.serve(options, lambda *_: Double().controller)
+
+
 async def test_admin_port_may_be_a_socket_that_listens_already(tmp_path: Path) -> None:
     """Who connects while nobody accepts is answered by the next process, not refused."""
     with socket.create_server(("127.0.0.1", 0)) as admin:
@@ -200,12 +210,16 @@ def test_secrets_and_names_come_from_the_environment(tmp_path: Path) -> None:
         "UNDERSTUDY_ADMIN_HOSTS": "A.example.org, b.example.org,",
     }
     access = access_of(options, environment)
-    assert (access.token, access.bound_host) == ("t", "0.0.0.0")
+    assert access.bound_host == "0.0.0.0"
     assert access.names == {"a.example.org", "b.example.org"}
     assert access_of(options, {}) == Access(bound_host="0.0.0.0")
+    assert keyring_of(options, environment).find("t") is not None
     assert keyring_of(options, environment).find("l") is not None
-    assert not keyring_of(options, {}).needs("label")
-    absent = Options(Path("f"), Path("s"), "0.0.0.0", 1, tokens=tmp_path / "tokens.yaml")
+    local = Options(Path("f"), Path("s"), "127.0.0.1", 1)
+    assert not keyring_of(local, {}).needs("label") and not keyring_of(local, {}).needs("read")
+    assert keyring_of(replace(local, read_needs_token=True), {}).needs("read")
+    assert keyring_of(options, {}).needs("label") and keyring_of(options, {}).needs("read")
+    absent = Options(Path("f"), Path("s"), "127.0.0.1", 1, tokens=tmp_path / "tokens.yaml")
     assert keyring_of(absent, {}).needs("label")
 
 
