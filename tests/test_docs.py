@@ -80,6 +80,8 @@ def test_every_yaml_block_is_a_routing_file_that_check_accepts(text: str, tmp_pa
     keys.write_text(f"k1 {'A' * 43}=\n")
     for name in ("requirements.txt", "osv-pypi.zip", "site-packages", "golden.ndjson"):
         (tmp_path / name).touch()
+    (tmp_path / "tokens.yaml").write_text("tokens: []\n")
+    (tmp_path / "hook.secret").write_text("A" * 32)
     assert load_routefile(file).intent.routes
 
 
