@@ -178,8 +178,8 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     """Bring the schema from ``version`` (0: a new file) to ours, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        whole = SCHEMA + audit.SCHEMA + outbox.SCHEMA + decided.SCHEMA + registry.SCHEMA
-        for statement in statements(whole):
+        parts = (SCHEMA, audit.SCHEMA, outbox.SCHEMA, decided.SCHEMA, registry.SCHEMA)
+        for statement in statements("".join(parts)):
             connection.execute(statement)
         if version == 1:
             log.info("the state is upgraded", schema=SCHEMA_VERSION, of=from_first(connection))

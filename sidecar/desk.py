@@ -33,6 +33,13 @@ from sidecar.tally import PAGE, Tally
 from sidecar.ways import Ways
 
 
+class Telling(Protocol):
+    """What tells another registry of transitions."""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return how far it is, and what keeps it; None if there is nobody to tell."""
+
+
 class Subscription(Protocol):
     """What fetches labels by itself."""
 
@@ -103,6 +110,8 @@ class Desk:
         """Who is told of what happens; None until the process has made it."""
         self._noted: Head | None = None
         """Where the audit ends, as far as we were told; None before that."""
+        self.writeback: Telling | None = None
+        """Tells an MLflow registry of transitions; None while the process is being put together."""
         self._tally = Tally()
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
@@ -127,6 +136,7 @@ class Desk:
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
         status["labels_from"] = self._fetched()
+        status["mlflow"] = self.writeback.state() if self.writeback is not None else None
         status["events"] = [] if self.events is None else self.events.told()
         status["audit_head"] = None if self._noted is None else asdict(self._noted)
         status["store_error"] = self._pump.store_error or status.get("store_error")

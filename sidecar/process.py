@@ -180,6 +180,7 @@ class ControllerProcess:
         self._scorers = Scorers(self._engine, self._desk.label)
         self._prover = Prover(self._engine, self._pump.fail)
         self._writeback = Writeback(self._engine, self._desk, state / "mlflow.json")
+        self._desk.writeback = self._writeback
         self._events = Events(options.events, self._database, self._write)
         self._desk.events = self._events
         self._head_log = HeadLog(self._tell_head)

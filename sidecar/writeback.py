@@ -159,6 +159,19 @@ class Writeback:
         """Records of which MLflow wants to know nothing: they are passed over."""
         self._wait_s = FIRST_WAIT_S
         self._is_joined = False
+        self._url: str | None = None
+        """Of the server that is told; None while nobody is."""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return how far the server was told, and what keeps it; None if nobody is to be told."""
+        if self._url is None:
+            return None
+        return {
+            "url": self._url,
+            "told_until": self.after,
+            "refused": self.n_refused,
+            "error": self.error,
+        }
 
     async def run(self) -> None:
         """Tell for ever."""
@@ -172,6 +185,7 @@ class Writeback:
         """Tell of one page of records; return how long to pause then, seconds."""
         try:
             spec = await self._engine.call(lambda controller: controller.registrar.mlflow)
+            self._url = None if spec is None else spec.url
             if spec is None:
                 return EVERY_S
             await self._join()

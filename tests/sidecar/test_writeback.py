@@ -138,6 +138,9 @@ async def test_server_that_is_away_is_asked_again_and_stops_no_transition(away: 
     assert pauses[-1] == MAX_WAIT_S
     assert away.writeback.error is not None and away.writeback.n_told == 0
     assert away.writeback.after < away.last
+    told = away.writeback.state()
+    assert told is not None and told["url"] == "http://127.0.0.1:1"
+    assert "Cannot connect" in told["error"]
 
 
 async def test_cursor_is_kept_and_an_audit_that_begins_again_is_told_whole(
@@ -166,7 +169,7 @@ async def test_cursor_is_kept_and_an_audit_that_begins_again_is_told_whole(
 async def test_nobody_is_told_unless_the_file_says_so(away: Bench) -> None:
     await away.engine.call(lambda c: c.adopt(declared(), "file"))
     await away.tell()
-    assert away.writeback.after == 0 and away.writeback.error is None
+    assert away.writeback.after == 0 and away.writeback.state() is None
 
 
 async def test_refusal_is_passed_over(away: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
