@@ -396,6 +396,7 @@ class Controller:
             required=(
                 self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
             ),
+            proven=self.registrar.readings(state, state.rollout) if state.rollout else (),
             gate=self._gates.report(state),
             outside=self._gates.confirmation(state.name),
             sponsors=self._sponsors(state),

@@ -116,6 +116,11 @@ class Intake:
         trial = self._trials.get(route)
         return None if trial is None else trial.evaluator.evidence(now_s)
 
+    def snapshot(self, route: str) -> bytes | None:
+        """Return the evaluator's state of ``route`` as it is now; None without an experiment."""
+        trial = self._trials.get(route)
+        return None if trial is None else trial.evaluator.snapshot()
+
     def roll_epoch(self, route: str, why: str) -> None:
         """Tell the evaluator that shares or the day changed."""
         trial = self._trials.get(route)

@@ -12,6 +12,7 @@ from controller import store
 from controller.account import ACTIONS, NO_GROUNDS, Grounds, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
+from controller.basis import with_basis
 from controller.clock import Clock
 from controller.consent import Glass
 from controller.family import alpha_objective, least_claim
@@ -150,6 +151,7 @@ class Mover:
             because=because,
             grounds=Grounds(evidence, report, tuple(missing)),
         )
+        change = self._with_basis(change, before, event, evidence)
         if phase is Phase.ROLLED_BACK:
             self.put(now)
             self._intake.end(name)
@@ -292,6 +294,15 @@ class Mover:
             grounds=grounds,
         )
         return Change(after, (entry,), (now,))
+
+    def _with_basis(
+        self, change: Change, before: RouteState, event: Event, evidence: Evidence | None
+    ) -> Change:
+        """Have the record say what the move rests on, and keep the evidence that it was read of."""
+        snapshot = None if evidence is None else self._intake.snapshot(before.name)
+        (entry,) = change.entries
+        entry = with_basis(entry, before, event, evidence, snapshot)
+        return replace(change, entries=(entry,), snapshot=snapshot)
 
     def _advance(self, now: RouteState, change: Change, action: str, *, why: str) -> None:
         assert now.rollout is not None  # only rollouts advance

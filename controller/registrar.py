@@ -57,6 +57,7 @@ class Registrar:
             try:
                 verify(model, read_keys(Path(keys)))
             except SignatureFault as error:
+                registry.refuse(self._connection, model, str(error), self._mover.digest)
                 raise RegistrationRefused(str(error)) from error
         return registry.register(self._connection, model, self._mover.digest)
 

@@ -71,9 +71,16 @@ def register(connection: sqlite3.Connection, model: ModelVersion, config_digest:
     if not changed:
         return Registered(known, False)
     because = _refusal(known, model, changed)
+    refuse(connection, model, because, config_digest)
+    raise RegistrationRefused(because)
+
+
+def refuse(
+    connection: sqlite3.Connection, model: ModelVersion, because: str, config_digest: str
+) -> None:
+    """Put an attempt to register ``model`` on the record; StoreError."""
     with store.transaction(connection):
         audit.append(connection, _entry(model, "refuse", because, config_digest))
-    raise RegistrationRefused(because)
 
 
 def find(connection: sqlite3.Connection, ref: str) -> ModelVersion | None:

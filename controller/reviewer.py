@@ -10,7 +10,6 @@ from controller.intake import Intake
 from controller.judge import Action, Verdict, futile, is_mended, judge, overdue, required
 from controller.mover import Mover
 from controller.policy import OnTimeout
-from controller.proof import CHECKS
 from controller.registrar import Registrar
 from controller.rollout import (
     BEFORE_TRAFFIC,
@@ -95,21 +94,16 @@ class Reviewer:
     def required(
         self, state: RouteState, rollout: Rollout, evidence: Evidence | None
     ) -> tuple[Reading, ...]:
-        """Return what the present stage asks for, as readings; with traffic none without evidence:
-        proofs alone allow nothing."""
-        proven = self._registrar.readings(state, rollout)
-        if rollout.phase in BEFORE_TRAFFIC:
-            return proven
+        """Return what the present stage asks for, as readings; none without evidence."""
         if evidence is None or state.policy is None:
             return ()
-        asked = required(
+        return required(
             state.policy,
             rollout,
             evidence,
             now_s=self._mover.wall_s(),
             cooling_s=state.cooling_s,
         )
-        return (*asked, *proven)
 
     def _refuse(self, state: RouteState, rollout: Rollout) -> bool:
         """Roll back a challenger that is not what was registered; return whether it was."""
@@ -184,10 +178,9 @@ class Reviewer:
     ) -> None:
         """Stay. What was approved or confirmed counts no more once its checks do not hold.
 
-        What is merely old withdraws nobody's word: a night without requests is no news, nor is a
-        variant that does not say for a moment what it runs.
+        Evidence that is merely old withdraws nobody's word: a night without requests is no news.
         """
-        is_fading = verdict.action is Action.HOLD and verdict.check not in ("", "fresh", *CHECKS)
+        is_fading = verdict.action is Action.HOLD and verdict.check not in ("", "fresh")
         if is_fading or rollout.held_by is not None:
             self._gates.retract(state.name)
         if is_fading and rollout.approvals:

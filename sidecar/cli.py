@@ -188,11 +188,11 @@ def plan(
 @app.command()
 def replay(
     recordings: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="FILE...", help="Files of a recording, oldest first, or its folder."
         ),
-    ],
+    ] = None,
     routing: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Judge by the policy of this routing file instead."),
@@ -200,9 +200,29 @@ def replay(
     route: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this route; all if not said.")
     ] = None,
+    decision: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEQUENCE",
+            min=0,
+            help="Instead: judge the decision of this audit record again; 0: all of them.",
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="For --decision: the folder `state:` of the file."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a recording again, offline: the same evidence as live, or another policy's."""
+    """Evaluate a recording again, offline: the same evidence as live, or another policy's.
+
+    With --decision a recorded decision is judged again, from its record and the stored evidence.
+    Exit code 1 if it comes out otherwise.
+    """
+    if (decision is None) is not (state is None) or bool(recordings) is (decision is not None):
+        raise typer.BadParameter("give FILE..., or --decision SEQUENCE and --state FOLDER")
+    if decision is not None and state is not None:
+        raise typer.Exit(_module("decision").decision(decision, state=state, as_json=as_json))
     raise typer.Exit(
         _module("replay").replay(recordings, routing=routing, route=route, as_json=as_json)
     )

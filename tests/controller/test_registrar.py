@@ -13,6 +13,7 @@ from controller.policy import Intent, RegistrySpec, ReportsSpec, RouteIntent
 from controller.proof import ARTIFACT, IDENTITY, Finding, Proof
 from controller.registrar import UnknownModel
 from controller.registry import RegistrationRefused
+from controller.rejudge import Outcome, rejudge
 from controller.signature import sign
 from controller.store import StoreError
 from evaluator.evidence import CheckState
@@ -222,6 +223,7 @@ def test_unsigned_version_is_not_registered_where_keys_are_declared(
     with pytest.raises(RegistrationRefused, match="is not signed"):
         one.registrar.register(TWO)
     assert one.registrar.find("digits:2") is None
+    assert (one.last()["action"], one.last()["who"]) == ("refuse", "ada")
     one.registrar.register(replace(TWO, signature=sign(TWO, private)))
     assert one.registrar.find("digits:2") is not None
 
@@ -269,11 +271,10 @@ def test_who_registered_a_version_does_not_approve_it(play: Callable[..., Play])
     assert "ada" in one.simulation.controller._sponsors(state)
 
 
-def test_proofs_without_evidence_allow_nothing(play: Callable[..., Play]) -> None:
+def test_decisions_of_registered_versions_can_be_judged_again(play: Callable[..., Play]) -> None:
+    """Proofs stand beside the evidence: the verdict is the evidence's alone."""
     one = play()
-    one.run("shadow")
-    one.tick()
-    controller = one.simulation.controller
-    state = controller._mover.states["digits"]
-    assert state.rollout is not None
-    assert controller._reviewer.required(state, state.rollout, None) == ()
+    one.run("promoted")
+    judged = [rejudge(record) for record in one.simulation.audit() if "basis" in record["evidence"]]
+    assert len(judged) >= 3
+    assert {found.outcome for found in judged} == {Outcome.SAME}

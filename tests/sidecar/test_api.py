@@ -31,7 +31,11 @@ READS = (
     "/v1/audit",
     "/v1/audit/verify",
     "/v1/labels/wanted",
+    "/v1/models",
+    "/v1/models/digits:1",
 )
+BOTH = ("/v1/models",)
+"""Addresses of READS that a POST changes."""
 WRITES = ("/v1/labels", "/-/reload", *(f"/v1/routes/digits/{act}" for act in api.ACTS))
 
 
@@ -309,7 +313,7 @@ async def shut_bench(folder: Path) -> AdminBench:
 async def test_no_attack_on_any_write_changes_anything(tmp_path: Path) -> None:
     """promises.md F41, F42: every route that changes state x every attack."""
     bench = await shut_bench(tmp_path)
-    for path, attack in itertools.product(WRITES, ATTACKS):
+    for path, attack in itertools.product((*WRITES, *BOTH), ATTACKS):
         headers, body, kind, expected = ATTACKS[attack]
         if attack in BROWSERS:
             secret = "labels-only" if path == "/v1/labels" else TOKEN
@@ -350,6 +354,7 @@ def test_every_address_of_the_port_is_in_these_tests(bench: AdminBench) -> None:
     for route in bench.app.router.routes():
         assert route.resource is not None
         address = route.resource.canonical.replace("{name}", "digits")
+        address = address.replace("{model}", "digits:1")
         served |= {address.replace("{act}", act) for act in api.ACTS}
     assert served - {"/healthz"} == set(ADDRESSES)
 

@@ -223,3 +223,17 @@ def test_tokens_are_counted_where_they_are_given_and_where_they_come_back() -> N
     assert value(found, labels, route="digits", result="accepted") == 2
     assert value(found, labels, route="digits", result="late") == 1
     assert value(found, "understudy_forged_labels_total") == 4
+
+
+def test_the_end_of_the_audit_and_whom_it_was_told_are_shown() -> None:
+    row = {"name": "ops", "sent": 7, "failed": 2, "dropped": 1, "waiting": 3, "error": None}
+    status = STATUS | {"audit_head": {"sequence": 41, "hash": "ab" * 32}, "events": [row]}
+    found = samples(status=status)
+    assert found["understudy_audit_head_sequence", ()] == 41.0
+    assert found["understudy_audit_head_info", (("hash", "ab" * 32),)] == 1.0
+    for word in ("sent", "failed", "dropped"):
+        labels = (("destination", "ops"), ("result", word))
+        assert found["understudy_events_total", labels] == row[word]
+    assert found["understudy_events_waiting", (("destination", "ops"),)] == 3.0
+    names = {name for name, _ in samples()}
+    assert "understudy_audit_head_sequence" not in names, "not known is not 0"
