@@ -89,7 +89,9 @@ def test_limits_of_paired_means_miss_hardly_more_often_than_they_may(
     for _ in range(reps):
         one, other, truth = draw(random, rows)
         found.append((mean_difference(one.tolist(), other.tolist(), 1.0), truth))
-    assert max(misses(found)) <= allowed(reps, extra=0.0 if draw is normal else 0.05 if rows == 20 else 0.03)
+    assert max(misses(found)) <= allowed(
+        reps, extra=0.0 if draw is normal else 0.05 if rows == 20 else 0.03
+    )
 
 
 def classified(
