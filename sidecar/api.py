@@ -6,7 +6,7 @@ of the Desk. Every refusal says what is wrong and what to do: {"error": ..., "re
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +24,7 @@ from sidecar.labels import Parsed
 from sidecar.modelport import ModelPort
 from sidecar.permit import ACTS as ACTS_NEED
 from sidecar.permit import MAX_WHO_CHARS, actor, check_address, check_scope
+from sidecar.quantity import parse_duration_s
 from sidecar.tokenfile import ADMIN, OPERATE
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -203,22 +204,41 @@ async def _act(request: web.Request) -> web.Response:
     keyring = request.app[KEYRING]
     right = ACTS_NEED.get(act, OPERATE)
     key = check_scope(request, keyring, right, ADMIN)
-    claimed, reason, break_glass = _person(await request.read(), is_named=not key.is_shared)
-    check_scope(request, keyring, ADMIN if break_glass else right)
-    who = actor(key, keyring, claimed)
-    if claimed and not key.is_shared and claimed != who:
-        reason = f"{reason} (says to be: {claimed})"
+    said = _person(await request.read(), is_named=not key.is_shared)
+    check_scope(request, keyring, ADMIN if said.break_glass else right)
+    who, reason = actor(key, keyring, said.who), said.reason
+    if said.who and not key.is_shared and said.who != who:
+        reason = f"{reason} (says to be: {said.who})"
     await _find_route(request)
     try:
-        await request.app[DESK].act(name, act, who=who, reason=reason, break_glass=break_glass)
+        await request.app[DESK].act(
+            name,
+            act,
+            who=who,
+            reason=reason,
+            break_glass=said.break_glass,
+            glass_s=said.glass_s,
+        )
     except ActRefused as error:
         remedy = "see what is missing in GET /v1/status"
         raise Refusal(error.status_hint, str(error), remedy) from error
     return reply(await _find_route(request))
 
 
-def _person(body: bytes, *, is_named: bool) -> tuple[str, str, bool]:
-    """Return who, why, and whether the glass is broken; the token may say who."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the body of an act says."""
+
+    who: str
+    """Empty: the token says who."""
+    reason: str
+    break_glass: bool
+    glass_s: float | None
+    """How long, once the glass is broken; None: the default."""
+
+
+def _person(body: bytes, *, is_named: bool) -> _Said:
+    """Return who, why, and whether the glass is broken, and for how long."""
     remedy = 'send {"reason": "why"}' if is_named else 'send {"who": "your name", "reason": "why"}'
     try:
         content = json.loads(body)
@@ -226,7 +246,7 @@ def _person(body: bytes, *, is_named: bool) -> tuple[str, str, bool]:
         raise Refusal(400, "the body is not JSON", remedy) from error
     if not isinstance(content, dict):
         raise Refusal(400, "the body is not an object", remedy)
-    unknown = sorted(content.keys() - {"who", "reason", "break_glass"})
+    unknown = sorted(content.keys() - {"who", "reason", "break_glass", "for"})
     if unknown:
         raise Refusal(400, f"unknown key {unknown[0][:40]!r}", remedy)
     is_said = "who" in content or not is_named
@@ -235,7 +255,20 @@ def _person(body: bytes, *, is_named: bool) -> tuple[str, str, bool]:
     break_glass = content.get("break_glass", False)
     if not isinstance(break_glass, bool):
         raise Refusal(400, "break_glass is neither true nor false", remedy)
-    return who, reason, break_glass
+    return _Said(who, reason, break_glass, _glass_s(content.get("for"), break_glass))
+
+
+def _glass_s(value: object, break_glass: bool) -> float | None:
+    """Return the time that ``for`` gives, in seconds; None if it is not said."""
+    if value is None:
+        return None
+    remedy = 'send a duration beside "break_glass": true, such as "for": "2h" (24h at most)'
+    if not break_glass:
+        raise Refusal(400, "for is the time of a broken glass, and none is broken", remedy)
+    try:
+        return parse_duration_s(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise Refusal(400, "for is not a duration", remedy) from error
 
 
 def _words(value: object, name: str, max_chars: int, remedy: str) -> str:

@@ -41,6 +41,7 @@ from sidecar.guard import Access
 from sidecar.headlog import HeadLog
 from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, LABEL_ENVIRONMENT, Keyring
+from sidecar.metrics import VERSION
 from sidecar.natsspec import NatsSpec, from_text
 from sidecar.permit import binding_fault, is_loopback
 from sidecar.probe import Probe
@@ -51,6 +52,7 @@ from sidecar.reload import Reloader
 from sidecar.scorer import Scorers
 from sidecar.subscription import Subscription
 from sidecar.tokenfile import LABEL, READ, Scope
+from sidecar.tracing import Tracer
 from sidecar.writeback import Writeback
 
 RETRY_S = 1.0
@@ -149,6 +151,7 @@ class ControllerProcess:
         self._database = state / "understudy.db"
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
+        self._tracer = Tracer(VERSION)
         self._gates = GateRunner(folder_beside(self._database))
         self._pump = Pump(
             self._engine,
@@ -156,6 +159,7 @@ class ControllerProcess:
             self._gates.run,
             after_step=self._after_step,
             condemn=lambda why: opening.condemn(self._database, why),
+            on_ingested=self._tracer.take,
         )
         self._hub = Hub(
             state / "control.sock",
@@ -175,6 +179,7 @@ class ControllerProcess:
             self._probe,
             self._database,
             lambda: self._scorers.counts,
+            lambda: self._tracer.counts if self._tracer.is_on else None,
             self._gates.board.of,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
@@ -246,6 +251,8 @@ class ControllerProcess:
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
+                tasks.create_task(self._desk.keep_verifying(), name="audit"),
+                tasks.create_task(self._tracer.run(), name="tracing"),
                 tasks.create_task(self._prover.run(), name="prover"),
                 tasks.create_task(self._writeback.run(), name="writeback"),
                 tasks.create_task(self._events.run(), name="events"),
@@ -291,6 +298,7 @@ class ControllerProcess:
 
     async def _adopt(self, intent: Intent, who: str) -> None:
         await self._engine.call(lambda controller: controller.adopt(intent, who))
+        self._tracer.adopt(intent.tracing)
 
     def _send(self, routing: RoutingTable) -> None:
         """From the engine's thread: hand a table to the loop, which sends it."""

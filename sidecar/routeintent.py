@@ -2,6 +2,7 @@
 
 import os.path
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,6 +20,7 @@ from controller.policy import (
     StageKind,
     StageSpec,
     TokenSpec,
+    TracingSpec,
     WebhookSpec,
 )
 from evaluator.evidence import Role
@@ -54,13 +56,17 @@ def intent_of(
     to the JSON Schemas that it names; files are relative to ``folder``.
     """
     routes = tuple(
-        _route(route, samples.get(index, ()), folder, schemas.get(index, {}))
+        replace(
+            _route(route, samples.get(index, ()), folder, schemas.get(index, {})),
+            tracing=file.tracing is not None,
+        )
         for index, route in enumerate(file.routes)
     )
     return Intent(
         routes=routes,
         digest=digest,
         record=_record(file, folder),
+        tracing=_tracing(file),
         store_bytes=file.store.size,
         registry=_registry(file.registry, folder),
     )
@@ -87,6 +93,12 @@ def _reports(section: Reports) -> ReportsSpec:
         version_header=section.version_header,
         digest_header=section.digest_header,
     )
+
+
+def _tracing(file: RoutingFile) -> TracingSpec | None:
+    if file.tracing is None:
+        return None
+    return TracingSpec(file.tracing.endpoint, file.tracing.service)
 
 
 def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:

@@ -13,7 +13,7 @@ from controller.gates.paired import Comparison
 
 EXACT_ROWS = 100
 """Up to so many rows the p-value is exact. Chosen: the sum has n^2 / 2 terms, and the score's own
-tail was measured up to two points above 5 % at 100 rows, where wins or losses alone are seen."""
+tail was measured up to three points above 5 % at 101 rows, where 4 % of the rows differ."""
 UNKNOWN_POINTS = 48
 """Values of the nuisance parameter that are tried. Chosen: the tail is a polynomial in it of degree
 n, smooth at this step."""
@@ -33,7 +33,7 @@ class PairedRate(Comparison):
              its own interval of level SET_ASIDE on a grid of UNKNOWN_POINTS. Above, the normal tail
              of the score, whose variance is the one that the bound itself implies.
     Promise: exact: at most alpha, but for what lies between the grid's points. Score: alpha as n
-             grows; measured at most two points above it from 101 rows on.
+             grows; measured at most three points above it from 101 rows on.
     Cost:    exact O(n^2 * UNKNOWN_POINTS), 10 ms at n = 100; score O(1).
     Source:  score: Tango (1998), Stat. Med. 17, 891-908. Unconditional tests of it: Sidik (2003),
              J. Biopharm. Stat. 13. The nuisance parameter: Berger & Boos (1994), JASA 89. Exact

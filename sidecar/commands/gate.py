@@ -21,10 +21,10 @@ from controller.gates.report import GateReport
 from controller.gates.scanmemory import ScanMemory
 from controller.gates.task import GateTask
 from controller.policy import RouteIntent, StageKind, StageSpec
+from sidecar.exitcode import ExitCode
 from sidecar.problem import ConfigError
 from sidecar.routefile import load_routefile
 
-FAILED, REFUSED, UNDECIDED = 1, 2, 4
 GATES = {
     "functional": StageKind.FUNCTIONAL,
     "performance": StageKind.PERFORMANCE,
@@ -55,10 +55,10 @@ def gate(asked: Asked) -> int:
         tasks = _tasks(asked)
     except ConfigError as exc:
         sys.stderr.write(f"{exc}\n")
-        return REFUSED
+        return ExitCode.USAGE
     except _Wrong as exc:
         sys.stderr.write(f"understudy gate: {exc}\n")
-        return REFUSED
+        return ExitCode.USAGE
     reports: list[tuple[GateTask, GateReport]] = []
     for task in tasks:
         with _bar(task, is_shown=not asked.as_json) as tell:
@@ -162,5 +162,5 @@ def _summary(route: str, reports: Sequence[tuple[GateTask, GateReport]]) -> dict
 def _exit_code(reports: Sequence[GateReport]) -> int:
     last = reports[-1]
     if last.passed:
-        return 0
-    return UNDECIDED if is_undecided(last) else FAILED
+        return ExitCode.DONE
+    return ExitCode.UNDECIDED if is_undecided(last) else ExitCode.FAILED

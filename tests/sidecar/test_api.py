@@ -236,6 +236,13 @@ async def test_promotion_by_hand_needs_the_glass_to_be_broken(bench: AdminBench)
     assert bench.double.acts == [("digits", Act.PROMOTE, "ada", "urgent", True)]
 
 
+async def test_a_broken_glass_has_its_time(bench: AdminBench) -> None:
+    body = '{"who": "ada", "reason": "urgent", "break_glass": true, "for": "90m"}'
+    path = "/v1/routes/digits/promote"
+    assert (await bench.post(path, body, Authorization=BEARER)).status == 200
+    assert bench.double.glass_s == 5400.0
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -248,6 +255,9 @@ async def test_promotion_by_hand_needs_the_glass_to_be_broken(bench: AdminBench)
         '{"who": "ada", "reason": "\\ud800"}',
         '{"who": "ada", "reason": "x", "break_glass": "yes"}',
         '{"who": "ada", "reason": "x", "force": true}',
+        '{"who": "ada", "reason": "x", "for": "2h"}',
+        '{"who": "ada", "reason": "x", "break_glass": true, "for": "soon"}',
+        '{"who": "ada", "reason": "x", "break_glass": true, "for": 7200}',
         json.dumps({"who": "a" * 201, "reason": "x"}),
         "[" * 100_000,
     ],
