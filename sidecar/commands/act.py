@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""The acts of people: ``understudy hold|resume|rollback|approve|promote ROUTE``."""
-=======
 """``understudy hold|resume|rollback|approve|promote ROUTE``: a person's act, and its reason."""
->>>>>>> core
 
 import getpass
 import json
