@@ -72,6 +72,7 @@ def task_of(task: GateTask, rows: Path | None = None) -> PerformanceTask:
         training=tuple(
             training_of(variant.name, files.get(variant.name, ()), model, rows)
             for variant, model in sides
+            if variant is not None
         ),
     )
 

@@ -102,6 +102,16 @@ def _task(route: RouteIntent, stage: StageSpec, name: str | None) -> GateTask:
 
 
 async def _run(task: GateTask, tell: Tell) -> GateReport:
+    """Run one gate, once: what a sidecar would ask again is not passed here."""
+    try:
+        async with asyncio.timeout(task.stage.at_most_s):
+            return await _ask(task, tell)
+    except TimeoutError:
+        because = f"it took longer than at_most, {task.stage.at_most_s:g} s"
+        return GateReport(task.challenger.name, False, because)
+
+
+async def _ask(task: GateTask, tell: Tell) -> GateReport:
     if task.kind is StageKind.FUNCTIONAL:
         return await functional.run(functional.task_of(task))
     if task.kind is StageKind.SECURITY:

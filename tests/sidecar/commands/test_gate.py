@@ -166,6 +166,12 @@ def test_a_server_that_is_away_fails(folder: Path) -> None:
     assert code == 1 and "functional of better: failed" in out and "performance" not in out
 
 
+def test_a_gate_that_takes_too_long_fails(folder: Path) -> None:
+    other = variation(folder, "bad_input: true", "at_most: 1ms")
+    code, out = gate(folder, file=other)
+    assert code == 1 and "it took longer than at_most, 0.001 s" in out
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
