@@ -200,6 +200,8 @@ class RouteIntent:
     """Variant and NAME:VERSION of the registered version that it runs."""
     reports: ReportsSpec | None = None
     """Where variants say what they run; None: they are not asked."""
+    shown: str = "nothing"
+    """What people see of a pair that disagrees: "predictions" or "nothing"."""
     tracing: bool = False
     """As in ``router.table.Route``."""
     cool_down_s: float = 0.0

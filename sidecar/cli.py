@@ -237,13 +237,20 @@ def promote(
     break_glass: Annotated[
         bool, typer.Option("--break-glass", help="Around the gates; the record says so for ever.")
     ] = False,
+    lasting: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="TIME", help="How long it stands on that alone: 2h; 1h if not said."
+        ),
+    ] = None,
     token_file: TokenFile = None,
     admin: Admin = DEFAULT_ADMIN,
     as_json: Json = False,
 ) -> None:
     """Make a challenger the champion: when every gate is passed, or with --break-glass."""
     said = {"reason": reason, "who": who, "token_file": token_file}
-    _act("promote", route, **said, break_glass=break_glass, admin=admin, as_json=as_json)
+    glass = {"break_glass": break_glass, "lasting": lasting}
+    _act("promote", route, **said, **glass, admin=admin, as_json=as_json)
 
 
 @app.command()

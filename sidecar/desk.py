@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from controller import audit, store
+from controller import audit, store, timeline
 from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
 from controller.lineage import ModelVersion
@@ -48,6 +49,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 VERIFY_EVERY_S = 3600.0
 """Between two walks of the audit's chain; a million records take a thread less than a minute."""
+STEPS_BETWEEN_LOOKS = 1_000
+"""Of SQLite's machine: about a hundred records."""
 STATUS_S = 1.0
 """After this an older status is answered, with its age."""
 ANSWER_S = 5.0
@@ -214,6 +217,16 @@ class Desk:
         """Return which requests are to be labelled; ActRefused where nothing waits for any."""
         return await self._ask(lambda c: c.wanted(route, after=after, limit=limit))
 
+    async def disagreements(self, route: str) -> dict[str, Any]:
+        """Return the pairs of ``route`` that disagree most, as its file shows them; ActRefused."""
+        return await self._ask(lambda controller: controller.disagreements(route))
+
+    async def timeline(self, route: str, before: int, limit: int) -> list[dict[str, Any]]:
+        """Return audit records of ``route``, newest first, in a thread of their own."""
+        return await asyncio.to_thread(
+            self._read, lambda found: timeline.page(found, route, before=before, limit=limit)
+        )
+
     async def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest moves of traffic."""
         return await self._ask(lambda controller: controller.decisions(route, limit))
@@ -227,8 +240,20 @@ class Desk:
         return await asyncio.to_thread(self._read, audit.head)
 
     async def verify(self, noted: Noted | None = None) -> Verification:
-        """Check the whole audit chain, on a connection and a thread of its own."""
-        found = await asyncio.to_thread(self._read, lambda one: audit.verify(one, noted))
+        """Check the whole audit chain, on a connection and a thread of its own.
+
+        Who is cancelled meanwhile leaves no thread behind that the process would wait for.
+        """
+        stop = threading.Event()
+
+        def walk(connection: sqlite3.Connection) -> Verification:
+            connection.set_progress_handler(stop.is_set, STEPS_BETWEEN_LOOKS)
+            return audit.verify(connection, noted)
+
+        try:
+            found = await asyncio.to_thread(self._read, walk)
+        finally:
+            stop.set()
         if noted is None:  # a head that is not there is who asked's to explain
             self._verified = found.verified, time.time()
         return found
@@ -260,6 +285,8 @@ class Desk:
         glass_s: float | None = None,
     ) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.
+
+        ``glass_s``: how long a promotion around the gates may last; None: the default.
 
         After Busy it may still be done: its record is in the audit if it was.
         """

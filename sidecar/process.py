@@ -33,12 +33,15 @@ from router.tasks import spawn
 from sidecar import eventspec, lockfile, logs
 from sidecar.api import application
 from sidecar.counts import Counts
+from sidecar.dashboard.board import Board
+from sidecar.dashboard.recorder import Recorder
 from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.events import Events
 from sidecar.eventspec import EventSpec
 from sidecar.guard import Access
 from sidecar.headlog import HeadLog
+from sidecar.history import History
 from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, LABEL_ENVIRONMENT, Keyring
 from sidecar.metrics import VERSION
@@ -194,8 +197,12 @@ class ControllerProcess:
                 options.labels_from, self._desk.label, self._desk.ways
             )
             self._desk.subscription = self._subscription
+        self._history = History(state / "history.db")
+        self._recorder = Recorder(self._history, self._desk.status, counts.total)
+        app = application(self._desk, access, keyring)
+        Board(self._desk, self._history, self._recorder).attach(app)
         self._runner = web.AppRunner(
-            application(self._desk, access, keyring),
+            app,
             access_log=None,
             shutdown_timeout=API_STOP_S,
         )
@@ -255,6 +262,7 @@ class ControllerProcess:
                 tasks.create_task(self._prover.run(), name="prover"),
                 tasks.create_task(self._writeback.run(), name="writeback"),
                 tasks.create_task(self._events.run(), name="events"),
+                tasks.create_task(self._recorder.run(), name="recorder"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))
@@ -270,6 +278,7 @@ class ControllerProcess:
         self._hub.close()
         await self._hub.wait_closed()
         await self._engine.close(finish=lambda _: None)
+        await asyncio.to_thread(self._history.close)
         if self._connection is not None:
             self._connection.close()
 

@@ -148,6 +148,7 @@ def _route(
         token=_token(labels, folder) if labels is not None else None,
         models=_models(route),
         reports=_reports(route.reports) if route.reports is not None else None,
+        shown=route.dashboard.show,
     )
 
 

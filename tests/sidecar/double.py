@@ -144,6 +144,10 @@ class Double:
         self._note("status", is_writing=False)
         return STATUS | {"config_digest": self.intents[-1].digest if self.intents else ""}
 
+    def disagreements(self, route: str) -> dict[str, Any]:
+        self._note("disagreements", is_writing=False)
+        return dict(NOTHING_SHOWN)
+
     def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         self._note("decisions", is_writing=False)
         return [{"route": route, "limit": limit, "because": HOSTILE}]
@@ -153,6 +157,10 @@ class Double:
         return [record for record in self.records if record["sequence"] > after][:limit]
 
 
+NOTHING_SHOWN: dict[str, Any] = {
+    **{"show": "nothing", "experiment": None},
+    **{"compared": 0, "differ": 0, "pairs": []},
+}
 ROUTE: dict[str, object] = {
     "name": "digits",
     "champion": "digits-1",

@@ -1,6 +1,8 @@
 """The desk: bounded waits, and an older answer where there is one. See also test_api."""
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -124,3 +126,27 @@ async def test_metrics_know_the_disk(bench: AdminBench) -> None:
         for word in ("free", "size")
     )
     assert 0 <= free <= size
+
+
+async def test_a_walk_that_nobody_waits_for_ends_soon(
+    bench: AdminBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a sidecar with a long audit could not stop."""
+    open_database(tmp_path / "understudy.db").close()
+    started, ended = threading.Event(), threading.Event()
+    endless = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n) SELECT k FROM n"
+
+    def walk(connection: sqlite3.Connection, noted: object) -> None:
+        try:
+            for _ in connection.execute(endless):
+                started.set()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(audit, "verify", walk)
+    task = asyncio.get_running_loop().create_task(bench.desk.verify())
+    assert await asyncio.to_thread(started.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ended.wait, 30)
