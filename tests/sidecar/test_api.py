@@ -34,7 +34,7 @@ READS = (
     "/v1/audit/verify",
     "/v1/labels/wanted",
     "/v1/models",
-    "/v1/models/digits:1",
+    "/v1/models/digits",
 )
 WRITES = ("/v1/labels", "/-/reload", *(f"/v1/routes/digits/{act}" for act in api.ACTS))
 
