@@ -589,8 +589,7 @@ def demo(
 
     Exit code 0 only if the scenario ended as it should.
     """
-    play = _module("demo")
-    play.demo(scenario, json, play.EXAMPLE if config is None else config)
+    _module("demo").demo(scenario, json, config)
 
 
 @audit_app.command("verify")
