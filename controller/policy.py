@@ -85,12 +85,26 @@ class TokenSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ColdStartSpec:
+    """What a route's first version must show by itself: there is no champion to compare it with."""
+
+    checks: tuple[MetricSpec, ...]
+    """Each with one of ``at_least`` and ``at_most``."""
+    at_least: int
+    """Answers before it may become champion."""
+    for_at_least_s: float
+    at_most_s: float
+    """After this the route holds."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteIntent:
     """One route of the file: what the people who wrote it want. State never changes it."""
 
     name: str
     match: Match
     champion: Variant
+    """On a route that starts without one: its first version, as yet unproven."""
     challengers: tuple[Variant, ...]
     """Tried one after the other, in this order."""
     metrics: tuple[MetricSpec, ...]
@@ -124,6 +138,8 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    cold_start: ColdStartSpec | None = None
+    """How ``champion`` becomes one; None: the file says that it is."""
 
     @property
     def has_experiment(self) -> bool:

@@ -41,7 +41,9 @@ class Evaluator:
         self._state = state if state is not None else empty(plan)
         self._sight = Sight(plan)
         self._panel = Panel(plan, self._state)
-        self._observer = Observer(self._sight, self._panel, self._state)
+        self._observer = Observer(
+            self._sight, self._panel, self._state, is_alone=plan.is_alone
+        )
 
     # Observations in.
 
@@ -75,11 +77,11 @@ class Evaluator:
             self._state.count("needless")
         elif label is None:
             self._state.count("unlabelled")
-        elif judgable.mode is Mode.SPLIT:
+        elif judgable.mode is Mode.SPLIT and not self.plan.is_alone:
             self._panel.delivery.labelled(
                 judgable.propensity, judgable.is_challenger, judgable.unit
             )
-        if label is not None:
+        if label is not None and not self.plan.is_alone:
             self._panel.watch_label(judgable, label)
         if judgable.mode is Mode.WATCH:
             return

@@ -20,7 +20,9 @@ class Observer:
     Owned by one evaluator, whose state it counts in.
     """
 
-    def __init__(self, sight: Sight, panel: Panel, state: State) -> None:
+    def __init__(self, sight: Sight, panel: Panel, state: State, *, is_alone: bool = False) -> None:
+        """``is_alone``: there is no champion, so whoever answers is under evaluation."""
+        self._is_alone = is_alone
         self._sight = sight
         self._panel = panel
         self._state = state
@@ -58,7 +60,8 @@ class Observer:
 
     def exposure(self, exposure: Exposure) -> Judgable | None:
         """Take in the answer of the variant that a unit was assigned to."""
-        is_challenger, propensity = exposure.is_challenger, exposure.propensity
+        is_challenger = exposure.is_challenger or self._is_alone
+        propensity = exposure.propensity
         self._state.count("exposures_challenger" if is_challenger else "exposures_champion")
         if exposure.fallback is not None:
             self._state.count("fallbacks")
@@ -75,6 +78,8 @@ class Observer:
         elif is_aborted(exposure.outcome):
             self._state.count("aborted")
             return None
+        if self._is_alone:
+            return self._first(exposure)
         if not is_lot and is_challenger:
             return self._promoted(exposure, is_resting=is_resting)
         if not is_lot:
@@ -115,6 +120,20 @@ class Observer:
             champion=None if is_challenger else answer,
             challenger=answer if is_challenger else None,
         )
+
+    def _first(self, exposure: Exposure) -> Judgable | None:
+        """Take in an answer of the first version, which answers everybody."""
+        outcome = exposure.outcome
+        if is_failed(outcome):
+            self._state.count("errors_challenger")
+        answer = self._sight.answer(outcome, self._read(outcome, True))
+        fields = self._sight.fields(outcome)
+        seen = Assigned(
+            self._state.epoch, 1.0, exposure.unit, True, outcome, False, fields, answer.is_cut
+        )
+        for check in self._panel.checks.values():
+            check.split(seen)
+        return self._waiting(exposure, Mode.SPLIT, 1.0, champion=None, challenger=answer)
 
     def _promoted(self, exposure: Exposure, *, is_resting: bool) -> Judgable | None:
         """Watch the new champion where nobody is held back; it proves nothing else any more."""

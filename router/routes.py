@@ -25,8 +25,8 @@ class LiveRoute:
 
     __slots__ = (
         "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "copy_fields",
-        "counters", "ejection", "experiment", "health", "inference", "labels", "lot", "name",
-        "pools", "replay_bytes", "route", "show_variant", "signer", "standby", "table_version",
+        "counters", "ejection", "experiment", "health", "inference", "is_closed", "is_special", "labels", "lot",
+        "name", "pools", "replay_bytes", "route", "show_variant", "signer", "standby", "table_version",
         "unit_header", "upgrades",
     )  # fmt: skip
 
@@ -74,6 +74,9 @@ class LiveRoute:
         if route.copy_strip or route.copy_only is not None:
             self.copy_fields = CopyFields(route.copy_strip, route.copy_only)
         self.upgrades = frozenset(token.encode() for token in route.upgrade)
+        self.is_closed = route.is_closed
+        self.is_special = bool(self.upgrades) or self.is_closed
+        """Whether a request may be something else than an exchange, as on few routes."""
         if route.inference and route != _champion_only(route):
             self.inference = Inference(route.inference, route.match.path)
         if route != _champion_only(route):

@@ -153,6 +153,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """Protocols, in lower case, that a client may change to with the champion (``websocket``)."""
     signing: Signing | None = None
     """None gives no exposure tokens."""
+    is_closed: bool = False
+    """Nobody may answer yet: clients get 503, and no variant is asked."""
 
     def variant(self, name: str) -> Variant:
         """Return the variant called ``name``; KeyError if the route has none such."""

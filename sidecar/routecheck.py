@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evaluator.metric import LABELLED
+from sidecar.coldcheck import check_cold_start
 from sidecar.metrickeys import check_metric
+from sidecar.model.coldstart import ColdStart
 from sidecar.model.label import Labels
 from sidecar.model.metric import MetricSection
 from sidecar.model.process import Admin
@@ -271,6 +273,11 @@ def _all_sound(declared: Any) -> bool:
     return True
 
 
+def _cold_start(tree: Tree, route: Path) -> Iterator[Problem]:
+    cold = part(tree, (*route, "cold_start"), ColdStart)
+    yield from check_cold_start(tree, route, cold, _metrics(tree, route))
+
+
 def _ladder(tree: Tree, route: Path) -> Iterator[Problem]:
     path = stages_of(tree, route).get("canary")
     canary = part(tree, path, Canary) if path else None
@@ -434,6 +441,7 @@ _ROUTE_CHECKS: tuple[Callable[[Tree, Path], Iterator[Problem]], ...] = (
     _stage_list,
     _rollout,
     _inference,
+    _cold_start,
     _ladder,
     _times,
     _wanted,

@@ -2,9 +2,11 @@
 
 import os.path
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from controller.policy import (
+    ColdStartSpec,
     Intent,
     OnFutility,
     OnTimeout,
@@ -19,6 +21,7 @@ from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
 from router.table import Match, Tls, Variant
+from sidecar.model.coldstart import AbsoluteCheck, ColdStart
 from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
 from sidecar.model.process import ListenTls
@@ -56,13 +59,16 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
     labels, limits, rollout = route.labels, route.limits, route.rollout
     missing = labels.missing if labels is not None else "ignore"
     stages = rollout.stages if rollout is not None else []
+    metrics = tuple(_metric(name, metric, missing) for name, metric in route.metrics.items())
+    champion, challengers = _variants(route, folder)
     return RouteIntent(
         name=route.name,
         match=_match(route.match),
-        champion=_variant(route.champion, folder),
-        challengers=tuple(_variant(challenger, folder) for challenger in route.challengers),
+        champion=champion,
+        challengers=challengers,
         standby=_variant(route.standby, folder) if route.standby is not None else None,
-        metrics=tuple(_metric(name, metric, missing) for name, metric in route.metrics.items()),
+        metrics=metrics,
+        cold_start=_cold_start(route.cold_start, metrics) if route.cold_start else None,
         stages=tuple(_stage(stage, samples, by_protocol.ready_path) for stage in stages),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,
         unit_header=route.unit.header.lower() if route.unit is not None else None,
@@ -83,6 +89,39 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         copy_only=_lower(route.mirror_headers.only),
         upgrade=tuple(route.upgrade),
         token=_token(labels, folder) if labels is not None else None,
+    )
+
+
+def _variants(route: RouteSection, folder: Path) -> tuple[Variant, tuple[Variant, ...]]:
+    """Return who is champion, or is to be the first one, and who comes after it."""
+    declared = [route.champion] if route.champion is not None else []
+    first, *others = (_variant(one, folder) for one in (*declared, *route.challengers))
+    return first, tuple(others)
+
+
+def _cold_start(cold: ColdStart, metrics: tuple[MetricSpec, ...]) -> ColdStartSpec:
+    """Return the checks as metrics without a champion; limits of the same name replace theirs."""
+    by_name = {metric.name: metric for metric in metrics}
+    return ColdStartSpec(
+        checks=tuple(_alone(by_name[name], one) for name, one in cold.checks.items()),
+        at_least=cold.at_least,
+        for_at_least_s=cold.for_at_least,
+        at_most_s=cold.at_most,
+    )
+
+
+def _alone(metric: MetricSpec, one: AbsoluteCheck) -> MetricSpec:
+    return replace(
+        metric,
+        role=Role.GUARDRAIL,
+        detect=None,
+        margin=None,
+        margin_relative=None,
+        within=None,
+        horizon=None,
+        at_least=one.at_least,
+        at_most=one.at_most,
+        quantile=metric.quantile if one.quantile is None else one.quantile,
     )
 
 

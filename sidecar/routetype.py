@@ -130,6 +130,12 @@ def _amount(text: str) -> float:
     return quantity.parse_share(text) if text.endswith("%") else _signed(text)
 
 
+def _limit(text: str) -> float:
+    """Read an amount, or a duration as seconds."""
+    is_time = re.fullmatch(quantity.DURATION, text, re.ASCII) is not None
+    return quantity.parse_duration_s(text) if is_time else _amount(text)
+
+
 def _class(text: str) -> str:
     """Return the canonical JSON text of a class: 1, true and fraud as JSON would have them."""
     if not text or len(text) > 256:
@@ -342,6 +348,19 @@ Bound = Annotated[
     float,
     _parsed(_amount, "a share (90%) or a number (-0.5)"),
     As({"anyOf": [{"type": "string", "pattern": quantity.SHARE}, {"type": "number"}]}),
+]
+Limit = Annotated[
+    float,
+    _parsed(_limit, "a share (2%), a time (300ms) or a number (-0.5)"),
+    As(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": quantity.SHARE},
+                {"type": "string", "pattern": quantity.DURATION},
+                {"type": "number"},
+            ]
+        }
+    ),
 ]
 Finite = Annotated[float, _parsed(_signed, "a number, such as -1.5"), As({"type": "number"})]
 Class = Annotated[
