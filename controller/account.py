@@ -12,6 +12,7 @@ from router.table import BUCKETS
 
 ACTIONS = {
     Phase.FUNCTIONAL: "start",
+    Phase.COLD_START: "advance",
     Phase.SHADOW: "advance",
     Phase.CANARY: "advance",
     Phase.WATCH: "promote",
@@ -24,11 +25,18 @@ MAX_ODDS = 1e9
 """Odds are cut here: nobody needs more, and JSON has no infinity."""
 
 
+def action_of(before: Rollout, phase: Phase) -> str:
+    """Return what the audit calls going to ``phase``: a first version is promoted at once."""
+    if before.is_first and phase is Phase.PROMOTED:
+        return ACTIONS[Phase.WATCH]
+    return ACTIONS[phase]
+
+
 def challenger_share(state: RouteState) -> float:
     """Return the challenger's share of the route's units, 0..1."""
     if state.rollout is None or state.policy is None:
         return 0.0
-    if state.rollout.phase is Phase.PROMOTED:
+    if state.rollout.phase in (Phase.PROMOTED, Phase.COLD_START):
         return 1.0
     return shares(state.policy, state.rollout).challenger_buckets / BUCKETS
 

@@ -8,7 +8,7 @@ import structlog
 from controller.adoption import names_of
 from controller.intake import Intake
 from controller.mover import Mover
-from controller.rollout import TRANSITIONS, Event, hold, resume
+from controller.rollout import TRANSITIONS, Event, Phase, hold, resume
 from controller.store import RouteState, StoreError
 
 log = structlog.get_logger(__name__)
@@ -83,7 +83,9 @@ def _order_back(mover: Mover, intake: Intake, state: RouteState, who: str, reaso
     rollout = state.rollout
     if rollout is None or Event.ORDERED not in TRANSITIONS[rollout.phase]:
         raise ActRefused(f"{state.champion!r} answers everybody: there is nothing to roll back")
-    if rollout.champion not in names_of(mover.serving()[state.name]):
+    if rollout.is_first and rollout.phase is Phase.PROMOTED:
+        raise ActRefused(f"{state.champion!r} is the first champion: there is nobody before it")
+    if not rollout.is_first and rollout.champion not in names_of(mover.serving()[state.name]):
         raise ActRefused(f"{rollout.champion!r} is no longer in the routing file: declare it first")
     evidence = intake.evidence(state.name, now_s=mover.wall_s())
     mover.move(state.name, Event.ORDERED, who=who, because=reason, evidence=evidence)
@@ -93,7 +95,8 @@ def _force(
     mover: Mover, intake: Intake, state: RouteState, who: str, reason: str, *, break_glass: bool
 ) -> None:
     rollout = state.rollout
-    if rollout is None or Event.FORCED not in TRANSITIONS[rollout.phase]:
+    event = Event.INSTALLED if rollout is not None and rollout.is_first else Event.FORCED
+    if rollout is None or event not in TRANSITIONS[rollout.phase]:
         raise ActRefused(f"route {state.name!r} has no challenger to promote")
     if not break_glass:
         because = (
@@ -104,7 +107,7 @@ def _force(
         raise ActRefused(because)
     evidence = intake.evidence(state.name, now_s=mover.wall_s())
     because = f"break-glass: {reason}"
-    mover.move(state.name, Event.FORCED, who=who, because=because, evidence=evidence)
+    mover.move(state.name, event, who=who, because=because, evidence=evidence)
 
 
 def _record_refusal(mover: Mover, state: RouteState, who: str, because: str) -> None:

@@ -12,7 +12,7 @@ from controller.audit import Entry
 from controller.intake import Intake
 from controller.mover import RECOVERY, Mover
 from controller.plan import lay_out, plan_all
-from controller.policy import Intent
+from controller.policy import Intent, RouteIntent
 from controller.rollout import Event
 from controller.store import RouteState, StoreError
 from controller.traffic import Change, Traffic
@@ -93,7 +93,7 @@ class Adopter:
         told: list[tuple[RouteState, str, str, str]] = []
         for state in adoption.states:
             if state.name in adoption.new:
-                told.append((state, "adopt", f"{state.champion} answers its users", who))
+                told.append((state, "adopt", _answers(state, declared[state.name]), who))
             else:
                 is_same = declared[state.name] == serving.get(state.name)
                 because = "as before" if is_same else "the routing file has changed it"
@@ -127,6 +127,13 @@ class Adopter:
             self._mover.annotate(state, who=who, action="refuse", because=str(refusal))
         except StoreError as exc:
             log.error("refusal_not_recorded", error=str(exc))
+
+
+def _answers(state: RouteState, route: RouteIntent) -> str:
+    if state.is_proven:
+        return f"{state.champion} answers its users"
+    nobody = "nobody" if route.standby is None else f"{route.standby.name}, the standby,"
+    return f"{nobody} answers its users: {state.champion} has passed no gate yet"
 
 
 def _check_matches(intent: Intent) -> None:

@@ -29,7 +29,7 @@ from controller.mover import Mover
 from controller.plan import variant_of
 from controller.policy import Intent, RouteIntent, ScorerSpec
 from controller.reviewer import CONTROLLER, Reviewer
-from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, elapse, stage_for
+from controller.rollout import OBSERVED, WITH_TRAFFIC, Event, Phase, Rollout, elapse, stage_for
 from controller.status import RouteView, render_route
 from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
@@ -304,7 +304,9 @@ class Controller:
     def _remember(self, published: Mapping[str, Route] | None) -> None:
         """Roll back whom the published table no longer serves; None: all who have traffic."""
         because = "its rollback was published, and the controller stopped before recording it"
-        for state, rollout in self._mover.rollouts(WITH_TRAFFIC | {Phase.PROMOTED}):
+        for state, rollout in self._mover.rollouts(OBSERVED | {Phase.PROMOTED}):
+            if rollout.is_first and rollout.phase is Phase.PROMOTED:
+                continue  # there is nobody before it
             if published is None:
                 is_back = rollout.phase in WITH_TRAFFIC
             else:
@@ -332,7 +334,7 @@ class Controller:
         if day == self._day:
             return
         self._day = day
-        for state, _ in self._mover.rollouts(WITH_TRAFFIC):
+        for state, _ in self._mover.rollouts(OBSERVED):
             self._intake.roll_epoch(state.name, "a new day")
         with store.transaction(self._connection):
             self._intake.save(self._connection)
@@ -415,7 +417,7 @@ def _by_name(table: RoutingTable | None) -> dict[str, Route]:
 
 def _serves(route: Route | None, variant: str) -> bool:
     """Whether ``route`` gives ``variant`` requests of users, or copies of them."""
-    if route is None:
+    if route is None or route.is_closed:
         return False
     split, mirror = route.split, route.mirror
     has_share = split.challenger == variant and split.challenger_buckets > 0

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from controller import store
-from controller.account import ACTIONS, entry_of
+from controller.account import action_of, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.clock import Clock
 from controller.intake import Intake
 from controller.plan import lay_out, plan
 from controller.policy import RouteIntent
-from controller.rollout import FINISHED, Event, Phase, Rollout, elapse, move, resume
+from controller.rollout import FINISHED, NOBODY, Event, Phase, Rollout, elapse, move, resume
 from controller.store import Finished, RouteState, StoreError
 from controller.traffic import Change, Traffic
 from controller.trial import experiment_plan
@@ -115,15 +115,17 @@ class Mover:
         now = self._after(before, event, because, evidence)
         assert now.rollout is not None  # _after moves one
         phase = now.rollout.phase
+        assert before.rollout is not None  # as above
+        action = action_of(before.rollout, phase)
         change = self._change(
-            before, now, who=who, action=ACTIONS[phase], because=because, evidence=evidence
+            before, now, who=who, action=action, because=because, evidence=evidence
         )
         if phase is Phase.ROLLED_BACK:
             self.put(now)
             self._intake.end(name)
             self._traffic.withdraw(change)
             return
-        self._advance(now, change, ACTIONS[phase], why=f"{event.value}: {because}")
+        self._advance(now, change, action, why=f"{event.value}: {because}")
         self.put(now)
         if phase is Phase.PROMOTED:
             self._intake.end(name)
@@ -145,6 +147,7 @@ class Mover:
             champion=state.champion,
             rollout=state.rollout,
             salt=state.salt,
+            is_proven=state.is_proven,
         )
 
     def account(
@@ -174,9 +177,10 @@ class Mover:
 
     def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
         now_s = self.wall_s()
+        state = state if state.is_proven else replace(state, champion=challenger)
         rollout = Rollout(
             challenger=challenger,
-            champion=state.champion,
+            champion=state.champion if state.is_proven else NOBODY,
             experiment=f"{challenger}-{self._entropy(NAME_BYTES).hex()}",
             began_at_s=now_s,
             entered_at_s=now_s,
@@ -201,7 +205,12 @@ class Mover:
             saved_at_s=now_s,
         )
         if moved.phase is Phase.PROMOTED:
-            state = replace(state, champion=moved.challenger, previous_champion=moved.champion)
+            state = replace(
+                state,
+                champion=moved.challenger,
+                previous_champion=moved.champion or None,  # nobody, before a first version
+                is_proven=True,
+            )
         if rollout.phase is Phase.PROMOTED:
             state = replace(state, champion=moved.champion, previous_champion=None)
         return _finished(state, moved, now_s) if moved.phase in FINISHED else state

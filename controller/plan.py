@@ -4,7 +4,7 @@ Shares come from one place, ``shares``, and only from the ladder that was declar
 began: no file, reload or restart can raise a challenger's share between two rungs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -49,16 +49,24 @@ def lay_out(
     champion: str,
     rollout: Rollout | None,
     salt: bytes,
+    is_proven: bool = True,
 ) -> Route:
     """Return the route as the routers must serve it.
 
     ``serving`` is the present file: addresses, limits and the match. ``policy`` is the one that
     the rollout began under: shares, and what a unit is. KeyError when ``serving`` does not declare
-    a variant that is needed.
+    a variant that is needed. Unless ``is_proven`` the champion answers only in the phase that is
+    for that; before and after, the standby does, or nobody.
     """
-    is_on = rollout is not None and rollout.phase in WITH_TRAFFIC
+    is_first = rollout is not None and rollout.phase is Phase.COLD_START
+    is_closed = not (is_proven or is_first)
+    if is_closed and serving.standby is not None:
+        stand_in, is_closed = serving.standby, False
+        serving = replace(serving, champion=stand_in, standby=None)
+        champion = stand_in.name
+    is_on = is_first or (rollout is not None and rollout.phase in WITH_TRAFFIC)
     given = shares(policy, rollout)
-    challenger = rollout.challenger if rollout is not None and is_on else None
+    challenger = rollout.challenger if rollout is not None and is_on and not is_first else None
     names = [champion] if challenger is None else [champion, challenger]
     has_share, has_mirror = given.challenger_buckets > 0, given.mirror_buckets > 0
     return Route(
@@ -89,6 +97,7 @@ def lay_out(
         copy_only=serving.copy_only,
         upgrade=serving.upgrade,
         signing=_signing(serving, policy) if is_on else None,
+        is_closed=is_closed,
     )
 
 

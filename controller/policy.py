@@ -94,7 +94,8 @@ class ColdStartSpec:
     """Answers before it may become champion."""
     for_at_least_s: float
     at_most_s: float
-    """After this the route holds."""
+    on_timeout: OnTimeout = OnTimeout.HOLD
+    """A rollback closes the route; the next challenger is then tried as the first version."""
 
 
 @dataclass(frozen=True, slots=True)

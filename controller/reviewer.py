@@ -2,6 +2,9 @@
 
 from dataclasses import replace
 
+import structlog
+
+from controller import coldstart
 from controller.clock import Clock
 from controller.intake import Intake
 from controller.judge import Action, futile, judge, overdue, required
@@ -10,6 +13,8 @@ from controller.policy import OnTimeout
 from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, hold, way_forward
 from controller.store import RouteState
 from evaluator.evidence import Evidence, Reading
+
+log = structlog.get_logger(__name__)
 
 CONTROLLER = "controller"
 """Who acts when nobody does."""
@@ -41,6 +46,9 @@ class Reviewer:
             if rollout.phase in WITH_TRAFFIC:
                 if is_due:
                     self._weigh(state, rollout)
+            elif rollout.phase is Phase.COLD_START:
+                if is_due:
+                    self._prove(state, rollout)
             elif rollout.phase is Phase.QUEUED:
                 if rollout.held_by is None:
                     self.go_forward(state, rollout, "its turn has come")
@@ -74,7 +82,24 @@ class Reviewer:
         """Return what the present stage asks for, as readings; none without evidence."""
         if evidence is None or state.policy is None:
             return ()
-        return required(state.policy, rollout, evidence, now_s=self._mover.wall_s())
+        ask = coldstart.required if rollout.phase is Phase.COLD_START else required
+        return ask(state.policy, rollout, evidence, now_s=self._mover.wall_s())
+
+    def _prove(self, state: RouteState, rollout: Rollout) -> None:
+        """Make the first version champion, or hold it where it is; there is no way back."""
+        evidence = self.evidence(state.name)
+        verdict = judge(self.required(state, rollout, evidence))
+        if verdict.action is Action.PROMOTE and rollout.held_by is None:
+            self.go_forward(state, rollout, verdict.because, evidence)
+        elif state.policy is not None and coldstart.closes(state.policy, rollout):
+            because = f"the cold start lasted longer than the file allows ({verdict.because})"
+            self._roll_back(state, Event.TIMED_OUT, because, evidence)
+        elif state.policy is not None and (
+            why := coldstart.trouble(state.policy, rollout, verdict)
+        ):
+            log.error("cold_start_fails", route=state.name, variant=rollout.challenger, because=why)
+            held = replace(state, rollout=hold(rollout, by=POLICY, reason=why))
+            self._mover.annotate(held, who=CONTROLLER, action="hold", because=why)
 
     def _weigh(self, state: RouteState, rollout: Rollout) -> None:
         evidence = self.evidence(state.name)

@@ -17,6 +17,7 @@ class Phase(enum.Enum):
     QUEUED = "queued"  # declared, not begun
     FUNCTIONAL = "functional"  # asked sample requests; no traffic
     SHADOW = "shadow"  # gets copies; its answers are measured, never sent
+    COLD_START = "cold_start"  # serves everybody: there is no champion, and it may become one
     CANARY = "canary"  # serves a share of the units
     WATCH = "watch"  # promoted: serves all but the holdback, the old champion stays warm
     PROMOTED = "promoted"  # is the champion
@@ -28,11 +29,14 @@ class Event(enum.Enum):
 
     STARTED = "started"  # its turn has come
     FUNCTIONAL_PASSED = "functional_passed"
+    UNOPPOSED = "unopposed"  # the gates before traffic are passed, and there is no champion
+    ESTABLISHED = "established"  # the first version reached what was declared: it is the champion
     UNMIRRORED = "unmirrored"  # functional passed, and the file declares no shadow stage
     SHADOW_PASSED = "shadow_passed"
     STEP_PASSED = "step_passed"  # one rung up the ladder of shares
     PROVEN = "proven"  # every check that a promotion needs has passed
     FORCED = "forced"  # a named person with a written reason, around the gates
+    INSTALLED = "installed"  # the same where there is no champion
     WATCH_PASSED = "watch_passed"
     HARMED = "harmed"  # a guardrail or the harm check tripped
     EJECTED = "ejected"  # a router gave up on the challenger
@@ -47,16 +51,27 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     Phase.QUEUED: {
         Event.STARTED: Phase.FUNCTIONAL,  # nothing stands before it in the file
         Event.FORCED: Phase.WATCH,  # break-glass: recorded for ever
+        Event.INSTALLED: Phase.PROMOTED,
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,  # it will not be tried
     },
     Phase.FUNCTIONAL: {
         Event.FUNCTIONAL_PASSED: Phase.SHADOW,  # it answers, so it may have copies
         Event.UNMIRRORED: Phase.CANARY,
+        Event.UNOPPOSED: Phase.COLD_START,
         Event.FORCED: Phase.WATCH,
+        Event.INSTALLED: Phase.PROMOTED,
         Event.TIMED_OUT: Phase.ROLLED_BACK,  # it never answered its samples
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,
+    },
+    Phase.COLD_START: {  # bad news hold it: nobody else could answer
+        Event.ESTABLISHED: Phase.PROMOTED,
+        Event.INSTALLED: Phase.PROMOTED,
+        Event.TIMED_OUT: Phase.ROLLED_BACK,  # only if the file says so: the route is closed
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,
+        Event.REMEMBERED: Phase.ROLLED_BACK,
     },
     Phase.SHADOW: {
         Event.SHADOW_PASSED: Phase.CANARY,  # guardrails hold on copies: users may meet it
@@ -102,9 +117,13 @@ FINISHED = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK})
 WITH_TRAFFIC = frozenset({Phase.SHADOW, Phase.CANARY, Phase.WATCH})
 """Phases in which the challenger gets requests of users, or copies of them."""
 
+OBSERVED = WITH_TRAFFIC | {Phase.COLD_START}
+"""Phases whose answers are evidence."""
+
 _DAY_S = 86_400.0
 DEFAULT_AT_MOST_S: dict[Phase, float] = {
     Phase.FUNCTIONAL: 600.0,  # chosen: a model server that loads for ten minutes is broken
+    Phase.COLD_START: 7 * _DAY_S,  # one weekly cycle
     Phase.SHADOW: 7 * _DAY_S,  # one weekly cycle; SageMaker shadow tests default to the same
     Phase.CANARY: 14 * _DAY_S,  # chosen: two weekly cycles
     Phase.WATCH: 7 * _DAY_S,  # beyond ``watch_s``; chosen: one weekly cycle
@@ -120,6 +139,10 @@ _KIND = {
 }
 
 
+NOBODY = ""
+"""Whom a route's first version is compared with."""
+
+
 class IllegalMove(ValueError):
     """The table has no such edge: a defect of the caller, never of the evidence."""
 
@@ -130,7 +153,7 @@ class Rollout:
 
     challenger: str
     champion: str
-    """Whom it is compared with, and who gets the traffic back."""
+    """Whom it is compared with, and who gets the traffic back; NOBODY for a first version."""
     experiment: str
     """Names the comparison in observations; never used twice."""
     phase: Phase = Phase.QUEUED
@@ -158,6 +181,11 @@ class Rollout:
             raise ValueError(f"step must be >= 0, got {self.step}")
         if self.challenger == self.champion:
             raise ValueError(f"{self.champion!r} cannot challenge itself")
+
+    @property
+    def is_first(self) -> bool:
+        """Whether there is no champion, so that it is to become the first one."""
+        return self.champion == NOBODY
 
     @property
     def is_running(self) -> bool:
@@ -227,6 +255,10 @@ def stage_for(policy: RouteIntent, phase: Phase) -> StageSpec:
 
 def limit_s(policy: RouteIntent, phase: Phase) -> float:
     """Return how long ``phase`` may wait, in seconds; KeyError if it never waits."""
+    if phase is Phase.COLD_START and policy.cold_start is not None:
+        return policy.cold_start.at_most_s
+    if phase not in _KIND:
+        return DEFAULT_AT_MOST_S[phase]
     stage = stage_for(policy, phase)
     if stage.at_most_s is not None:
         return max(stage.at_most_s, stage.watch_s)
@@ -238,6 +270,10 @@ def way_forward(policy: RouteIntent, rollout: Rollout) -> Event:
     match rollout.phase:
         case Phase.QUEUED:
             return Event.STARTED
+        case Phase.FUNCTIONAL if rollout.is_first:
+            return Event.UNOPPOSED
+        case Phase.COLD_START:
+            return Event.ESTABLISHED
         case Phase.FUNCTIONAL:
             is_mirrored = declared_stage(policy, Phase.SHADOW) is not None
             return Event.FUNCTIONAL_PASSED if is_mirrored else Event.UNMIRRORED

@@ -64,7 +64,7 @@ def render_route(view: RouteView) -> dict[str, Any]:
     counts = evidence.counts if evidence is not None else {}
     return {
         "name": state.name,
-        "champion": state.champion,
+        "champion": state.champion if state.is_proven else None,
         "challenger": rollout.challenger if rollout else None,
         "phase": rollout.phase.value if rollout else None,
         "step": rollout.step if rollout else 0,
@@ -160,6 +160,8 @@ def _declared_rest_s(policy: RouteIntent, rollout: Rollout) -> float:
 def _missing(view: RouteView) -> tuple[str, ...]:
     rollout = view.state.rollout
     if rollout is None or not rollout.is_running:
+        if not view.state.is_proven:
+            return ("no version has been proven, and there is none left to try: declare one",)
         return (view.state.hold_reason,) if view.state.hold_reason else ()
     held = (f"held by {rollout.held_by}: {rollout.hold_reason}",) if rollout.held_by else ()
     match rollout.phase:

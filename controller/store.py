@@ -77,6 +77,9 @@ class RouteState:
     """``champion:`` in the file when it was last adopted."""
     champion: str
     """Who answers users; a promotion changes it, the file does not."""
+    is_proven: bool = True
+    """Whether ``champion`` is one. False: the route began without, and no version has been proven;
+    then ``champion`` is the first version, and answers only while its rollout says so."""
     previous_champion: str | None = None
     """Who was champion before the last promotion; None when there was none, or it was undone."""
     rollout: Rollout | None = None

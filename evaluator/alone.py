@@ -79,7 +79,7 @@ class AloneCheck(Check):
 
     def finding(self) -> Finding:
         """Return the evidence now."""
-        benchmark, spec = self._benchmark, self.spec
+        benchmark = self._benchmark
         n = benchmark.state.n
         if not n:
             return Finding(0.0, 0.0, "no answer of the challenger yet", 0, is_blind=True)

@@ -41,9 +41,7 @@ class Evaluator:
         self._state = state if state is not None else empty(plan)
         self._sight = Sight(plan)
         self._panel = Panel(plan, self._state)
-        self._observer = Observer(
-            self._sight, self._panel, self._state, is_alone=plan.is_alone
-        )
+        self._observer = Observer(self._sight, self._panel, self._state, is_alone=plan.is_alone)
 
     # Observations in.
 

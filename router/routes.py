@@ -25,9 +25,9 @@ class LiveRoute:
 
     __slots__ = (
         "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "copy_fields",
-        "counters", "ejection", "experiment", "health", "inference", "is_closed", "is_special", "labels", "lot",
-        "name", "pools", "replay_bytes", "route", "show_variant", "signer", "standby", "table_version",
-        "unit_header", "upgrades",
+        "counters", "ejection", "experiment", "health", "inference", "is_closed", "is_special",
+        "labels", "lot", "name", "pools", "replay_bytes", "route", "show_variant", "signer",
+        "standby", "table_version", "unit_header", "upgrades",
     )  # fmt: skip
 
     def __init__(

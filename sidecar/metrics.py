@@ -57,6 +57,10 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Requests that we answered ourselves: malformed, too large, or too many.",
         ("code",),
     ),
+    "understudy_closed_requests_total": (
+        "Requests answered with 503 because no version of the route has passed its gates yet.",
+        ("route",),
+    ),
     "understudy_refused_connections_total": ("Connections over the limit, closed with 503.", ()),
     "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
     "understudy_tunnels_total": (
@@ -137,7 +141,16 @@ HISTOGRAMS = {
 }
 """What routers count by size."""
 HISTOGRAM_LABELS = ("route", "variant", "role")
-PHASES = ("queued", "functional", "shadow", "canary", "watch", "promoted", "rolled_back")
+PHASES = (
+    "queued",
+    "functional",
+    "cold_start",
+    "shadow",
+    "canary",
+    "watch",
+    "promoted",
+    "rolled_back",
+)
 LABEL_RESULTS = (
     "accepted",
     "corrected",
@@ -328,7 +341,8 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
         name, share = route["name"], float(route.get("share") or 0.0)
         for word in PHASES:
             phase.add_metric((name, word), float(route.get("phase") == word))
-        weight.add_metric((name, route["champion"], "serve"), 1.0 - share)
+        if route["champion"] is not None:
+            weight.add_metric((name, route["champion"], "serve"), 1.0 - share)
         if route.get("challenger"):
             mirrored = float(route.get("mirror_share") or 0.0)
             weight.add_metric((name, route["challenger"], "serve"), share)

@@ -217,7 +217,9 @@ def _stage_list(tree: Tree, route: Path) -> Iterator[Problem]:
 
 
 def _rollout(tree: Tree, route: Path) -> Iterator[Problem]:
-    if tree.get((*route, "challengers")) and tree.get((*route, "rollout")) is None:
+    is_cold = tree.get((*route, "cold_start")) is not None  # then the first one challenges nobody
+    n_challengers = len(_indices(tree, (*route, "challengers")))
+    if n_challengers > is_cold and tree.get((*route, "rollout")) is None:
         yield tree.problem(
             (*route, "rollout"),
             "`rollout: {stages: [...]}`: only a declared rule may move traffic",

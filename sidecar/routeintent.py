@@ -107,6 +107,7 @@ def _cold_start(cold: ColdStart, metrics: tuple[MetricSpec, ...]) -> ColdStartSp
         at_least=cold.at_least,
         for_at_least_s=cold.for_at_least,
         at_most_s=cold.at_most,
+        on_timeout=OnTimeout(cold.on_timeout),
     )
 
 

@@ -27,6 +27,7 @@ DOCUMENTS = sorted(
         ROOT / "loadtests" / "README.md",
         *(ROOT / "docs").glob("*.md"),
         *(ROOT / "docs" / "labels").glob("*.md"),
+        *(ROOT / "docs" / "governance").glob("*.md"),
     ]
 )
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -113,7 +113,7 @@ def maturing_line(maturing: dict[str, Any]) -> str:
 
 def headline(route: dict[str, Any]) -> str:
     """Return one line on who answers a route and where its rollout stands."""
-    line = f"{route.get('name')}: champion {route.get('champion')}"
+    line = f"{route.get('name')}: champion {route.get('champion') or '(none yet)'}"
     if not route.get("challenger"):
         return f"{line}, no challenger"
     line += f", challenger {route['challenger']} in {route.get('phase')}"

@@ -10,6 +10,7 @@ from sidecar.routetype import (
     Name,
     PositiveDuration,
     Quantile,
+    Timeout,
     default,
 )
 
@@ -43,5 +44,11 @@ class ColdStart(Section):
     for_at_least: Duration = default("0s", "Time before it may.")
     at_most: PositiveDuration = default(
         "7d",
-        "How long it may take. Then the route holds, and says so: there is nobody to go back to.",
+        "How long it may take.",
+    )
+    on_timeout: Timeout = Field(
+        default="hold",
+        description="What happens then. hold: it goes on serving, because nobody else can, and "
+        "status says so. rollback: the route is closed, and the next challenger is tried as the "
+        "first version.",
     )

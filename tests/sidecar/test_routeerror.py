@@ -65,13 +65,6 @@ def test_file_with_a_stage_that_is_not_built_yet_is_sound_without_its_line() -> 
     assert problems_of_text(text.replace(line, "")) == []
 
 
-def test_cold_start_is_refused_by_name_together_with_the_missing_champion() -> None:
-    text = with_part('champion: {name: fraud-6, url: "http://127.0.0.1:9001"}', "cold_start: {}")
-    found = {problem.path: problem for problem in problems_of_text(text)}
-    assert "has not built cold_start" in found["routes[0].cold_start"].expected
-    assert found["routes[0].champion"].found == "no `champion`"
-
-
 def test_file_that_is_no_mapping_says_which_keys_it_needs() -> None:
     assert "listen, tls, admin, state" in only_problem("[]\n...\n").expected
     assert "listen, tls, admin, state" in only_problem("hello\n...\n").expected
