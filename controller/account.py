@@ -1,9 +1,11 @@
 """Evidence and transitions written as people and programs read them: JSON-ready, finite. Pure."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from controller.audit import Entry
+from controller.gates.report import GateReport
 from controller.plan import shares
 from controller.rollout import Phase, Rollout
 from controller.store import RouteState
@@ -13,6 +15,8 @@ from router.table import BUCKETS
 ACTIONS = {
     Phase.FUNCTIONAL: "start",
     Phase.COLD_START: "advance",
+    Phase.PERFORMANCE: "advance",
+    Phase.SECURITY: "advance",
     Phase.SHADOW: "advance",
     Phase.CANARY: "advance",
     Phase.WATCH: "promote",
@@ -57,6 +61,42 @@ def evidence_json(evidence: Evidence | None) -> dict[str, Any]:
         "counts": dict(evidence.counts),
         "readings": [reading_json(reading) for reading in evidence.readings],
     }
+
+
+def gate_json(phase: Phase | None, report: GateReport | None) -> dict[str, Any]:
+    """Return what the gate of ``phase`` found, under the one key ``gate``; empty without one."""
+    if phase is None or report is None:
+        return {}
+    return {"gate": {"stage": phase.value} | report_json(report)}
+
+
+def report_json(report: GateReport) -> dict[str, Any]:
+    """Return a gate's report as JSON-ready values; numbers that are not finite become null."""
+    return {
+        "passed": report.passed,
+        "because": report.because,
+        "checks": [
+            {
+                "name": check.name,
+                "passed": check.passed,
+                "because": check.because,
+                "numbers": {name: _plain(value) for name, value in check.numbers.items()},
+            }
+            for check in report.checks
+        ],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return ``value`` with null for what JSON does not have, however deep it is."""
+    match value:
+        case float():
+            return finite(value)
+        case Mapping():
+            return {str(name): _plain(one) for name, one in value.items()}
+        case list() | tuple():
+            return [_plain(one) for one in value]
+    return value
 
 
 def reading_json(reading: Reading) -> dict[str, Any]:
@@ -110,10 +150,12 @@ def entry_of(
     config_digest: str,
     tables: tuple[int, int],
     evidence: Evidence | None = None,
+    report: GateReport | None = None,
 ) -> Entry:
     """Return the audit's account of a route going from ``before`` to ``now``.
 
-    ``tables`` are the versions of the routing table before and after.
+    ``tables`` are the versions of the routing table before and after, ``report`` what the gate of
+    the stage that ``before`` stands in found.
     """
     old, new = _rollouts(before, now)
     return Entry(
@@ -130,7 +172,7 @@ def entry_of(
         share_to=challenger_share(now),
         table_from=tables[0],
         table_to=tables[1],
-        evidence=evidence_json(evidence),
+        evidence=evidence_json(evidence) | gate_json(old.phase if old else None, report),
     )
 
 

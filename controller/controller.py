@@ -21,17 +21,16 @@ from controller.age import Ages
 from controller.audit import Entry, iso
 from controller.clock import Clock
 from controller.dispute import Dispute
-from controller.gates.functional import FunctionalTask
+from controller.gatekeeper import Gatekeeper
 from controller.gates.report import GateReport
-from controller.gates.schedule import Schedule
+from controller.gates.task import GateTask
 from controller.intake import Intake
 from controller.mover import Mover
-from controller.plan import variant_of
 from controller.policy import Intent, RouteIntent, ScorerSpec
 from controller.reviewer import CONTROLLER, Reviewer
-from controller.rollout import OBSERVED, WITH_TRAFFIC, Event, Phase, Rollout, elapse, stage_for
+from controller.rollout import OBSERVED, WITH_TRAFFIC, Event, Phase, Rollout, elapse
 from controller.status import RouteView, render_route
-from controller.store import RouteState, StoreError
+from controller.store import StoreError
 from controller.traffic import Traffic
 from evaluator.join import Label, LabelResult
 from evaluator.waiting import Due
@@ -89,8 +88,8 @@ class Controller:
             published=_by_name(published),
             loss=_loss(store.damage(connection), stored, published),
         )
-        self._reviewer = Reviewer(self._mover, self._intake, clock)
-        self._gates = Schedule()
+        self._gates = Gatekeeper(self._mover, clock)
+        self._reviewer = Reviewer(self._mover, self._intake, self._gates, clock)
         self._has_begun = False
         self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
         self._ages = Ages(clock.wall_ns(), clock.monotonic_s())
@@ -151,34 +150,23 @@ class Controller:
             evidence=self._reviewer.evidence(route),
         )
 
-    def pending_functional(self) -> list[FunctionalTask]:
-        """Return the gates to ask now; the answer of each goes to ``functional``.
+    def pending_gates(self) -> list[GateTask]:
+        """Return the gates to run now, at most one a route; the answer of each goes to ``report``.
 
-        One that is being asked is in it again: whoever asks knows what is under way.
+        One that is being run is in it until it is no longer wanted: whoever runs it knows what is
+        under way.
         """
-        now_s = self._clock.monotonic_s()
-        return [
-            self._functional_task(state, rollout)
-            for state, rollout in self._mover.rollouts({Phase.FUNCTIONAL})
-            if self._gates.is_due(state.name, rollout.experiment, now_s=now_s)
-        ]
+        return self._gates.pending()
 
-    def functional(self, route: str, report: GateReport) -> None:
-        """Take in what the functional gate found; a report about somebody else is ignored.
+    def report(self, task: GateTask, report: GateReport) -> None:
+        """Take in what a gate found; a report about a stage that is over is ignored.
 
-        StoreError when the gate was passed and that could not be written: it is asked again.
+        StoreError when the gate was passed and that could not be written: the next step does.
         """
-        rollout = self._rollout(route)
-        if rollout is None or rollout.phase is not Phase.FUNCTIONAL:
-            return
-        if report.challenger != rollout.challenger:
-            return
-        self._gates.returned(route, rollout.experiment, now_s=self._clock.monotonic_s())
-        rollout = replace(rollout, because=report.because)
-        state = replace(self._mover.states[route], rollout=rollout)
-        self._mover.put(state)
-        if report.passed and rollout.held_by is None:
-            self._reviewer.go_forward(state, rollout, report.because)
+        if self._gates.take(task, report):
+            state = self._mover.states[task.route.name]
+            assert state.rollout is not None  # its gate was just asked for
+            self._reviewer.pass_gate(state, state.rollout)
 
     def step(self) -> None:
         """Do what time and evidence ask for; called every 100 ms and after ``ingest``.
@@ -374,18 +362,6 @@ class Controller:
             ),
         )
 
-    def _functional_task(self, state: RouteState, rollout: Rollout) -> FunctionalTask:
-        route = self._mover.serving()[state.name]
-        stage = stage_for(route, Phase.FUNCTIONAL)
-        return FunctionalTask(
-            route=state.name,
-            challenger=variant_of(route, rollout.challenger),
-            match=route.match,
-            samples=stage.samples,
-            ready_path=stage.ready_path,
-            prediction=route.prediction,
-        )
-
     def _view(self, route: RouteIntent) -> RouteView:
         state = self._mover.states[route.name]
         evidence = self._reviewer.evidence(route.name)
@@ -399,6 +375,7 @@ class Controller:
             labels=self._intake.label_counts(route.name),
             pending=self._intake.pending(route.name),
             tokens=self._intake.token_counts(route.name),
+            gate=self._gates.report(state),
         )
 
 

@@ -12,6 +12,7 @@ from controller.account import action_of, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.clock import Clock
+from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
 from controller.policy import RouteIntent
@@ -108,6 +109,7 @@ class Mover:
         who: str,
         because: str,
         evidence: Evidence | None = None,
+        report: GateReport | None = None,
     ) -> None:
         """Move a rollout. Back to safety: in force when this returns, recorded as soon as may be.
         Forward: StoreError when it cannot be recorded, and then nothing has moved."""
@@ -118,7 +120,13 @@ class Mover:
         assert before.rollout is not None  # as above
         action = action_of(before.rollout, phase)
         change = self._change(
-            before, now, who=who, action=action, because=because, evidence=evidence
+            before,
+            now,
+            who=who,
+            action=action,
+            because=because,
+            evidence=evidence,
+            report=report,
         )
         if phase is Phase.ROLLED_BACK:
             self.put(now)
@@ -161,6 +169,7 @@ class Mover:
         tables: tuple[int, int],
         digest: str | None = None,
         evidence: Evidence | None = None,
+        report: GateReport | None = None,
     ) -> Entry:
         """Return the audit's account of a change, dated now."""
         return entry_of(
@@ -173,6 +182,7 @@ class Mover:
             config_digest=self.digest if digest is None else digest,
             tables=tables,
             evidence=evidence,
+            report=report,
         )
 
     def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
@@ -229,6 +239,7 @@ class Mover:
         action: str,
         because: str,
         evidence: Evidence | None,
+        report: GateReport | None = None,
     ) -> Change:
         table = self._traffic.table
         planned = plan(table, self.route_of(now, self.serving()[now.name]))
@@ -241,6 +252,7 @@ class Mover:
             because=because,
             tables=(table.version, after.version),
             evidence=evidence,
+            report=report,
         )
         return Change(after, (entry,), (now,))
 

@@ -12,6 +12,8 @@ class StageKind(enum.Enum):
     """The stages a routing file may declare, in the order a challenger passes them."""
 
     FUNCTIONAL = "functional"
+    PERFORMANCE = "performance"
+    SECURITY = "security"
     SHADOW = "shadow"
     CANARY = "canary"
     PRODUCTION = "production"

@@ -6,6 +6,8 @@ import structlog
 
 from controller import coldstart
 from controller.clock import Clock
+from controller.gatekeeper import Gatekeeper
+from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.judge import Action, futile, judge, overdue, required
 from controller.mover import Mover
@@ -27,9 +29,10 @@ LOOK_EVERY_S = 1.0
 class Reviewer:
     """One thread; made and used by the Controller."""
 
-    def __init__(self, mover: Mover, intake: Intake, clock: Clock) -> None:
+    def __init__(self, mover: Mover, intake: Intake, gates: Gatekeeper, clock: Clock) -> None:
         self._mover = mover
         self._intake = intake
+        self._gates = gates
         self._clock = clock
         self._has_news = True
         self._looked_at_s = clock.monotonic_s()
@@ -53,7 +56,7 @@ class Reviewer:
                 if rollout.held_by is None:
                     self.go_forward(state, rollout, "its turn has come")
             else:
-                self._check_time(state, rollout, None)
+                self.pass_gate(state, rollout)
         if is_due:
             self._has_news, self._looked_at_s = False, now_s
 
@@ -65,12 +68,29 @@ class Reviewer:
             if verdict.action is Action.ROLLBACK:
                 self._roll_back(state, Event.HARMED, verdict.because, evidence)
 
+    def pass_gate(self, state: RouteState, rollout: Rollout) -> None:
+        """Do what the gate of a stage before traffic found; StoreError from a move forward."""
+        report = self._gates.report(state)
+        if report is not None and report.passed and rollout.held_by is None:
+            self.go_forward(state, rollout, report.because, report=report)
+        elif report is not None and self._gates.is_refused(rollout, report):
+            self._roll_back(state, Event.REFUSED, report.because, None, report)
+        else:
+            self._check_time(state, rollout, None, report)
+
     def go_forward(
-        self, state: RouteState, rollout: Rollout, because: str, evidence: Evidence | None = None
+        self,
+        state: RouteState,
+        rollout: Rollout,
+        because: str,
+        evidence: Evidence | None = None,
+        report: GateReport | None = None,
     ) -> None:
         """Leave the present stage with success; StoreError when that cannot be written."""
         event = way_forward(state.policy or self._mover.serving()[state.name], rollout)
-        self._mover.move(state.name, event, who=CONTROLLER, because=because, evidence=evidence)
+        self._mover.move(
+            state.name, event, who=CONTROLLER, because=because, evidence=evidence, report=report
+        )
 
     def evidence(self, route: str) -> Evidence | None:
         """Return what a route's experiment shows now; None without one."""
@@ -113,18 +133,31 @@ class Reviewer:
         else:
             self._check_time(state, rollout, evidence)
 
-    def _check_time(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> None:
+    def _check_time(
+        self,
+        state: RouteState,
+        rollout: Rollout,
+        evidence: Evidence | None,
+        report: GateReport | None = None,
+    ) -> None:
         if state.policy is None:
             return
         because = f"{rollout.phase.value} lasted longer than the file allows"
         match overdue(state.policy, rollout):
             case OnTimeout.ROLLBACK:
-                self._roll_back(state, Event.TIMED_OUT, because, evidence)
+                self._roll_back(state, Event.TIMED_OUT, because, evidence, report)
             case OnTimeout.HOLD:
                 held = replace(state, rollout=hold(rollout, by=POLICY, reason=because))
                 self._mover.annotate(held, who=CONTROLLER, action="hold", because=because)
 
     def _roll_back(
-        self, state: RouteState, event: Event, because: str, evidence: Evidence | None
+        self,
+        state: RouteState,
+        event: Event,
+        because: str,
+        evidence: Evidence | None,
+        report: GateReport | None = None,
     ) -> None:
-        self._mover.move(state.name, event, who=CONTROLLER, because=because, evidence=evidence)
+        self._mover.move(
+            state.name, event, who=CONTROLLER, because=because, evidence=evidence, report=report
+        )

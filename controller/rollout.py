@@ -6,6 +6,7 @@ journey promotes twice.
 """
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.policy import RouteIntent, StageKind, StageSpec
@@ -16,6 +17,8 @@ class Phase(enum.Enum):
 
     QUEUED = "queued"  # declared, not begun
     FUNCTIONAL = "functional"  # asked sample requests; no traffic
+    PERFORMANCE = "performance"  # compared with the champion on a golden dataset; no traffic
+    SECURITY = "security"  # its files, dependencies and fairness are looked at; no traffic
     SHADOW = "shadow"  # gets copies; its answers are measured, never sent
     COLD_START = "cold_start"  # serves everybody: there is no champion, and it may become one
     CANARY = "canary"  # serves a share of the units
@@ -28,16 +31,18 @@ class Event(enum.Enum):
     """What moves a rollout."""
 
     STARTED = "started"  # its turn has come
-    FUNCTIONAL_PASSED = "functional_passed"
+    CLEARED_FOR_PERFORMANCE = "cleared_for_performance"  # what stands before it was passed
+    CLEARED_FOR_SECURITY = "cleared_for_security"
+    CLEARED_FOR_SHADOW = "cleared_for_shadow"  # it may have copies
+    CLEARED_FOR_CANARY = "cleared_for_canary"  # users may meet it
     UNOPPOSED = "unopposed"  # the gates before traffic are passed, and there is no champion
     ESTABLISHED = "established"  # the first version reached what was declared: it is the champion
-    UNMIRRORED = "unmirrored"  # functional passed, and the file declares no shadow stage
-    SHADOW_PASSED = "shadow_passed"
     STEP_PASSED = "step_passed"  # one rung up the ladder of shares
     PROVEN = "proven"  # every check that a promotion needs has passed
     FORCED = "forced"  # a named person with a written reason, around the gates
     INSTALLED = "installed"  # the same where there is no champion
     WATCH_PASSED = "watch_passed"
+    REFUSED = "refused"  # a gate found what asking again would find again
     HARMED = "harmed"  # a guardrail or the harm check tripped
     EJECTED = "ejected"  # a router gave up on the challenger
     FUTILE = "futile"  # what was looked for is not there, and the file says to stop then
@@ -56,12 +61,38 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.ORDERED: Phase.ROLLED_BACK,  # it will not be tried
     },
     Phase.FUNCTIONAL: {
-        Event.FUNCTIONAL_PASSED: Phase.SHADOW,  # it answers, so it may have copies
-        Event.UNMIRRORED: Phase.CANARY,
+        Event.CLEARED_FOR_PERFORMANCE: Phase.PERFORMANCE,
+        Event.CLEARED_FOR_SECURITY: Phase.SECURITY,  # no performance stage is declared
+        Event.CLEARED_FOR_SHADOW: Phase.SHADOW,  # nor a security stage
+        Event.CLEARED_FOR_CANARY: Phase.CANARY,  # nor a shadow stage
         Event.UNOPPOSED: Phase.COLD_START,
         Event.FORCED: Phase.WATCH,
         Event.INSTALLED: Phase.PROMOTED,
+        Event.REFUSED: Phase.ROLLED_BACK,
         Event.TIMED_OUT: Phase.ROLLED_BACK,  # it never answered its samples
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,
+    },
+    Phase.PERFORMANCE: {
+        Event.CLEARED_FOR_SECURITY: Phase.SECURITY,
+        Event.CLEARED_FOR_SHADOW: Phase.SHADOW,
+        Event.CLEARED_FOR_CANARY: Phase.CANARY,  # no shadow is declared, or none is needed
+        Event.UNOPPOSED: Phase.COLD_START,
+        Event.FORCED: Phase.WATCH,
+        Event.INSTALLED: Phase.PROMOTED,
+        Event.REFUSED: Phase.ROLLED_BACK,  # not as good as the champion on the same rows
+        Event.TIMED_OUT: Phase.ROLLED_BACK,
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,
+    },
+    Phase.SECURITY: {
+        Event.CLEARED_FOR_SHADOW: Phase.SHADOW,
+        Event.CLEARED_FOR_CANARY: Phase.CANARY,
+        Event.UNOPPOSED: Phase.COLD_START,
+        Event.FORCED: Phase.WATCH,
+        Event.INSTALLED: Phase.PROMOTED,
+        Event.REFUSED: Phase.ROLLED_BACK,  # something in it must not be served
+        Event.TIMED_OUT: Phase.ROLLED_BACK,
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,
     },
@@ -74,9 +105,10 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.REMEMBERED: Phase.ROLLED_BACK,
     },
     Phase.SHADOW: {
-        Event.SHADOW_PASSED: Phase.CANARY,  # guardrails hold on copies: users may meet it
+        Event.CLEARED_FOR_CANARY: Phase.CANARY,  # guardrails hold on copies
         Event.PROVEN: Phase.WATCH,  # no canary stage is declared, and the pairs suffice
         Event.FORCED: Phase.WATCH,
+        Event.REFUSED: Phase.ROLLED_BACK,
         Event.HARMED: Phase.ROLLED_BACK,
         Event.EJECTED: Phase.ROLLED_BACK,
         Event.FUTILE: Phase.ROLLED_BACK,
@@ -89,6 +121,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.STEP_PASSED: Phase.CANARY,  # no harm seen at this share
         Event.PROVEN: Phase.WATCH,  # the promotion
         Event.FORCED: Phase.WATCH,
+        Event.REFUSED: Phase.ROLLED_BACK,
         Event.HARMED: Phase.ROLLED_BACK,
         Event.EJECTED: Phase.ROLLED_BACK,
         Event.FUTILE: Phase.ROLLED_BACK,
@@ -99,6 +132,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     },
     Phase.WATCH: {
         Event.WATCH_PASSED: Phase.PROMOTED,  # it kept what it promised
+        Event.REFUSED: Phase.ROLLED_BACK,
         Event.HARMED: Phase.ROLLED_BACK,  # the old champion is still warm
         Event.EJECTED: Phase.ROLLED_BACK,
         Event.TIMED_OUT: Phase.ROLLED_BACK,  # nobody came to be served: nothing was shown
@@ -114,6 +148,8 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
 }
 
 FINISHED = frozenset({Phase.PROMOTED, Phase.ROLLED_BACK})
+BEFORE_TRAFFIC = frozenset({Phase.FUNCTIONAL, Phase.PERFORMANCE, Phase.SECURITY})
+"""Phases in which a gate asks and looks, and the challenger meets no request of any user."""
 WITH_TRAFFIC = frozenset({Phase.SHADOW, Phase.CANARY, Phase.WATCH})
 """Phases in which the challenger gets requests of users, or copies of them."""
 
@@ -124,6 +160,8 @@ _DAY_S = 86_400.0
 DEFAULT_AT_MOST_S: dict[Phase, float] = {
     Phase.FUNCTIONAL: 600.0,  # chosen: a model server that loads for ten minutes is broken
     Phase.COLD_START: 7 * _DAY_S,  # one weekly cycle
+    Phase.PERFORMANCE: 3600.0,  # chosen: a hundred thousand rows at thirty a second
+    Phase.SECURITY: 3600.0,  # chosen: the scan of an artifact of a hundred gigabytes
     Phase.SHADOW: 7 * _DAY_S,  # one weekly cycle; SageMaker shadow tests default to the same
     Phase.CANARY: 14 * _DAY_S,  # chosen: two weekly cycles
     Phase.WATCH: 7 * _DAY_S,  # beyond ``watch_s``; chosen: one weekly cycle
@@ -133,10 +171,19 @@ unless a person or a recovery holds it."""
 
 _KIND = {
     Phase.FUNCTIONAL: StageKind.FUNCTIONAL,
+    Phase.PERFORMANCE: StageKind.PERFORMANCE,
+    Phase.SECURITY: StageKind.SECURITY,
     Phase.SHADOW: StageKind.SHADOW,
     Phase.CANARY: StageKind.CANARY,
     Phase.WATCH: StageKind.PRODUCTION,
 }
+_AHEAD = (
+    (Phase.PERFORMANCE, Event.CLEARED_FOR_PERFORMANCE),
+    (Phase.SECURITY, Event.CLEARED_FOR_SECURITY),
+    (Phase.SHADOW, Event.CLEARED_FOR_SHADOW),
+    (Phase.CANARY, Event.CLEARED_FOR_CANARY),
+)
+"""The stages behind the functional one in their order, and the event that leads to each."""
 
 
 NOBODY = ""
@@ -173,6 +220,8 @@ class Rollout:
     hold_reason: str = ""
     because: str = ""
     """Why it stands where it stands."""
+    skips_shadow: bool = False
+    """The performance gate found so much that no shadow is needed, and the file allows for it."""
     counts_at_entry: dict[str, int] = field(default_factory=dict)
     """The evidence's counts when the present phase and step were entered."""
 
@@ -270,19 +319,33 @@ def way_forward(policy: RouteIntent, rollout: Rollout) -> Event:
     match rollout.phase:
         case Phase.QUEUED:
             return Event.STARTED
-        case Phase.FUNCTIONAL if rollout.is_first:
-            return Event.UNOPPOSED
         case Phase.COLD_START:
             return Event.ESTABLISHED
-        case Phase.FUNCTIONAL:
-            is_mirrored = declared_stage(policy, Phase.SHADOW) is not None
-            return Event.FUNCTIONAL_PASSED if is_mirrored else Event.UNMIRRORED
-        case Phase.SHADOW:
-            has_canary = declared_stage(policy, Phase.CANARY) is not None
-            return Event.SHADOW_PASSED if has_canary else Event.PROVEN
         case Phase.CANARY:
             n_steps = len(stage_for(policy, Phase.CANARY).shares_buckets)
             return Event.STEP_PASSED if rollout.step + 1 < n_steps else Event.PROVEN
         case Phase.WATCH:
             return Event.WATCH_PASSED
-    raise IllegalMove(f"there is no way forward from phase {rollout.phase.name}")
+        case phase if phase in FINISHED:
+            raise IllegalMove(f"there is no way forward from phase {phase.name}")
+    return _next_stage(policy, rollout)
+
+
+def _next_stage(policy: RouteIntent, rollout: Rollout) -> Event:
+    """Return the event that leads to the next declared stage: what is not declared is passed over.
+
+    Behind the gates that need no traffic a stage with traffic comes in any case: nothing is
+    promoted on what was seen before the challenger met a request.
+    """
+    has_canary = declared_stage(policy, Phase.CANARY) is not None
+    last = Event.PROVEN if rollout.phase is Phase.SHADOW else Event.CLEARED_FOR_CANARY
+    ahead: Sequence[tuple[Phase, Event]] = _AHEAD
+    if rollout.is_first:  # nobody is there to be compared with on traffic
+        last = Event.UNOPPOSED
+        ahead = [(phase, event) for phase, event in _AHEAD if phase in BEFORE_TRAFFIC]
+    for phase, event in ahead:
+        is_skipped = phase is Phase.SHADOW and rollout.skips_shadow and has_canary
+        is_ahead = event in TRANSITIONS[rollout.phase]
+        if is_ahead and not is_skipped and declared_stage(policy, phase) is not None:
+            return event
+    return last

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.account import challenger_share, mirror_share, reading_json
+from controller.account import challenger_share, gate_json, mirror_share, reading_json
 from controller.audit import iso
+from controller.gates.report import GateReport
 from controller.judge import missing
 from controller.policy import RouteIntent
-from controller.rollout import Phase, Rollout, stage_for
+from controller.rollout import BEFORE_TRAFFIC, Phase, Rollout, stage_for
 from controller.store import RouteState
 from evaluator.evidence import CheckState, Evidence, Reading, Role
 
@@ -53,6 +54,8 @@ class RouteView:
     """None without an experiment."""
     tokens: dict[str, int] = field(default_factory=dict)
     """Labels that came with an exposure token, by what became of them."""
+    gate: GateReport | None = None
+    """What the gate of the present stage found last; None before it did, and where it has none."""
 
 
 def render_route(view: RouteView) -> dict[str, Any]:
@@ -77,6 +80,7 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "since": iso(round(rollout.entered_at_s * 1e9)) if rollout else None,
         "experiment": rollout.experiment if rollout else None,
         "missing": list(_missing(view)),
+        "gate": gate_json(rollout.phase if rollout else None, view.gate).get("gate"),
         "expected_seconds": expected_s(view),
         "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
@@ -167,6 +171,16 @@ def _missing(view: RouteView) -> tuple[str, ...]:
     match rollout.phase:
         case Phase.QUEUED:
             return held
-        case Phase.FUNCTIONAL:
-            return (*held, f"functional: {rollout.because}")
+        case phase if phase in BEFORE_TRAFFIC:
+            return (*held, *_unpassed(phase, rollout, view.gate))
     return (*held, *missing(view.required))
+
+
+def _unpassed(phase: Phase, rollout: Rollout, report: GateReport | None) -> tuple[str, ...]:
+    """Return what the gate of ``phase`` still asks for, each check by its name."""
+    if report is None:
+        return (f"{phase.value}: {rollout.because}",)
+    if report.passed:
+        return ()
+    failed = [f"{c.name}: {c.because}" for c in report.checks if not c.passed] or [report.because]
+    return tuple(f"{phase.value}: {one}" for one in failed)

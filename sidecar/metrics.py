@@ -142,14 +142,8 @@ HISTOGRAMS = {
 """What routers count by size."""
 HISTOGRAM_LABELS = ("route", "variant", "role")
 PHASES = (
-    "queued",
-    "functional",
-    "cold_start",
-    "shadow",
-    "canary",
-    "watch",
-    "promoted",
-    "rolled_back",
+    *("queued", "functional", "performance", "security", "cold_start"),
+    *("shadow", "canary", "watch", "promoted", "rolled_back"),
 )
 LABEL_RESULTS = (
     "accepted",

@@ -23,7 +23,7 @@ from aiohttp import web
 from controller import opening
 from controller.clock import SystemClock
 from controller.controller import Controller
-from controller.gates import functional
+from controller.gates import runner
 from controller.policy import Intent
 from controller.store import StoreError
 from router.table import RoutingTable
@@ -126,7 +126,7 @@ class ControllerProcess:
         self._pump = Pump(
             self._engine,
             self._acknowledge,
-            functional.run,
+            runner.run,
             after_step=self._publisher.write,
             condemn=lambda why: opening.condemn(self._database, why),
         )

@@ -9,12 +9,13 @@ import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
 from controller.controller import Controller
-from controller.gates.functional import FunctionalTask
 from controller.gates.report import GateReport
+from controller.gates.task import GateTask
 from controller.store import StoreDamaged, StoreError
 from evaluator.join import Label, LabelResult
 from router.frames import Ejected
@@ -55,7 +56,7 @@ class Pump:
         self,
         engine: Engine[Controller],
         acknowledge: Callable[[Mapping[str, int]], None],
-        run_gate: Callable[[FunctionalTask], Awaitable[GateReport]],
+        run_gate: Callable[[GateTask], Awaitable[GateReport]],
         after_step: Callable[[], None] = lambda: None,
         condemn: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -75,7 +76,10 @@ class Pump:
         )
         self._ejections: deque[Ejected] = deque(maxlen=MAX_EJECTIONS)
         self._known_version = 0
-        self._gates: set[asyncio.Task[None]] = set()
+        self._gates: dict[tuple[str, ...], asyncio.Task[None]] = {}
+        """What is under way, by the task's key."""
+        self._reporting: set[tuple[str, ...]] = set()
+        """Those of them whose answer is on its way in: it is not lost to a stage that ends."""
         self._stopping = False
         self._fault: Exception | None = None
         self._is_refused = False
@@ -119,7 +123,7 @@ class Pump:
         """Let ``run`` return after one more turn."""
         self._stopping = True
         self._arrived.set()
-        for gate in tuple(self._gates):
+        for gate in tuple(self._gates.values()):
             gate.cancel("the process stops")
 
     async def turn(self) -> None:
@@ -200,22 +204,35 @@ class Pump:
         except StoreError as error:
             self._note(error)
             return
-        for task in () if self._stopping else tasks:
-            gate = spawn(self._gate(task), name=f"gate {task.route}")
-            self._gates.add(gate)
-            gate.add_done_callback(self._gates.discard)
+        if not self._stopping:
+            self._attend(tasks)
 
-    def _step_in_thread(self, controller: Controller) -> Sequence[FunctionalTask]:
+    def _step_in_thread(self, controller: Controller) -> Sequence[GateTask]:
         try:
             controller.step()
         finally:
             self._after_step()
-        return controller.pending_functional()
+        return controller.pending_gates()
 
-    async def _gate(self, task: FunctionalTask) -> None:
+    def _attend(self, tasks: Sequence[GateTask]) -> None:
+        """Run the gates that are wanted and not under way; end those that nobody wants any more."""
+        wanted = {task.key: task for task in tasks}
+        for key in self._gates.keys() - wanted.keys() - self._reporting:
+            self._gates[key].cancel("its stage is over")
+        for key in wanted.keys() - self._gates.keys():
+            gate = spawn(self._gate(wanted[key]), name=f"gate {' '.join(key)}")
+            self._gates[key] = gate
+            gate.add_done_callback(partial(self._forget, key))
+
+    def _forget(self, key: tuple[str, ...], _: asyncio.Task[None]) -> None:
+        self._gates.pop(key, None)
+        self._reporting.discard(key)
+
+    async def _gate(self, task: GateTask) -> None:
         try:
             report = await self._run_gate(task)
-            await self._engine.call(lambda c: c.functional(task.route, report))
+            self._reporting.add(task.key)
+            await self._engine.call(lambda c: c.report(task, report))
             self._arrived.set()
         except StoreError as error:
             self._note(error)

@@ -27,7 +27,7 @@ from sidecar.yamltree import Tree
 
 M = TypeVar("M", bound=BaseModel)
 
-STAGE_ORDER = ("functional", "shadow", "canary", "production")
+STAGE_ORDER = ("functional", "performance", "security", "shadow", "canary", "production")
 BUILT_IN_CHECKS = ("srm", "harm", "readable", "delivery", "monitor")
 
 _LOCAL = frozenset(("127.0.0.1", "localhost", "::1", "0.0.0.0", "::"))

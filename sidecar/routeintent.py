@@ -26,7 +26,7 @@ from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
 from sidecar.model.process import ListenTls
 from sidecar.model.route import MatchSection, RouteSection
-from sidecar.model.stage import Canary, Functional, Production, Shadow, Stage
+from sidecar.model.stage import Canary, Functional, Performance, Production, Security, Shadow, Stage
 from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import RoutingFile
@@ -218,6 +218,10 @@ def _metric(name: str, metric: MetricSection, missing: str) -> MetricSpec:
 def _stage(stage: Stage, samples: tuple[bytes, ...], ready_path: str | None) -> StageSpec:
     if stage.functional is not None:
         return _functional(stage.functional, samples, ready_path)
+    if stage.performance is not None:
+        return _performance(stage.performance)
+    if stage.security is not None:
+        return _security(stage.security)
     if stage.shadow is not None:
         return _shadow(stage.shadow)
     if stage.canary is not None:
@@ -234,6 +238,22 @@ def _functional(stage: Functional, samples: tuple[bytes, ...], ready_path: str |
         on_timeout=OnTimeout(stage.on_timeout),
         samples=samples,
         ready_path=stage.ready if stage.ready is not None else ready_path,
+    )
+
+
+def _performance(stage: Performance) -> StageSpec:
+    return StageSpec(
+        kind=StageKind.PERFORMANCE,
+        at_most_s=stage.at_most,
+        on_timeout=OnTimeout(stage.on_timeout),
+    )
+
+
+def _security(stage: Security) -> StageSpec:
+    return StageSpec(
+        kind=StageKind.SECURITY,
+        at_most_s=stage.at_most,
+        on_timeout=OnTimeout(stage.on_timeout),
     )
 
 

@@ -12,6 +12,7 @@ import aiohttp
 from yarl import URL
 
 from controller.gates.report import GateCheck, GateReport
+from controller.gates.task import GateTask
 from evaluator.extract import Extractor, parsed
 from router.certificate import CertificateError, client_context
 from router.observation import Outcome
@@ -37,6 +38,18 @@ class FunctionalTask:
     """GET must answer 200; None asks only that the port accepts connections."""
     prediction: str | None = None
     """JMESPath that must find something in each answer; None asks for JSON only."""
+
+
+def task_of(task: GateTask) -> FunctionalTask:
+    """Return what the functional gate asks of a challenger."""
+    return FunctionalTask(
+        route=task.route.name,
+        challenger=task.challenger,
+        match=task.route.match,
+        samples=task.stage.samples,
+        ready_path=task.stage.ready_path,
+        prediction=task.route.prediction,
+    )
 
 
 async def run(task: FunctionalTask) -> GateReport:

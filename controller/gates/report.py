@@ -25,6 +25,12 @@ class GateReport:
     because: str
     checks: tuple[GateCheck, ...] = ()
     """In the order in which they were made."""
+    is_transient: bool = False
+    """Not passed because something could not be asked or read: asking again may find otherwise.
+    What is not transient ends the rollout, except in the functional stage, which always asks
+    again: a model server may be loading."""
+    skips_shadow: bool = False
+    """Passed by so much that no shadow is needed, and the file allows for that."""
 
     def __post_init__(self) -> None:
         if self.passed and not all(check.passed for check in self.checks):

@@ -8,6 +8,8 @@ PHASES = {
     "waiting": "waiting",
     "queued": "waiting",
     "functional": "functional check",
+    "performance": "golden dataset",
+    "security": "security check",
     "shadow": "shadow",
     "canary": "canary",
     "watch": "production, watched",

@@ -1,9 +1,8 @@
 """Keys of `rollout:`: the stages, and what each needs."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field
-from pydantic import WithJsonSchema as As
 
 from sidecar.model.section import Section
 from sidecar.routetype import (
@@ -15,13 +14,11 @@ from sidecar.routetype import (
     HalfBuckets,
     HoldbackBuckets,
     Level,
-    NeverBuilt,
     PositiveDuration,
     ReadyPath,
     Timeout,
     Watch,
     default,
-    not_built,
 )
 
 
@@ -39,6 +36,20 @@ class Functional(Section):
         "asked; protocols that have none ask only for an open port.",
     )
     at_most: PositiveDuration = default("10m", "How long it may take to pass.")
+    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
+
+
+class Performance(Section):
+    """Before any traffic: challenger and champion answer the same rows of a golden dataset."""
+
+    at_most: PositiveDuration = default("1h", "How long it may take to pass.")
+    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
+
+
+class Security(Section):
+    """Before any traffic: is there anything in the challenger that must not be served?"""
+
+    at_most: PositiveDuration = default("1h", "How long it may take to pass.")
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
@@ -93,25 +104,11 @@ class Stage(Section):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     functional: Functional | None = None
+    performance: Performance | None = None
+    security: Security | None = None
     shadow: Shadow | None = None
     canary: Canary | None = None
     production: Production | None = None
-    performance: Annotated[
-        NeverBuilt,
-        not_built(
-            "the stages without `performance` (this version has not built it: remove the line; "
-            "the later gates still run)"
-        ),
-        As({"not": {}, "description": "Not built in this version."}),
-    ] = Field(default=None, validate_default=False)
-    security: Annotated[
-        NeverBuilt,
-        not_built(
-            "the stages without `security` (this version has not built it: remove the line; "
-            "the later gates still run)"
-        ),
-        As({"not": {}, "description": "Not built in this version."}),
-    ] = Field(default=None, validate_default=False)
 
 
 class RolloutSection(Section):
@@ -127,7 +124,7 @@ class RolloutSection(Section):
     )
     stages: list[Stage] = Field(
         min_length=1,
-        max_length=6,  # with those that are not built: each is refused by name, not by its number
-        description="Any of functional, shadow, canary, production, in this order. Without "
-        "production nothing is ever promoted.",
+        max_length=6,
+        description="Any of functional, performance, security, shadow, canary, production, in "
+        "this order. Without production nothing is ever promoted.",
     )

@@ -39,6 +39,8 @@ METRICS = (
 )
 
 FUNCTIONAL = StageSpec(kind=StageKind.FUNCTIONAL, at_most_s=60.0)
+PERFORMANCE = StageSpec(kind=StageKind.PERFORMANCE, at_most_s=600.0)
+SECURITY = StageSpec(kind=StageKind.SECURITY, at_most_s=600.0)
 SHADOW = StageSpec(
     kind=StageKind.SHADOW, at_most_s=3600.0, at_least=50, for_at_least_s=5.0, mirror_buckets=10_000
 )
@@ -47,6 +49,7 @@ CANARY = StageSpec(
 )
 PRODUCTION = StageSpec(kind=StageKind.PRODUCTION, watch_s=30.0, holdback_buckets=100)
 STAGES = (FUNCTIONAL, SHADOW, CANARY, PRODUCTION)
+ALL_STAGES = (FUNCTIONAL, PERFORMANCE, SECURITY, SHADOW, CANARY, PRODUCTION)
 
 
 def route_intent(

@@ -4,13 +4,13 @@ import json
 import random
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from controller.controller import Controller
 from controller.gates.report import GateReport
 from controller.opening import open_database
-from controller.policy import Intent
+from controller.policy import Intent, StageKind
 from evaluator.join import Label
 from router.choose import choose
 from router.observation import Batch, Exposure, MirroredPair, Observation, Outcome
@@ -46,6 +46,8 @@ class Simulation:
     seed: int = 1
     source: str = "w0"
     functional_ok: bool = True
+    gates: dict[StageKind, GateReport] = field(default_factory=dict)
+    """What the gates of these stages find; whom they are about is filled in."""
     sends_labels: bool = True
     label_after_s: float = 0.2
     published: RoutingTable | None = None
@@ -108,9 +110,9 @@ class Simulation:
         return [record["action"] for record in self.audit()]
 
     def run_gates(self) -> None:
-        for task in self.controller.pending_functional():
-            report = GateReport(task.challenger.name, self.functional_ok, "asked")
-            self.controller.functional(task.route, report)
+        for task in self.controller.pending_gates():
+            report = self.gates.get(task.kind) or GateReport("", self.functional_ok, "asked")
+            self.controller.report(task, replace(report, challenger=task.challenger.name))
 
     def tick(self, n: int = 20) -> None:
         """Let TICK_S pass with ``n`` requests."""

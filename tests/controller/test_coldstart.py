@@ -12,10 +12,22 @@ from controller.adoption import IntentRefused
 from controller.coldstart import closes, required, trouble
 from controller.judge import Action, Verdict
 from controller.policy import ColdStartSpec, OnTimeout, RouteIntent
-from controller.rollout import NOBODY, Phase, Rollout, hold
+from controller.rollout import NOBODY, Event, Phase, Rollout, hold, way_forward
 from evaluator.evidence import CheckState, Evidence, Role
 from evaluator.metric import MetricSpec
-from tests.controller.builders import NOW_S, evidence, intent, reading, route_intent, variant
+from tests.controller.builders import (
+    CANARY,
+    FUNCTIONAL,
+    NOW_S,
+    PERFORMANCE,
+    SECURITY,
+    SHADOW,
+    evidence,
+    intent,
+    reading,
+    route_intent,
+    variant,
+)
 from tests.controller.simulation import Model, Simulation
 
 CHECKS = (
@@ -246,3 +258,17 @@ def test_trouble_holds_once_and_waiting_is_none() -> None:
     assert trouble(policy, standing(), waiting) is None
     assert "lasted longer" in (trouble(policy, standing(waited_s=3600.0), waiting) or "")
     assert not closes(policy, standing(waited_s=3600.0))
+
+
+def test_every_declared_gate_before_traffic_comes_first_and_no_stage_of_comparison() -> None:
+    policy = cold_intent(stages=(FUNCTIONAL, PERFORMANCE, SECURITY, SHADOW, CANARY))
+    ways = [
+        way_forward(policy, standing(phase=phase))
+        for phase in (Phase.FUNCTIONAL, Phase.PERFORMANCE, Phase.SECURITY, Phase.COLD_START)
+    ]
+    assert ways == [
+        Event.CLEARED_FOR_PERFORMANCE,
+        Event.CLEARED_FOR_SECURITY,
+        Event.UNOPPOSED,
+        Event.ESTABLISHED,
+    ]

@@ -6,15 +6,18 @@ import pytest
 
 from controller import audit
 from controller.controller import Act, ActRefused, UnknownRoute
-from controller.gates.report import GateReport
-from controller.policy import ScorerSpec
+from controller.gates import functional
+from controller.gates.report import GateCheck, GateReport
+from controller.policy import ScorerSpec, StageKind
 from controller.store import StoreError
 from evaluator.join import Label
 from router.observation import Batch
 from router.table import BUCKETS, Split
 from tests.controller.builders import (
+    ALL_STAGES,
     CANARY,
     FUNCTIONAL,
+    PERFORMANCE,
     PRODUCTION,
     SHADOW,
     STAGES,
@@ -208,18 +211,49 @@ def test_a_gate_says_what_to_ask_of_whom(start):
     gate = replace(FUNCTIONAL, samples=(b"{}",), ready_path="/ready")
     simulation = start(intent=intent(route_intent(stages=(gate, *STAGES[1:]))))
     simulation.controller.step()
-    (task,) = simulation.controller.pending_functional()
-    assert (task.route, task.challenger.name, task.match.path) == ("digits", "digits-2", "/digits")
-    assert (task.samples, task.ready_path, task.prediction) == ((b"{}",), "/ready", "prediction")
+    (task,) = simulation.controller.pending_gates()
+    asked = functional.task_of(task)
+    assert (asked.route, asked.challenger.name, task.champion.name) == (
+        *("digits", "digits-2"),
+        "digits-1",
+    )
+    assert (asked.samples, asked.ready_path, asked.prediction) == ((b"{}",), "/ready", "prediction")
 
 
 def test_a_report_about_another_challenger_is_ignored(start):
     simulation = start()
     simulation.controller.step()
-    simulation.controller.functional("digits", GateReport("digits-9", True, "ok"))
+    (task,) = simulation.controller.pending_gates()
+    simulation.controller.report(task, GateReport("digits-9", True, "ok"))
+    for other in (
+        replace(task, experiment="x"),
+        replace(task, route=replace(task.route, name="other")),
+        replace(task, stage=PERFORMANCE),
+    ):
+        simulation.controller.report(other, GateReport("digits-2", True, "ok"))
     assert simulation.phase == "functional"
-    simulation.controller.functional("other", GateReport("digits-2", True, "ok"))
-    assert simulation.phase == "functional"
+
+
+def test_every_declared_stage_is_passed_in_its_order(start):
+    simulation = start(intent=intent(route_intent(stages=ALL_STAGES)))
+    simulation.run("promoted")
+    reached = [record["phase_to"] for record in simulation.audit() if record["phase_to"]]
+    assert list(dict.fromkeys(reached)) == [
+        *("functional", "performance", "security", "shadow", "canary", "watch", "promoted")
+    ]
+
+
+def test_status_says_what_a_gate_found_and_what_is_missing(start):
+    rows = GateCheck("rows", False, "12 of 100 answered", {"answered": 12})
+    found = GateReport("", False, "not all rows were answered", (rows,), is_transient=True)
+    simulation = start(
+        intent=intent(route_intent(stages=ALL_STAGES)), gates={StageKind.PERFORMANCE: found}
+    )
+    simulation.run("performance")
+    simulation.tick()
+    status = simulation.status()
+    assert status["missing"] == ["performance: rows: 12 of 100 answered"]
+    assert status["gate"]["checks"][0]["numbers"] == {"answered": 12}
 
 
 # Restarts and clocks.

@@ -70,8 +70,14 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     connection.close()
 
 
-TO_SHADOW = (Event.STARTED, Event.FUNCTIONAL_PASSED)
-TO_WATCH = (*TO_SHADOW, Event.SHADOW_PASSED, Event.STEP_PASSED, Event.STEP_PASSED, Event.PROVEN)
+TO_SHADOW = (Event.STARTED, Event.CLEARED_FOR_SHADOW)
+TO_WATCH = (
+    *TO_SHADOW,
+    Event.CLEARED_FOR_CANARY,
+    Event.STEP_PASSED,
+    Event.STEP_PASSED,
+    Event.PROVEN,
+)
 
 
 def test_a_queued_challenger_moves_nothing(scene):
@@ -96,7 +102,7 @@ def test_state_table_and_record_move_together(scene):
 
 
 def test_counts_at_entry_are_those_of_the_evidence(scene):
-    scene.move(Event.STARTED, Event.FUNCTIONAL_PASSED)
+    scene.move(Event.STARTED, Event.CLEARED_FOR_SHADOW)
     assert scene.state.rollout is not None
     assert scene.state.rollout.counts_at_entry == {"pairs": 9}
 
@@ -168,7 +174,7 @@ def test_a_rollout_keeps_the_policy_it_began_under(scene):
     assert scene.mover.intent is not None
     other = replace(route_intent(challengers=("digits-2",)), alpha=0.5)
     scene.mover.intent = intent(other, digest="d2")
-    scene.move(Event.SHADOW_PASSED)
+    scene.move(Event.CLEARED_FOR_CANARY)
     assert scene.state.policy == began
 
 

@@ -4,18 +4,34 @@ from pathlib import Path
 
 import pytest
 
+from controller import audit
+from controller.account import ACTIONS
+from controller.gatekeeper import Gatekeeper
+from controller.gates.report import GateCheck, GateReport
 from controller.intake import Intake
 from controller.mover import Mover
 from controller.opening import open_database
 from controller.policy import OnFutility, OnTimeout
 from controller.reviewer import LOOK_EVERY_S, Reviewer
-from controller.rollout import Phase, Rollout, hold
+from controller.rollout import BEFORE_TRAFFIC, Phase, Rollout, hold, resume
 from controller.store import RouteState
 from controller.traffic import Traffic
 from evaluator.evidence import FUTILE_LOG_E, CheckState, Evidence, Role
 from router.table import RoutingTable
-from tests.controller.builders import SettableClock, evidence, intent, reading, route_intent
+from tests.controller.builders import (
+    ALL_STAGES,
+    SettableClock,
+    evidence,
+    intent,
+    reading,
+    route_intent,
+)
 
+NEXT = {
+    Phase.FUNCTIONAL: Phase.PERFORMANCE,
+    Phase.PERFORMANCE: Phase.SECURITY,
+    Phase.SECURITY: Phase.SHADOW,
+}
 GOOD = evidence(
     reading("accuracy", CheckState.PASSED, Role.OBJECTIVE),
     reading("errors", CheckState.PASSED),
@@ -43,7 +59,8 @@ class Scene:
         traffic = Traffic(self.connection, lambda table: None, table=RoutingTable(version=1))
         self.mover = Mover(self.connection, self.clock, traffic, self.intake, lambda n: b"\x01" * n)
         self.mover.intent = intent()
-        self.reviewer = Reviewer(self.mover, self.intake, self.clock)
+        self.gates = Gatekeeper(self.mover, self.clock)
+        self.reviewer = Reviewer(self.mover, self.intake, self.gates, self.clock)
         self.stand_at(Phase.SHADOW)
         traffic._table = RoutingTable(
             version=1,
@@ -204,3 +221,60 @@ def test_futility_stops_nothing_that_is_held_promoted_or_still_likely(scene):
         scene.intake.shown = evidence(replace(waiting, log_e_futile=log_e))
         scene.reviewer.look()
         assert scene.rollout.phase is phase
+
+
+def answer(scene: Scene, passed: bool, **parts: object) -> None:
+    """Let the gate of the present stage answer."""
+    (task,) = scene.gates.pending()
+    checks = (GateCheck("rows", passed, "so", {"n": 3, "low": float("-inf")}),)
+    assert scene.gates.take(task, GateReport("digits-2", passed, "so it is", checks, **parts))
+    scene.reviewer.look()
+
+
+def last_record(scene: Scene) -> dict:
+    return audit.latest(scene.connection, route=None, actions=list(ACTIONS.values()), limit=1)[0]
+
+
+@pytest.mark.parametrize("phase", sorted(BEFORE_TRAFFIC, key=lambda p: p.value))
+def test_a_gate_that_is_passed_leads_on_with_its_numbers_on_record(scene, phase):
+    scene.stand_at(phase, route_intent(stages=ALL_STAGES))
+    answer(scene, passed=True)
+    assert scene.rollout.phase is NEXT[phase]
+    gate = last_record(scene)["evidence"]["gate"]
+    assert (gate["stage"], gate["passed"], gate["because"]) == (phase.value, True, "so it is")
+    assert gate["checks"] == [
+        {"name": "rows", "passed": True, "because": "so", "numbers": {"n": 3, "low": None}}
+    ]
+
+
+@pytest.mark.parametrize("phase", [Phase.PERFORMANCE, Phase.SECURITY])
+@pytest.mark.parametrize("held_by", [None, "ana"])
+def test_a_gate_that_is_refused_ends_the_rollout_with_its_numbers_on_record(scene, phase, held_by):
+    scene.stand_at(phase, route_intent(stages=ALL_STAGES), held_by=held_by)
+    answer(scene, passed=False)
+    record = last_record(scene)
+    assert (scene.rollout.phase, record["because"]) == (Phase.ROLLED_BACK, "so it is")
+    assert record["evidence"]["gate"]["checks"][0]["numbers"] == {"n": 3, "low": None}
+
+
+def test_a_gate_that_could_not_be_asked_is_asked_again_until_its_time_is_over(scene):
+    policy = route_intent(stages=ALL_STAGES)
+    scene.stand_at(Phase.PERFORMANCE, policy)
+    answer(scene, passed=False, is_transient=True)
+    assert (scene.rollout.phase, scene.gates.pending()) == (Phase.PERFORMANCE, [])
+    scene.clock.advance(60.0)
+    assert len(scene.gates.pending()) == 1
+    state = scene.mover.states["digits"]
+    scene.mover.put(replace(state, rollout=replace(scene.rollout, waited_s=1e9)))
+    scene.reviewer.look()
+    assert scene.rollout.phase is Phase.ROLLED_BACK
+    assert last_record(scene)["evidence"]["gate"]["passed"] is False
+
+
+def test_a_held_rollout_goes_on_with_what_its_gate_found_when_it_is_resumed(scene):
+    scene.stand_at(Phase.PERFORMANCE, route_intent(stages=ALL_STAGES), held_by="ana")
+    answer(scene, passed=True)
+    assert (scene.rollout.phase, scene.gates.pending()) == (Phase.PERFORMANCE, [])
+    scene.mover.put(replace(scene.mover.states["digits"], rollout=resume(scene.rollout)))
+    scene.reviewer.look()
+    assert scene.rollout.phase is Phase.SECURITY

@@ -4,6 +4,7 @@ import pytest
 
 from controller.policy import StageKind, StageSpec
 from controller.rollout import (
+    BEFORE_TRAFFIC,
     DEFAULT_AT_MOST_S,
     FINISHED,
     TRANSITIONS,
@@ -21,7 +22,14 @@ from controller.rollout import (
     stage_for,
     way_forward,
 )
-from tests.controller.builders import CANARY, FUNCTIONAL, SHADOW, route_intent
+from tests.controller.builders import (
+    CANARY,
+    FUNCTIONAL,
+    PERFORMANCE,
+    SECURITY,
+    SHADOW,
+    route_intent,
+)
 
 EVERY_PAIR = [(phase, event) for phase in Phase for event in Event]
 
@@ -112,7 +120,7 @@ def test_rolled_back_is_the_end():
 
 
 def test_step_counts_up_within_the_canary_and_starts_at_zero():
-    first = moved(rollout(Phase.SHADOW), Event.SHADOW_PASSED)
+    first = moved(rollout(Phase.SHADOW), Event.CLEARED_FOR_CANARY)
     second = moved(first, Event.STEP_PASSED)
     assert (first.phase, first.step) == (Phase.CANARY, 0)
     assert (second.phase, second.step) == (Phase.CANARY, 1)
@@ -120,7 +128,7 @@ def test_step_counts_up_within_the_canary_and_starts_at_zero():
 
 
 def test_a_move_notes_when_why_and_from_which_counts():
-    after_move = moved(rollout(Phase.SHADOW), Event.SHADOW_PASSED)
+    after_move = moved(rollout(Phase.SHADOW), Event.CLEARED_FOR_CANARY)
     assert after_move.entered_at_s == 7.0
     assert after_move.because == "so"
     assert after_move.counts_at_entry == {"pairs": 3}
@@ -165,10 +173,38 @@ def test_way_forward_leads_through_the_declared_stages_only():
     full = route_intent()
     no_shadow = route_intent(stages=(FUNCTIONAL, CANARY))
     no_canary = route_intent(stages=(FUNCTIONAL, SHADOW))
-    assert way_forward(full, rollout(Phase.FUNCTIONAL)) is Event.FUNCTIONAL_PASSED
-    assert way_forward(no_shadow, rollout(Phase.FUNCTIONAL)) is Event.UNMIRRORED
-    assert way_forward(full, rollout(Phase.SHADOW)) is Event.SHADOW_PASSED
+    assert way_forward(full, rollout(Phase.FUNCTIONAL)) is Event.CLEARED_FOR_SHADOW
+    assert way_forward(no_shadow, rollout(Phase.FUNCTIONAL)) is Event.CLEARED_FOR_CANARY
+    assert way_forward(full, rollout(Phase.SHADOW)) is Event.CLEARED_FOR_CANARY
     assert way_forward(no_canary, rollout(Phase.SHADOW)) is Event.PROVEN
+
+
+def test_way_forward_passes_over_every_gate_that_is_not_declared():
+    """From each gate to the next declared stage, whichever of the gates are declared."""
+    gates = (FUNCTIONAL, PERFORMANCE, SECURITY, SHADOW, CANARY)
+    phases = (Phase.FUNCTIONAL, Phase.PERFORMANCE, Phase.SECURITY, Phase.SHADOW, Phase.CANARY)
+    for mask in range(2 ** len(gates)):
+        declared = [n for n in range(len(gates)) if mask >> n & 1]
+        if not {3, 4} & set(declared):
+            continue  # no evidence: adoption refuses it
+        policy = route_intent(stages=tuple(gates[n] for n in declared))
+        for n, phase in enumerate(phases[:4]):
+            ahead = [phases[other] for other in declared if other > n]
+            event = way_forward(policy, rollout(phase))
+            assert after(phase, event) is (ahead[0] if ahead else Phase.WATCH if n == 3 else ...)
+
+
+def test_shadow_is_skipped_only_where_a_canary_comes():
+    keen = rollout(Phase.PERFORMANCE, skips_shadow=True)
+    assert way_forward(route_intent(), keen) is Event.CLEARED_FOR_CANARY
+    no_canary = route_intent(stages=(PERFORMANCE, SHADOW))
+    assert way_forward(no_canary, keen) is Event.CLEARED_FOR_SHADOW
+
+
+def test_gate_before_traffic_may_end_the_rollout_and_never_promotes_it():
+    for phase in BEFORE_TRAFFIC:
+        assert after(phase, Event.REFUSED) is Phase.ROLLED_BACK
+        assert Event.PROVEN not in TRANSITIONS[phase]
 
 
 def test_way_forward_promotes_only_from_the_last_rung():

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from controller.controller import Act, ActRefused, Controller, ScoreTask, UnknownRoute
-from controller.gates.functional import FunctionalTask
 from controller.gates.report import GateReport
+from controller.gates.task import GateTask
 from controller.policy import Intent
 from controller.store import StoreError
 from evaluator.join import Label, LabelOutcome, LabelResult
@@ -33,7 +33,7 @@ class Double:
         self.reports: list[tuple[str, GateReport]] = []
         self.acts: list[tuple[Any, ...]] = []
         self.fences: list[int] = []
-        self.gates: list[FunctionalTask] = []
+        self.gates: list[GateTask] = []
         self.intents: list[Intent] = []
         self.refusal: Exception | None = None
         self.step_error: Exception | None = None
@@ -92,13 +92,13 @@ class Double:
         self._note(f"fence {table_version}")
         self.fences.append(table_version)
 
-    def pending_functional(self) -> list[FunctionalTask]:
-        gates, self.gates = self.gates, []
-        return gates
+    def pending_gates(self) -> list[GateTask]:
+        return list(self.gates)
 
-    def functional(self, route: str, report: GateReport) -> None:
-        self._note(f"functional {route}")
-        self.reports.append((route, report))
+    def report(self, task: GateTask, report: GateReport) -> None:
+        self._note(f"gate {task.route.name}")
+        self.gates.remove(task)
+        self.reports.append((task.route.name, report))
 
     def step(self) -> None:
         self._note("step", is_writing=False)

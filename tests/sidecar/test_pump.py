@@ -5,21 +5,25 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
-from controller.gates.functional import FunctionalTask
 from controller.gates.report import GateReport
+from controller.gates.task import GateTask
 from controller.store import StoreDamaged, StoreError
 from evaluator.join import Label
 from router.frames import Ejected
 from router.observation import Batch
-from router.table import Match, Variant
 from router.tasks import spawn
 from sidecar.engine import Engine
 from sidecar.pump import LabelRequest, Pump
+from tests.controller.builders import FUNCTIONAL, route_intent, variant
 from tests.sidecar.double import Double
 
 REPORT = GateReport("digits-2", True, "answered")
-GATE = FunctionalTask(
-    "digits", Variant(name="digits-2", host="127.0.0.1", port=1), Match(path="/predict")
+GATE = GateTask(
+    route=route_intent(),
+    stage=FUNCTIONAL,
+    experiment="x",
+    challenger=variant("digits-2"),
+    champion=variant("digits-1"),
 )
 
 
@@ -31,13 +35,18 @@ class Bench:
         self.engine = Engine(lambda: self.double.controller)
         self.acknowledged: dict[str, int] = {}
         self.gate_answer: asyncio.Future[GateReport] = asyncio.get_running_loop().create_future()
+        self.started: list[GateTask] = []
         self.condemned: list[str] = []
         self.pump = Pump(
             self.engine,
             self._acknowledge,
-            lambda _: self.gate_answer,
+            self._run_gate,
             condemn=self.condemned.append,
         )
+
+    def _run_gate(self, task: GateTask) -> asyncio.Future[GateReport]:
+        self.started.append(task)
+        return self.gate_answer
 
     def _acknowledge(self, done: Mapping[str, int]) -> None:
         self.acknowledged |= done
@@ -231,6 +240,19 @@ async def test_gate_runs_beside_the_steps_and_is_reported(bench: Bench) -> None:
     bench.gate_answer.set_result(REPORT)
     await bench.until(lambda: bench.double.reports)
     assert bench.double.reports == [("digits", REPORT)]
+    assert bench.started == [GATE]  # while it was under way it was not begun again
+
+
+async def test_gate_that_nobody_wants_any_more_ends(bench: Bench) -> None:
+    """A challenger that was rolled back is not asked a hundred thousand rows."""
+    bench.double.gates = [GATE]
+    await bench.pump.turn()
+    await bench.until(lambda: bench.started)
+    bench.double.gates = []
+    await bench.pump.turn()
+    await bench.until(bench.gate_answer.cancelled)
+    await bench.pump.turn()
+    assert bench.double.reports == []
 
 
 async def test_fault_of_ours_ends_the_run(bench: Bench) -> None:

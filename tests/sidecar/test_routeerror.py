@@ -1,7 +1,7 @@
 import pytest
 
 from sidecar.routeerror import nearest
-from tests.sidecar.routing_texts import only_problem, problems_of_text, with_part
+from tests.sidecar.routing_texts import only_problem, with_part
 
 
 def test_unknown_key_names_the_nearest_known_one() -> None:
@@ -38,7 +38,13 @@ def test_missing_key_says_what_it_is_for_and_where_it_belongs() -> None:
         ("shares: [1%, 5%, 25%, 50%]", "shares: 5%", "canary.shares", "5%", "a list"),
         ("shares: [1%, 5%, 25%, 50%]", "shares: []", "canary.shares", "none", "at least 1"),
         ("{capture: 64KiB}", "64KiB", "limits", "64KiB", "a mapping with keys of body"),
-        ("functional: {}", "functional", "stages[0]", "functional", "keys of functional, shadow"),
+        (
+            "functional: {}",
+            "functional",
+            "stages[0]",
+            "functional",
+            "keys of functional, performance",
+        ),
         ("errors:", "'err ors':", "metrics.err ors", "err ors", "a name"),
     ],
 )
@@ -49,20 +55,6 @@ def test_bad_value_says_what_was_found_and_what_was_expected(
     assert problem.path.startswith("routes[0].") and problem.path.endswith(path)
     assert problem.found == found
     assert expected in problem.expected
-
-
-@pytest.mark.parametrize("word", ["performance", "security"])
-def test_stage_that_is_not_built_yet_is_refused_by_name(word: str) -> None:
-    problem = only_problem(with_part("- functional: {}", f"- {word}: {{golden: g.jsonl}}"))
-    assert problem.found == f"the key {word}"
-    assert "this version has not built it: remove the line" in problem.expected
-
-
-def test_file_with_a_stage_that_is_not_built_yet_is_sound_without_its_line() -> None:
-    line = "        - performance: {golden: golden.jsonl}\n"
-    text = with_part("        - shadow:", line + "        - shadow:")
-    assert only_problem(text).path == "routes[0].rollout.stages[1].performance"
-    assert problems_of_text(text.replace(line, "")) == []
 
 
 def test_file_that_is_no_mapping_says_which_keys_it_needs() -> None:

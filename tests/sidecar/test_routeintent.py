@@ -1,6 +1,8 @@
 from pathlib import Path
 
-from controller.policy import OnTimeout, RecordSpec, StageKind
+import pytest
+
+from controller.policy import OnTimeout, RecordSpec, StageKind, StageSpec
 from evaluator.evidence import Role
 from router.table import Match, Tls, Variant
 from sidecar.routefile import parse_routefile
@@ -81,13 +83,22 @@ def test_metrics_keep_their_order_and_only_labelled_ones_have_a_missing_rule() -
 def test_stages_carry_shares_in_buckets_and_times_in_seconds() -> None:
     [route] = load(WITH_EVERYTHING).intent.routes
     functional, shadow, canary, production = route.stages
-    assert [stage.kind for stage in route.stages] == list(StageKind)
+    assert [stage.kind.value for stage in route.stages] == [
+        *("functional", "shadow", "canary", "production")
+    ]
     assert (functional.ready_path, functional.at_most_s) == ("/ready", 60.0)
     assert functional.on_timeout is OnTimeout.HOLD
     assert (shadow.mirror_buckets, shadow.at_least, shadow.for_at_least_s) == (10_000, 300, 3.0)
     assert shadow.on_timeout is OnTimeout.ROLLBACK
     assert (canary.shares_buckets, canary.at_most_s) == ((100, 500, 2500, 5000), 1_209_600.0)
     assert (production.watch_s, production.holdback_buckets) == (86_400.0, 100)
+
+
+@pytest.mark.parametrize("kind", [StageKind.PERFORMANCE, StageKind.SECURITY])
+def test_gates_before_traffic_have_their_time_and_stand_before_the_shadow(kind: StageKind) -> None:
+    line = f"        - {kind.value}: {{at_most: 2h, on_timeout: hold}}\n"
+    [route] = load(with_part("        - shadow:", line + "        - shadow:")).intent.routes
+    assert route.stages[1] == StageSpec(kind=kind, at_most_s=7200.0, on_timeout=OnTimeout.HOLD)
 
 
 def test_protocol_decides_prediction_and_ready_path_only_where_the_file_does_not() -> None:

@@ -1,0 +1,41 @@
+"""What a gate is given: whom it asks, and what the file says of its stage. Pure."""
+
+from dataclasses import dataclass
+
+from controller.policy import RouteIntent, StageKind, StageSpec
+from router.table import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class GateTask:
+    """One gate that is to be run now, for one rollout."""
+
+    route: RouteIntent
+    """The match, the metrics and the protocol: how the variants are asked and compared."""
+    stage: StageSpec
+    """The declared keys of the gate; those of the rollout's beginning, whatever the file says now,
+    but for the bodies of samples."""
+    experiment: str
+    challenger: Variant
+    champion: Variant
+    """Who answers users now; the challenger itself where there is no champion: see ``is_first``."""
+
+    @property
+    def kind(self) -> StageKind:
+        """Return which gate it is."""
+        return self.stage.kind
+
+    @property
+    def is_first(self) -> bool:
+        """Whether there is no champion to be compared with: only absolute numbers say something."""
+        return self.challenger.name == self.champion.name
+
+    @property
+    def place(self) -> tuple[str, str, StageKind]:
+        """Return where it stands: route, experiment and stage."""
+        return (self.route.name, self.experiment, self.stage.kind)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Return what tells it from every other, as words."""
+        return (self.route.name, self.experiment, self.stage.kind.value)
