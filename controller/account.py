@@ -60,6 +60,7 @@ def evidence_json(evidence: Evidence | None) -> dict[str, Any]:
         "at_s": evidence.at_s,
         "counts": dict(evidence.counts),
         "readings": [reading_json(reading) for reading in evidence.readings],
+        **({"health": health_json(evidence)} if evidence.champion_health is not None else {}),
     }
 
 
@@ -97,6 +98,24 @@ def _plain(value: Any) -> Any:
         case list() | tuple():
             return [_plain(one) for one in value]
     return value
+
+
+def health_json(evidence: Evidence | None) -> dict[str, Any]:
+    """Return how both variants stand to the service limit; empty where none is declared."""
+    if evidence is None:
+        return {}
+    found = {"champion": evidence.champion_health, "challenger": evidence.challenger_health}
+    return {
+        name: {
+            "is_broken": health.is_broken,
+            "failed": health.failed,
+            "n": health.n,
+            "limit": health.limit,
+            "odds_sound": odds_of(health.sound_log_e),
+        }
+        for name, health in found.items()
+        if health is not None
+    }
 
 
 def reading_json(reading: Reading) -> dict[str, Any]:

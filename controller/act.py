@@ -7,6 +7,7 @@ import structlog
 
 from controller.adoption import names_of
 from controller.intake import Intake
+from controller.landing import Landings
 from controller.mover import Mover
 from controller.rollout import TRANSITIONS, Event, Phase, hold, resume
 from controller.store import RouteState, StoreError
@@ -38,6 +39,7 @@ class UnknownRoute(ActRefused):
 def perform(
     mover: Mover,
     intake: Intake,
+    landings: Landings,
     route: str,
     act: Act,
     *,
@@ -57,7 +59,7 @@ def perform(
         case Act.RESUME:
             _resume(mover, state, who, reason)
         case Act.ROLLBACK:
-            _order_back(mover, intake, state, who, reason)
+            _order_back(mover, intake, landings, state, who, reason, break_glass=break_glass)
         case Act.PROMOTE:
             _force(mover, intake, state, who, reason, break_glass=break_glass)
 
@@ -79,7 +81,16 @@ def _resume(mover: Mover, state: RouteState, who: str, reason: str) -> None:
     mover.annotate(free, who=who, action="resume", because=reason)
 
 
-def _order_back(mover: Mover, intake: Intake, state: RouteState, who: str, reason: str) -> None:
+def _order_back(
+    mover: Mover,
+    intake: Intake,
+    landings: Landings,
+    state: RouteState,
+    who: str,
+    reason: str,
+    *,
+    break_glass: bool,
+) -> None:
     rollout = state.rollout
     if rollout is None or Event.ORDERED not in TRANSITIONS[rollout.phase]:
         raise ActRefused(f"{state.champion!r} answers everybody: there is nothing to roll back")
@@ -88,7 +99,22 @@ def _order_back(mover: Mover, intake: Intake, state: RouteState, who: str, reaso
     if not rollout.is_first and rollout.champion not in names_of(mover.serving()[state.name]):
         raise ActRefused(f"{rollout.champion!r} is no longer in the routing file: declare it first")
     evidence = intake.evidence(state.name, now_s=mover.wall_s())
-    mover.move(state.name, Event.ORDERED, who=who, because=reason, evidence=evidence)
+    landing = landings.choose(state, rollout, evidence)
+    if landing.champion is None and not break_glass:
+        because = (
+            f'{landing.because}; a named person may go back all the same with "break_glass": true'
+        )
+        _record_refusal(mover, state, who, f"{reason} (refused: {because})")
+        raise ActRefused(because)
+    told = f"{reason}; {landing.because}" if landing.because else reason
+    mover.move(
+        state.name,
+        Event.ORDERED,
+        who=who,
+        because=told if landing.champion is not None else f"break-glass: {told}",
+        evidence=evidence,
+        land_on=landing.champion,
+    )
 
 
 def _force(

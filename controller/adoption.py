@@ -73,6 +73,11 @@ def names_of(route: RouteIntent) -> tuple[str, ...]:
     return (route.champion.name, *(challenger.name for challenger in route.challengers))
 
 
+def may_answer(route: RouteIntent) -> tuple[str, ...]:
+    """Return the names of those who may answer users: a broken champion's may be the standby's."""
+    return (*names_of(route), *(() if route.standby is None else (route.standby.name,)))
+
+
 def next_challenger(route: RouteIntent, state: RouteState) -> str | None:
     """Return whose turn it is; None when every challenger had its journey."""
     if not state.is_proven:  # whoever has not been tried may be the first version
@@ -119,7 +124,7 @@ def _check_champion(route: RouteIntent, state: RouteState) -> None:
             'POST /v1/routes/NAME/promote with "break_glass": true',
             route=route.name,
         )
-    if state.champion not in names_of(route):
+    if state.champion not in may_answer(route):
         raise IntentRefused(
             f"route {route.name!r}: {state.champion!r} answers its users and the file no longer "
             f"declares it. Write `champion: {state.champion}`, or roll it back first",
@@ -128,7 +133,7 @@ def _check_champion(route: RouteIntent, state: RouteState) -> None:
 
 
 def _new_state(route: RouteIntent, serving: str | None, hold_reason: str) -> RouteState:
-    champion = serving if serving in names_of(route) else None
+    champion = serving if serving in may_answer(route) else None
     return RouteState(
         name=route.name,
         declared_champion=route.champion.name,

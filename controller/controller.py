@@ -16,7 +16,7 @@ import structlog
 from controller import audit, store
 from controller.act import Act, ActRefused, UnknownRoute, perform
 from controller.adopter import Adopter
-from controller.adoption import IntentRefused
+from controller.adoption import IntentRefused, may_answer
 from controller.age import Ages
 from controller.audit import Entry, iso
 from controller.clock import Clock
@@ -25,6 +25,7 @@ from controller.gatekeeper import Gatekeeper
 from controller.gates.report import GateReport
 from controller.gates.task import GateTask
 from controller.intake import Intake
+from controller.landing import Landings
 from controller.mover import Mover
 from controller.policy import Intent, RouteIntent, ScorerSpec
 from controller.reviewer import CONTROLLER, Reviewer
@@ -89,7 +90,8 @@ class Controller:
             loss=_loss(store.damage(connection), stored, published),
         )
         self._gates = Gatekeeper(self._mover, clock)
-        self._reviewer = Reviewer(self._mover, self._intake, self._gates, clock)
+        self._landings = Landings(self._mover, self._intake, clock)
+        self._reviewer = Reviewer(self._mover, self._intake, self._gates, self._landings, clock)
         self._has_begun = False
         self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
         self._ages = Ages(clock.wall_ns(), clock.monotonic_s())
@@ -142,28 +144,26 @@ class Controller:
         rollout = self._rollout(route)
         if rollout is None or rollout.challenger != variant or rollout.phase not in WITH_TRAFFIC:
             return
-        self._mover.move(
-            route,
-            Event.EJECTED,
-            who=CONTROLLER,
-            because=f"a router saw {failures} failures in a row",
-            evidence=self._reviewer.evidence(route),
-        )
+        because = f"a router saw {failures} failures in a row"
+        self._reviewer.eject(self._mover.states[route], because)
 
     def pending_gates(self) -> list[GateTask]:
         """Return the gates to run now, at most one a route; the answer of each goes to ``report``.
+        Where the champion is broken, those who could take its place are asked too.
 
         One that is being run is in it until it is no longer wanted: whoever runs it knows what is
         under way.
         """
-        return self._gates.pending()
+        return [*self._gates.pending(), *self._landings.pending()]
 
     def report(self, task: GateTask, report: GateReport) -> None:
         """Take in what a gate found; a report about a stage that is over is ignored.
 
         StoreError when the gate was passed and that could not be written: the next step does.
         """
-        if self._gates.take(task, report):
+        if self._landings.take(task, report):
+            self._reviewer.note_news()
+        elif self._gates.take(task, report):
             state = self._mover.states[task.route.name]
             assert state.rollout is not None  # its gate was just asked for
             self._reviewer.pass_gate(state, state.rollout)
@@ -208,6 +208,7 @@ class Controller:
         perform(
             self._mover,
             self._intake,
+            self._landings,
             route,
             act,
             who=who,
@@ -300,7 +301,21 @@ class Controller:
             else:
                 is_back = not _serves(published.get(state.name), rollout.challenger)
             if is_back:
-                self._mover.move(state.name, Event.REMEMBERED, who=CONTROLLER, because=because)
+                self._mover.move(
+                    state.name,
+                    Event.REMEMBERED,
+                    who=CONTROLLER,
+                    because=because,
+                    land_on=self._landed(state.name, published),
+                )
+
+    def _landed(self, route: str, published: Mapping[str, Route] | None) -> str | None:
+        """Return who answered users by the published table; None if that is not to be known."""
+        shown = (published or {}).get(route)
+        if shown is None or shown.is_closed:
+            return None
+        champion = shown.split.champion
+        return champion if champion in may_answer(self._mover.serving()[route]) else None
 
     def _elapse(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -376,6 +391,7 @@ class Controller:
             pending=self._intake.pending(route.name),
             tokens=self._intake.token_counts(route.name),
             gate=self._gates.report(state),
+            landings=self._landings.told(state),
         )
 
 

@@ -110,13 +110,20 @@ class Mover:
         because: str,
         evidence: Evidence | None = None,
         report: GateReport | None = None,
+        land_on: str | None = None,
     ) -> None:
         """Move a rollout. Back to safety: in force when this returns, recorded as soon as may be.
-        Forward: StoreError when it cannot be recorded, and then nothing has moved."""
+        Forward: StoreError when it cannot be recorded, and then nothing has moved.
+
+        ``land_on`` becomes champion by a rollback; without it whoever the challenger was compared
+        with."""
         before = self.states[name]
         now = self._after(before, event, because, evidence)
         assert now.rollout is not None  # _after moves one
         phase = now.rollout.phase
+        if phase is Phase.ROLLED_BACK and land_on not in (None, now.champion, NOBODY):
+            assert land_on is not None
+            now = replace(now, champion=land_on, previous_champion=None)
         assert before.rollout is not None  # as above
         action = action_of(before.rollout, phase)
         change = self._change(

@@ -37,7 +37,7 @@ def shares(policy: RouteIntent, rollout: Rollout | None) -> Shares:
             ladder = stage_for(policy, Phase.CANARY).shares_buckets
             return Shares(challenger_buckets=ladder[rollout.step])
         case Phase.WATCH:
-            holdback = stage_for(policy, Phase.WATCH).holdback_buckets
+            holdback = 0 if rollout.is_rescue else stage_for(policy, Phase.WATCH).holdback_buckets
             return Shares(challenger_buckets=BUCKETS - holdback)
     return Shares()
 
@@ -83,7 +83,7 @@ def lay_out(
             if challenger is not None and has_mirror
             else None
         ),
-        standby=serving.standby,
+        standby=_standby(serving, champion),
         experiment=rollout.experiment if rollout is not None and is_on else "",
         salt=salt if is_on else b"",
         unit_header=policy.unit_header if is_on else serving.unit_header,
@@ -99,6 +99,12 @@ def lay_out(
         signing=_signing(serving, policy) if is_on else None,
         is_closed=is_closed,
     )
+
+
+def _standby(serving: RouteIntent, champion: str) -> Variant | None:
+    """Return who stands in; nobody does for a standby that users were rolled back to."""
+    standby = serving.standby
+    return None if standby is None or standby.name == champion else standby
 
 
 def _signing(serving: RouteIntent, policy: RouteIntent) -> Signing | None:
@@ -125,7 +131,7 @@ def plan_all(table: RoutingTable, routes: tuple[Route, ...]) -> RoutingTable:
 
 def variant_of(route: RouteIntent, name: str) -> Variant:
     """Return the variant that the file declares under ``name``; KeyError if it does not."""
-    for variant in (route.champion, *route.challengers):
-        if variant.name == name:
+    for variant in (route.champion, *route.challengers, route.standby):
+        if variant is not None and variant.name == name:
             return variant
     raise KeyError(f"route {route.name!r} does not declare {name!r}")

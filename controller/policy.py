@@ -101,6 +101,16 @@ class ColdStartSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenSpec:
+    """When a champion is broken: a hard limit of the service, not a comparison."""
+
+    max_failed: float
+    """Share of the answers that may fail."""
+    for_s: float
+    """How long it must have been broken before a fix may pass it."""
+
+
+@dataclass(frozen=True, slots=True)
 class RouteIntent:
     """One route of the file: what the people who wrote it want. State never changes it."""
 
@@ -141,6 +151,8 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    champion_broken: BrokenSpec | None = None
+    """None: no limit is declared, and a broken champion is compared with as any other."""
     cold_start: ColdStartSpec | None = None
     """How ``champion`` becomes one; None: the file says that it is."""
 

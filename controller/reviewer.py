@@ -8,8 +8,10 @@ from controller import coldstart
 from controller.clock import Clock
 from controller.gatekeeper import Gatekeeper
 from controller.gates.report import GateReport
+from controller.health import EASED, Ailment, eased, is_passable, soundness
 from controller.intake import Intake
 from controller.judge import Action, futile, judge, overdue, required
+from controller.landing import Landings
 from controller.mover import Mover
 from controller.policy import OnTimeout
 from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, hold, way_forward
@@ -29,10 +31,13 @@ LOOK_EVERY_S = 1.0
 class Reviewer:
     """One thread; made and used by the Controller."""
 
-    def __init__(self, mover: Mover, intake: Intake, gates: Gatekeeper, clock: Clock) -> None:
+    def __init__(
+        self, mover: Mover, intake: Intake, gates: Gatekeeper, landings: Landings, clock: Clock
+    ) -> None:
         self._mover = mover
         self._intake = intake
         self._gates = gates
+        self._landings = landings
         self._clock = clock
         self._has_news = True
         self._looked_at_s = clock.monotonic_s()
@@ -102,8 +107,15 @@ class Reviewer:
         """Return what the present stage asks for, as readings; none without evidence."""
         if evidence is None or state.policy is None:
             return ()
-        ask = coldstart.required if rollout.phase is Phase.COLD_START else required
-        return ask(state.policy, rollout, evidence, now_s=self._mover.wall_s())
+        policy, now_s = state.policy, self._mover.wall_s()
+        if rollout.phase is Phase.COLD_START:
+            return coldstart.required(policy, rollout, evidence, now_s=now_s)
+        asked = required(policy, rollout, evidence, now_s=now_s)
+        if is_passable(policy, rollout, self._landings.ailment(state.name, evidence)):
+            return eased(policy, evidence, asked)
+        if rollout.phase is Phase.WATCH and rollout.is_rescue:
+            return (*asked, soundness(policy, evidence))
+        return asked
 
     def _prove(self, state: RouteState, rollout: Rollout) -> None:
         """Make the first version champion, or hold it where it is; there is no way back."""
@@ -123,15 +135,36 @@ class Reviewer:
 
     def _weigh(self, state: RouteState, rollout: Rollout) -> None:
         evidence = self.evidence(state.name)
+        self._landings.note(state.name, evidence)
+        ailment = self._landings.ailment(state.name, evidence)
         verdict = judge(self.required(state, rollout, evidence))
         if verdict.action is Action.ROLLBACK:
             self._roll_back(state, Event.HARMED, verdict.because, evidence)
         elif verdict.action is Action.PROMOTE and rollout.held_by is None:
-            self.go_forward(state, rollout, verdict.because, evidence)
-        elif state.policy is not None and (why := futile(state.policy, rollout, evidence)):
+            self._go_on(state, rollout, verdict.because, evidence, ailment)
+        elif ailment is None and (why := _futile(state, rollout, evidence)):
             self._roll_back(state, Event.FUTILE, why, evidence)
         else:
             self._check_time(state, rollout, evidence)
+
+    def _go_on(
+        self,
+        state: RouteState,
+        rollout: Rollout,
+        because: str,
+        evidence: Evidence | None,
+        ailment: Ailment | None,
+    ) -> None:
+        """Go forward; past a broken champion it is said, and nobody is held back with that one."""
+        assert state.policy is not None  # without it nothing is asked, so nothing is passed
+        is_rescue = is_passable(state.policy, rollout, ailment)
+        if is_rescue and ailment is not None:
+            because = f"{ailment.because}: no comparison is asked for; {because}"
+        if rollout.phase in EASED:
+            rollout = replace(rollout, is_rescue=is_rescue)
+            state = replace(state, rollout=rollout)
+            self._mover.put(state)
+        self.go_forward(state, rollout, because, evidence)
 
     def _check_time(
         self,
@@ -158,6 +191,29 @@ class Reviewer:
         evidence: Evidence | None,
         report: GateReport | None = None,
     ) -> None:
-        self._mover.move(
-            state.name, event, who=CONTROLLER, because=because, evidence=evidence, report=report
-        )
+        """Give the users back: to the champion, or to whom they can be given; else hold."""
+        assert state.rollout is not None  # only rollouts go back
+        landing = self._landings.choose(state, state.rollout, evidence)
+        told = f"{because}; {landing.because}" if landing.because else because
+        if landing.champion is not None:
+            self._mover.move(
+                state.name,
+                event,
+                who=CONTROLLER,
+                because=told,
+                evidence=evidence,
+                report=report,
+                land_on=landing.champion,
+            )
+        elif state.rollout.held_by is None:
+            log.error("rollback_has_nowhere_to_go", route=state.name, because=told)
+            held = replace(state, rollout=hold(state.rollout, by=POLICY, reason=told))
+            self._mover.annotate(held, who=CONTROLLER, action="hold", because=told)
+
+    def eject(self, state: RouteState, because: str) -> None:
+        """Roll back a challenger that routers gave up on."""
+        self._roll_back(state, Event.EJECTED, because, self.evidence(state.name))
+
+
+def _futile(state: RouteState, rollout: Rollout, evidence: Evidence | None) -> str | None:
+    return None if state.policy is None else futile(state.policy, rollout, evidence)

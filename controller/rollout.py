@@ -220,6 +220,8 @@ class Rollout:
     hold_reason: str = ""
     because: str = ""
     """Why it stands where it stands."""
+    is_rescue: bool = False
+    """Whether it was promoted past a broken champion: nobody is held back with that one."""
     skips_shadow: bool = False
     """The performance gate found so much that no shadow is needed, and the file allows for it."""
     counts_at_entry: dict[str, int] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.account import challenger_share, gate_json, mirror_share, reading_json
+from controller.account import challenger_share, gate_json, health_json, mirror_share, reading_json
 from controller.audit import iso
 from controller.gates.report import GateReport
 from controller.judge import missing
@@ -52,6 +52,8 @@ class RouteView:
     labels: dict[str, int]
     pending: Pending | None = None
     """None without an experiment."""
+    landings: dict[str, str] = field(default_factory=dict)
+    """Who could answer in a broken champion's place, and what they said when they were asked."""
     tokens: dict[str, int] = field(default_factory=dict)
     """Labels that came with an exposure token, by what became of them."""
     gate: GateReport | None = None
@@ -84,6 +86,8 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "expected_seconds": expected_s(view),
         "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
+        "health": health_json(evidence),
+        "landings": view.landings,
         "labels": view.labels,
         "maturing": _maturing(view),
         "tokens": view.tokens,

@@ -32,6 +32,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         joins_by_token=policy.token is not None and policy.token.joins,
         is_held_back=_is_held_back(policy),
         is_alone=rollout.is_first,
+        max_failed=None if policy.champion_broken is None else policy.champion_broken.max_failed,
     )
 
 

@@ -129,13 +129,16 @@ class Evaluator:
 
     def evidence(self, now_s: float) -> Evidence:
         """Return what all checks say at the time ``now_s``. Changes nothing."""
-        seen = self._state.last_at_ns
+        seen, panel = self._state.last_at_ns, self._panel
+        champion, challenger = panel.champion_health, panel.challenger_health
         return Evidence(
             experiment=self.plan.experiment,
             at_s=now_s,
             readings=self._panel.readings(is_read=self._sight.has_prediction),
             counts=dict(self._state.counts),
             last_observation_s=seen / 1e9 if seen else None,
+            champion_health=None if champion is None else champion.reading(),
+            challenger_health=None if challenger is None else challenger.reading(),
         )
 
     # Memory.

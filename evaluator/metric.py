@@ -144,6 +144,9 @@ class ExperimentPlan:
     """Share of answers without a readable prediction above which promotion is frozen."""
     is_alone: bool = field(default=False, repr=False)
     """There is no champion: every answer is the challenger's, and nothing is drawn by lot."""
+    max_failed: float | None = field(default=None, repr=False)
+    """Share of failures above which a variant is broken, whatever the other does; None: nobody
+    declared one."""
     joins_by_token: bool = field(default=False, repr=False)
     """Exposures that were given a token are not kept: the token brings them back with the label.
     How labels come is nothing that evidence depends on: a snapshot fits with and without."""

@@ -1,6 +1,6 @@
 """What one observation shows to the checks and monitors, and what of it waits for a label. Pure."""
 
-from evaluator.extract import Extracted
+from evaluator.extract import Extracted, is_cut
 from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import NO_FIELDS, Assigned, Paired
 from evaluator.memory import State
@@ -92,6 +92,7 @@ class Observer:
         if is_resting or is_failed(outcome):
             self._state.count("errors_challenger" if is_challenger else "errors_champion")
         if is_resting:
+            self._panel.answered(True, True)
             answer, fields = Answer(None, is_failed=True), NO_FIELDS
         else:
             answer = self._sight.answer(outcome, self._read(outcome, is_challenger))
@@ -137,14 +138,16 @@ class Observer:
 
     def _promoted(self, exposure: Exposure, *, is_resting: bool) -> Judgable | None:
         """Watch the new champion where nobody is held back; it proves nothing else any more."""
-        if not self._state.forecast.is_watching:
-            return None
         outcome = exposure.outcome
         is_good = not (is_resting or is_failed(outcome))
+        if not self._state.forecast.is_watching:
+            self._panel.answered(True, not is_good)
+            return None
         self._panel.forecast.observe("error", exposure.at_ns, is_good)
         if not is_good:
             self._state.count("errors_challenger")
         if is_resting:
+            self._panel.answered(True, True)
             answer = Answer(None, is_failed=True)
         else:
             answer = self._sight.answer(outcome, self._read(outcome, True))
@@ -186,8 +189,10 @@ class Observer:
         )
 
     def _read(self, outcome: Outcome, is_challenger: bool) -> Extracted:
-        """Return the prediction in an answer, and count whether it could be read."""
+        """Return the prediction in an answer, and count whether it came and could be read."""
         found = self._sight.prediction(outcome)
+        is_garbled = found is not NOTHING and found.text is None and not is_cut(outcome, found)
+        self._panel.answered(is_challenger, is_failed(outcome) or is_garbled)
         if found is not NOTHING:
             if found.text is None:
                 self._state.count("unreadable")

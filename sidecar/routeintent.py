@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from controller.policy import (
+    BrokenSpec,
     ColdStartSpec,
     Intent,
     OnFutility,
@@ -26,7 +27,16 @@ from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
 from sidecar.model.process import ListenTls
 from sidecar.model.route import MatchSection, RouteSection
-from sidecar.model.stage import Canary, Functional, Performance, Production, Security, Shadow, Stage
+from sidecar.model.stage import (
+    Canary,
+    Functional,
+    Performance,
+    Production,
+    RolloutSection,
+    Security,
+    Shadow,
+    Stage,
+)
 from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import RoutingFile
@@ -68,6 +78,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         challengers=challengers,
         standby=_variant(route.standby, folder) if route.standby is not None else None,
         metrics=metrics,
+        champion_broken=_broken(rollout) if rollout is not None else None,
         cold_start=_cold_start(route.cold_start, metrics) if route.cold_start else None,
         stages=tuple(_stage(stage, samples, by_protocol.ready_path) for stage in stages),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,
@@ -90,6 +101,11 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         upgrade=tuple(route.upgrade),
         token=_token(labels, folder) if labels is not None else None,
     )
+
+
+def _broken(rollout: RolloutSection) -> BrokenSpec | None:
+    spec = rollout.champion_broken
+    return None if spec is None else BrokenSpec(max_failed=spec.errors, for_s=spec.for_)
 
 
 def _variants(route: RouteSection, folder: Path) -> tuple[Variant, tuple[Variant, ...]]:
