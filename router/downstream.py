@@ -10,6 +10,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Final, cast
 
 from router.body import Body, body_reader
+from router.chained import ChainedExchange
 from router.errors import RequestError, RequestTimeout
 from router.exchange import Exchange
 from router.message import RequestHead
@@ -177,8 +178,10 @@ class Downstream:
             return
         if head.expects_continue and not rest:
             self.write(CONTINUE)
-        if live.signer is None:
+        if live.is_plain:
             exchange = Exchange(self, server, live, head)
+        elif live.is_chained:
+            exchange = ChainedExchange(self, server, live, head)
         else:
             exchange = SignedExchange(self, server, live, head)
         self._exchange = exchange

@@ -115,6 +115,15 @@ class Signing(Struct, frozen=True, kw_only=True):
     """JMESPath to the prediction; None stands for whole bodies, by their digest."""
 
 
+class Chain(Struct, frozen=True, kw_only=True):
+    """How a route takes part in a chain of routes (chain.py)."""
+
+    key: bytes
+    """Seals the sets of versions; a secret of this sidecar, the same for all its routes."""
+    fed_by: tuple[str, ...] = ()
+    """Routes whose experiments are judged by the answers of this one too."""
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """A match, the variants behind it, and how its units are shared between them."""
 
@@ -153,6 +162,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """Protocols, in lower case, that a client may change to with the champion (``websocket``)."""
     signing: Signing | None = None
     """None gives no exposure tokens."""
+    chain: Chain | None = None
+    """None on a route that neither feeds another one nor is fed."""
     is_closed: bool = False
     """Nobody may answer yet: clients get 503, and no variant is asked."""
 
