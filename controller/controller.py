@@ -392,6 +392,7 @@ class Controller:
             tokens=self._intake.token_counts(route.name),
             gate=self._gates.report(state),
             landings=self._landings.told(state),
+            chain=self._reviewer.chain_json(state),
         )
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from controller import store
+from controller import chain, store
 from controller.account import action_of, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
@@ -21,11 +21,13 @@ from controller.store import Finished, RouteState, StoreError
 from controller.traffic import Change, Traffic
 from controller.trial import experiment_plan
 from evaluator.evidence import Evidence
-from router.table import Route
+from evaluator.metric import ExperimentPlan
+from router.table import Route, RoutingTable
 
 RECOVERY = "recovery"
 """Who holds a route whose state was lost."""
 SALT_BYTES = 32
+CHAIN_KEY_BYTES = 32
 NAME_BYTES = 4
 """Of an experiment's name: two of one challenger are never taken for each other."""
 MAX_HISTORY = 20
@@ -50,6 +52,8 @@ class Mover:
         self.intent = store.load_intent(connection)
         """The file that was adopted last; None before the first."""
         self.states = store.load_routes(connection)
+        self._chain_key = _key_in(traffic.table) or entropy(CHAIN_KEY_BYTES)
+        """Kept in the table, as salts are: a new one makes the sets under way worthless."""
 
     @property
     def digest(self) -> str:
@@ -87,7 +91,8 @@ class Mover:
         for state, rollout in self.rollouts(RUNNING - {Phase.QUEUED}):
             away_s = self.wall_s() - state.saved_at_s
             self.put(replace(state, rollout=elapse(rollout, away_s)))
-            if not self._intake.resume(experiment_plan(_policy_of(state), rollout)):
+            resumed = [self._intake.resume(one) for one in _plans(_policy_of(state), rollout)]
+            if not all(resumed):
                 lost.append(state.name)
         return lost
 
@@ -163,6 +168,7 @@ class Mover:
             rollout=state.rollout,
             salt=state.salt,
             is_proven=state.is_proven,
+            chain_key=self._chain_key,
         )
 
     def account(
@@ -267,7 +273,8 @@ class Mover:
         assert now.rollout is not None  # only rollouts advance
         is_beginning = not self._intake.has(now.name)
         if is_beginning:
-            self._intake.begin(experiment_plan(_policy_of(now), now.rollout))
+            for one in _plans(_policy_of(now), now.rollout):
+                self._intake.begin(one)
         else:
             self._intake.roll_epoch(now.name, why)
         if now.rollout.phase is Phase.WATCH:
@@ -297,3 +304,12 @@ def _finished(state: RouteState, rollout: Rollout, now_s: float) -> RouteState:
     ending = Finished(rollout.challenger, rollout.phase.value, now_s, rollout.because)
     tried = state.tried if rollout.challenger in state.tried else (*state.tried, rollout.challenger)
     return replace(state, tried=tried, history=(*state.history, ending)[-MAX_HISTORY:])
+
+
+def _plans(policy: RouteIntent, rollout: Rollout) -> tuple[ExperimentPlan, ...]:
+    """Return what is judged of a rollout: by its own route first, then by those behind it."""
+    return (experiment_plan(policy, rollout), *chain.plans(policy, rollout))
+
+
+def _key_in(table: RoutingTable) -> bytes:
+    return next((route.chain.key for route in table.routes if route.chain is not None), b"")

@@ -10,7 +10,7 @@ import msgspec
 
 from controller.policy import RouteIntent
 from controller.rollout import WITH_TRAFFIC, Phase, Rollout, stage_for
-from router.table import BUCKETS, Mirror, Route, RoutingTable, Signing, Split, Variant
+from router.table import BUCKETS, Chain, Mirror, Route, RoutingTable, Signing, Split, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ def lay_out(
     rollout: Rollout | None,
     salt: bytes,
     is_proven: bool = True,
+    chain_key: bytes = b"",
 ) -> Route:
     """Return the route as the routers must serve it.
 
@@ -98,7 +99,15 @@ def lay_out(
         upgrade=serving.upgrade,
         signing=_signing(serving, policy) if is_on else None,
         is_closed=is_closed,
+        chain=_chain(serving, chain_key),
     )
+
+
+def _chain(serving: RouteIntent, key: bytes) -> Chain | None:
+    """Return how the route takes part in a chain; without a key it does not yet."""
+    if not key or not (serving.feeds or serving.fed_by):
+        return None
+    return Chain(key=key, fed_by=serving.fed_by)
 
 
 def _standby(serving: RouteIntent, champion: str) -> Variant | None:

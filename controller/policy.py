@@ -111,6 +111,18 @@ class BrokenSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """A route that is given the answers of another one, and how it judges what comes of them."""
+
+    route: str
+    metrics: tuple[MetricSpec, ...]
+    prediction: str | None
+    maturity_s: float
+    window_s: float
+    label_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class RouteIntent:
     """One route of the file: what the people who wrote it want. State never changes it."""
 
@@ -151,6 +163,10 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    feeds: tuple[Feed, ...] = ()
+    """Routes of the same file that are given its answers."""
+    fed_by: tuple[str, ...] = ()
+    """Routes of the same file whose answers it is given."""
     champion_broken: BrokenSpec | None = None
     """None: no limit is declared, and a broken champion is compared with as any other."""
     cold_start: ColdStartSpec | None = None

@@ -1,10 +1,11 @@
 """Looks at every rollout and moves those whose time or evidence has come."""
 
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
-from controller import coldstart
+from controller import chain, coldstart
 from controller.clock import Clock
 from controller.gatekeeper import Gatekeeper
 from controller.gates.report import GateReport
@@ -17,6 +18,7 @@ from controller.policy import OnTimeout
 from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, hold, way_forward
 from controller.store import RouteState
 from evaluator.evidence import Evidence, Reading
+from router.table import chained_name
 
 log = structlog.get_logger(__name__)
 
@@ -98,8 +100,29 @@ class Reviewer:
         )
 
     def evidence(self, route: str) -> Evidence | None:
-        """Return what a route's experiment shows now; None without one."""
-        return self._intake.evidence(route, now_s=self._mover.wall_s())
+        """Return what a route's experiment shows now, on the routes behind it too; None without
+        one."""
+        own = self._intake.evidence(route, now_s=self._mover.wall_s())
+        return chain.joined(own, self._behind(self._mover.states[route]))
+
+    def chain_json(self, state: RouteState) -> list[dict[str, Any]]:
+        """Return each stage of a route's chain by itself, JSON-ready; empty without one."""
+        if state.policy is None:
+            return []
+        own = self._intake.evidence(state.name, now_s=self._mover.wall_s())
+        return chain.status_json(state.policy, state.rollout, own, self._behind(state))
+
+    def _behind(self, state: RouteState) -> list[chain.Stage]:
+        """Return what the routes that ``state`` feeds have shown of its rollout."""
+        rollout = state.rollout
+        if state.policy is None or rollout is None or rollout.phase not in chain.STAGES:
+            return []
+        now_s = self._mover.wall_s()
+        found = [
+            (feed, self._intake.evidence(chained_name(state.name, feed.route), now_s=now_s))
+            for feed in state.policy.feeds
+        ]
+        return [chain.Stage(feed, shown) for feed, shown in found if shown is not None]
 
     def required(
         self, state: RouteState, rollout: Rollout, evidence: Evidence | None
@@ -115,7 +138,9 @@ class Reviewer:
             return eased(policy, evidence, asked)
         if rollout.phase is Phase.WATCH and rollout.is_rescue:
             return (*asked, soundness(policy, evidence))
-        return asked
+        more = chain.required(policy, rollout, evidence, self._behind(state))
+        names = {reading.check for reading in more}
+        return (*(one for one in asked if one.check not in names), *more)
 
     def _prove(self, state: RouteState, rollout: Rollout) -> None:
         """Make the first version champion, or hold it where it is; there is no way back."""

@@ -52,6 +52,8 @@ class RouteView:
     labels: dict[str, int]
     pending: Pending | None = None
     """None without an experiment."""
+    chain: list[dict[str, Any]] = field(default_factory=list)
+    """Each route that judges the rollout, its own first; empty where it feeds none."""
     landings: dict[str, str] = field(default_factory=dict)
     """Who could answer in a broken champion's place, and what they said when they were asked."""
     tokens: dict[str, int] = field(default_factory=dict)
@@ -88,6 +90,7 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
         "health": health_json(evidence),
         "landings": view.landings,
+        "chain": view.chain,
         "labels": view.labels,
         "maturing": _maturing(view),
         "tokens": view.tokens,

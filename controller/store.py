@@ -170,6 +170,9 @@ def delete_route(connection: sqlite3.Connection, name: str) -> None:
     """Forget a route that the file no longer declares, within the caller's transaction."""
     connection.execute("DELETE FROM route WHERE name = ?", (name,))
     connection.execute("DELETE FROM snapshot WHERE route = ?", (name,))
+    connection.execute(  # and what the routes that it fed made of it
+        "DELETE FROM snapshot WHERE substr(route, 1, length(?1) + 1) = ?1 || '>'", (name,)
+    )
 
 
 def load_routes(connection: sqlite3.Connection) -> dict[str, RouteState]:

@@ -90,13 +90,5 @@ def extended(versions: Versions | None, link: Link, now_s: float) -> Versions:
     return Versions(versions.at_s, versions.unit, (*others, link))
 
 
-def name_of(upstream: str, downstream: str) -> str:
-    """Return how observations name what ``downstream`` made of ``upstream``'s answers.
-
-    No route can have that name: ``>`` is in none.
-    """
-    return f"{upstream}>{downstream}"
-
-
 def _text(raw: bytes) -> bytes:
     return urlsafe_b64encode(raw).rstrip(b"=")

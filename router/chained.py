@@ -9,11 +9,11 @@ from time import time, time_ns
 from typing import TYPE_CHECKING
 
 from router.call import Call
-from router.chain import HEADER, Link, Versions, extended, name_of, opened, seal
+from router.chain import HEADER, Link, Versions, extended, opened, seal
 from router.message import AnswerHead, RequestHead
 from router.observation import Exposure, Outcome
 from router.signed import SignedExchange
-from router.table import Chain
+from router.table import Chain, chained_name
 from router.token import Key
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class ChainedExchange(SignedExchange):
         live = self._live
         self._server.observe(
             Exposure(
-                name_of(link.route, live.name),
+                chained_name(link.route, live.name),
                 link.experiment,
                 self.request_id.decode("ascii"),
                 link.unit,

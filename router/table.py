@@ -124,6 +124,14 @@ class Chain(Struct, frozen=True, kw_only=True):
     """Routes whose experiments are judged by the answers of this one too."""
 
 
+def chained_name(upstream: str, downstream: str) -> str:
+    """Return how observations name what ``downstream`` made of ``upstream``'s answers.
+
+    No route can have that name: ``>`` is in none.
+    """
+    return f"{upstream}>{downstream}"
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """A match, the variants behind it, and how its units are shared between them."""
 

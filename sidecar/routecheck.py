@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evaluator.metric import LABELLED
+from sidecar.chaincheck import check_chains
 from sidecar.coldcheck import check_cold_start
 from sidecar.metrickeys import check_metric
 from sidecar.model.coldstart import ColdStart
@@ -38,6 +39,7 @@ def check(tree: Tree) -> list[Problem]:
     problems = list(_ports(tree))
     problems += _same_names(tree, [("routes", i, "name") for i in _indices(tree, ("routes",))])
     problems += _claims(tree)
+    problems += check_chains(tree)
     for index in _indices(tree, ("routes",)):
         for one in _ROUTE_CHECKS:
             problems += one(tree, ("routes", index))

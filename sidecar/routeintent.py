@@ -8,6 +8,7 @@ from pathlib import Path
 from controller.policy import (
     BrokenSpec,
     ColdStartSpec,
+    Feed,
     Intent,
     OnFutility,
     OnTimeout,
@@ -50,11 +51,40 @@ def intent_of(
     ``samples`` maps the index of a route to the request bodies of its functional stage; files are
     relative to ``folder``.
     """
-    routes = tuple(
-        _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
+    routes = linked(
+        tuple(
+            _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
+        ),
+        {route.name: tuple(route.feeds) for route in file.routes},
     )
     return Intent(
         routes=routes, digest=digest, record=_record(file, folder), store_bytes=file.store.size
+    )
+
+
+def linked(
+    routes: tuple[RouteIntent, ...], feeds: Mapping[str, tuple[str, ...]]
+) -> tuple[RouteIntent, ...]:
+    """Return ``routes``, each knowing which ones it feeds and which feed it."""
+    by_name = {route.name: route for route in routes}
+    return tuple(
+        replace(
+            route,
+            feeds=tuple(_feed(by_name[name]) for name in feeds[route.name]),
+            fed_by=tuple(name for name, fed in feeds.items() if route.name in fed),
+        )
+        for route in routes
+    )
+
+
+def _feed(route: RouteIntent) -> Feed:
+    return Feed(
+        route=route.name,
+        metrics=route.metrics,
+        prediction=route.prediction,
+        maturity_s=route.maturity_s,
+        window_s=route.window_s,
+        label_rate=route.label_rate,
     )
 
 

@@ -139,6 +139,13 @@ class RouteSection(Section):
         "passes the gates before traffic, then serves everybody, and becomes the champion when it "
         "has reached these numbers by itself.",
     )
+    feeds: list[Name] = Field(
+        default=[],
+        max_length=8,
+        description="Routes of this file that are given this one's answers. Who passes them on "
+        "sends the field x-understudy-versions of the answer with them; a promotion here then "
+        "waits for the checks of those routes too.",
+    )
     challengers: list[VariantSection] = Field(
         default=[], max_length=16, description="Tried one after the other, in this order."
     )

@@ -11,7 +11,6 @@ from router.chain import (
     Versions,
     extended,
     key_of,
-    name_of,
     opened,
     seal,
 )
@@ -80,7 +79,3 @@ def test_a_full_set_stays_as_it_is() -> None:
         versions = extended(versions, link, NOW_S)
     assert versions is not None and len(versions.links) == MAX_LINKS
     assert opened(seal(versions, KEY), KEY, NOW_S) == versions
-
-
-def test_name_of_a_fed_route_is_no_routes_name() -> None:
-    assert name_of("embed", "rank") == "embed>rank"
