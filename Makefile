@@ -17,8 +17,10 @@ setup: .venv/.made ## the virtual environment, from the lock file with hashes
 demo: setup ## two real models, live traffic, one promotion on evidence (under 3 minutes)
 	$(BIN)/understudy demo
 
-test: setup ## every test
-	$(BIN)/python -m pytest
+JOBS ?= 2
+
+test: setup ## every test, JOBS=2 at a time
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
 check: setup ## format, lint, types
 	$(BIN)/ruff format --check .

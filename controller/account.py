@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from controller.audit import Entry
-from controller.gates.report import GateReport
+from controller.audit import Entry, iso
+from controller.consent import Approval
+from controller.gates.report import GateCheck, GateReport
 from controller.plan import shares
 from controller.rollout import Phase, Rollout
 from controller.store import RouteState
@@ -27,6 +29,20 @@ ACTIONS = {
 
 MAX_ODDS = 1e9
 """Odds are cut here: nobody needs more, and JSON has no infinity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What an act rests on."""
+
+    evidence: Evidence | None = None
+    report: GateReport | None = None
+    """What the gate of the stage that is left found."""
+    missing: tuple[str, ...] = ()
+    """What was not there, and was gone around."""
+
+
+NO_GROUNDS = Grounds()
 
 
 def action_of(before: Rollout, phase: Phase) -> str:
@@ -64,6 +80,23 @@ def evidence_json(evidence: Evidence | None) -> dict[str, Any]:
     }
 
 
+def _grounds_json(rollout: Rollout | None, grounds: Grounds) -> dict[str, Any]:
+    """Return what an act of ``rollout``, as it stood before, rests on."""
+    found = evidence_json(grounds.evidence)
+    found |= gate_json(rollout.phase if rollout else None, grounds.report)
+    if rollout is not None and rollout.approvals:
+        found["approvals"] = [approval_json(approval) for approval in rollout.approvals]
+    if grounds.missing:
+        found["missing"] = list(grounds.missing)
+    return found
+
+
+def approval_json(approval: Approval) -> dict[str, Any]:
+    """Return who approved, why and when."""
+    at = iso(round(approval.at_s * 1e9))
+    return {"who": approval.who, "reason": approval.reason, "at": at}
+
+
 def gate_json(phase: Phase | None, report: GateReport | None) -> dict[str, Any]:
     """Return what the gate of ``phase`` found, under the one key ``gate``; empty without one."""
     if phase is None or report is None:
@@ -76,15 +109,17 @@ def report_json(report: GateReport) -> dict[str, Any]:
     return {
         "passed": report.passed,
         "because": report.because,
-        "checks": [
-            {
-                "name": check.name,
-                "passed": check.passed,
-                "because": check.because,
-                "numbers": {name: _plain(value) for name, value in check.numbers.items()},
-            }
-            for check in report.checks
-        ],
+        "checks": [check_json(check) for check in report.checks],
+    }
+
+
+def check_json(check: GateCheck) -> dict[str, Any]:
+    """Return one check of a gate as JSON-ready values."""
+    return {
+        "name": check.name,
+        "passed": check.passed,
+        "because": check.because,
+        "numbers": {name: _plain(value) for name, value in check.numbers.items()},
     }
 
 
@@ -168,13 +203,11 @@ def entry_of(
     because: str,
     config_digest: str,
     tables: tuple[int, int],
-    evidence: Evidence | None = None,
-    report: GateReport | None = None,
+    grounds: Grounds = NO_GROUNDS,
 ) -> Entry:
     """Return the audit's account of a route going from ``before`` to ``now``.
 
-    ``tables`` are the versions of the routing table before and after, ``report`` what the gate of
-    the stage that ``before`` stands in found.
+    ``tables`` are the versions of the routing table before and after.
     """
     old, new = _rollouts(before, now)
     return Entry(
@@ -191,7 +224,7 @@ def entry_of(
         share_to=challenger_share(now),
         table_from=tables[0],
         table_to=tables[1],
-        evidence=evidence_json(evidence) | gate_json(old.phase if old else None, report),
+        evidence=_grounds_json(old, grounds),
     )
 
 

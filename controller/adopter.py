@@ -4,10 +4,11 @@ What may be adopted is decided in ``adoption``; here it is done and recorded.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 
-from controller.adoption import Adoption, IntentRefused, reconcile
+from controller.adoption import Adoption, IntentRefused, names_of, reconcile
 from controller.audit import Entry
 from controller.intake import Intake
 from controller.mover import RECOVERY, Mover
@@ -71,7 +72,10 @@ class Adopter:
             hold_reason=self._loss if is_first else "",
         )
 
-    def _take_over(self, intent: Intent, adoption: Adoption, who: str) -> None:
+    def _take_over(self, intent: Intent, adopted: Adoption, who: str) -> None:
+        adoption = replace(
+            adopted, states=tuple(self._asked(s, intent, who) for s in adopted.states)
+        )
         declared = {route.name: route for route in intent.routes}
         table = self._traffic.table
         routes = tuple(self._mover.route_of(s, declared[s.name]) for s in adoption.states)
@@ -84,6 +88,13 @@ class Adopter:
         self._mover.states = {state.name: state for state in adoption.states}
         for name in adoption.removed:
             self._intake.end(name)
+
+    def _asked(self, state: RouteState, intent: Intent, who: str) -> RouteState:
+        """Note who asks for the challengers of a route, if it is not who did before."""
+        declared = next(route for route in intent.routes if route.name == state.name)
+        before = self._mover.serving().get(state.name)
+        is_same = before is not None and names_of(before) == names_of(declared)
+        return state if is_same else replace(state, asked_by=who)
 
     def _accounts(
         self, intent: Intent, adoption: Adoption, who: str, tables: tuple[int, int]

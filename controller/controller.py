@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from controller import audit, store
-from controller.act import Act, ActRefused, UnknownRoute, perform
+from controller.act import Act, ActRefused, Asked, UnknownRoute, perform
 from controller.adopter import Adopter
 from controller.adoption import IntentRefused, may_answer
 from controller.age import Ages
@@ -26,13 +26,15 @@ from controller.gates.report import GateReport
 from controller.gates.task import GateTask
 from controller.intake import Intake
 from controller.landing import Landings
+from controller.missing import Standing
 from controller.mover import Mover
 from controller.policy import Intent, RouteIntent, ScorerSpec
 from controller.reviewer import CONTROLLER, Reviewer
 from controller.rollout import OBSERVED, WITH_TRAFFIC, Event, Phase, Rollout, elapse
 from controller.status import RouteView, render_route
-from controller.store import StoreError
+from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
+from evaluator.evidence import Evidence
 from evaluator.join import Label, LabelResult
 from evaluator.waiting import Due
 from router.observation import Batch
@@ -166,7 +168,7 @@ class Controller:
         elif self._gates.take(task, report):
             state = self._mover.states[task.route.name]
             assert state.rollout is not None  # its gate was just asked for
-            self._reviewer.pass_gate(state, state.rollout)
+            self._reviewer.review(state, state.rollout)
 
     def step(self) -> None:
         """Do what time and evidence ask for; called every 100 ms and after ``ingest``.
@@ -202,19 +204,30 @@ class Controller:
         return tasks
 
     def act(
-        self, route: str, act: Act, who: str, reason: str, *, break_glass: bool = False
+        self,
+        route: str,
+        act: Act,
+        who: str,
+        reason: str,
+        *,
+        break_glass: bool = False,
+        glass_s: float | None = None,
     ) -> None:
-        """Do what a person asks, and record who and why; ActRefused when it may not be."""
-        perform(
-            self._mover,
-            self._intake,
-            self._landings,
-            route,
-            act,
-            who=who,
-            reason=reason,
-            break_glass=break_glass,
+        """Do what a person asks, and record who and why; ActRefused when it may not be.
+
+        ``glass_s``: how long a promotion around the gates may last; None: the default.
+        """
+        if route not in self._mover.states:
+            raise UnknownRoute(f"there is no route {route!r}")
+        asked = Asked(act, who, reason, break_glass, glass_s)
+        state, evidence = self._mover.states[route], self._reviewer.evidence(route)
+        landing = (
+            self._landings.choose(state, state.rollout, evidence)
+            if state.rollout is not None
+            else None
         )
+        perform(self._mover, self._standing(state, evidence), evidence, asked, landing)
+        self._reviewer.note_news()
 
     def fence(self, table_version: int) -> None:
         """Take note of the table that a router says it has.
@@ -322,6 +335,8 @@ class Controller:
         elapsed_s, self._stepped_at_s = now_s - self._stepped_at_s, now_s
         for state, rollout in self._mover.rollouts():
             self._mover.put(replace(state, rollout=elapse(rollout, elapsed_s)))
+        for state in list(self._mover.states.values()):
+            self._mover.cool(state, elapsed_s)
 
     def _save_times(self, connection: sqlite3.Connection) -> None:
         now_s = self._mover.wall_s()
@@ -378,22 +393,33 @@ class Controller:
         )
 
     def _view(self, route: RouteIntent) -> RouteView:
-        state = self._mover.states[route.name]
-        evidence = self._reviewer.evidence(route.name)
+        state, evidence = self._mover.states[route.name], self._reviewer.evidence(route.name)
         return RouteView(
             route=route,
-            state=state,
+            standing=self._standing(state, evidence),
             evidence=evidence,
-            required=(
-                self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
-            ),
             labels=self._intake.label_counts(route.name),
             pending=self._intake.pending(route.name),
             tokens=self._intake.token_counts(route.name),
-            gate=self._gates.report(state),
             landings=self._landings.told(state),
             chain=self._reviewer.chain_json(state),
         )
+
+    def _standing(self, state: RouteState, evidence: Evidence | None) -> Standing:
+        return Standing(
+            state=state,
+            policy=state.policy or self._mover.serving()[state.name],
+            required=(
+                self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
+            ),
+            gate=self._gates.report(state),
+            outside=self._gates.confirmation(state.name),
+            sponsors=self._sponsors(state),
+        )
+
+    def _sponsors(self, state: RouteState) -> tuple[str, ...]:
+        """Return who asked for the challenger: others approve it."""
+        return (state.asked_by,) if state.asked_by else ()
 
 
 def _kept_s(route: RouteIntent) -> float:

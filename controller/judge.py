@@ -69,25 +69,42 @@ def judge(readings: Sequence[Reading]) -> Verdict:
 
 
 def required(
-    policy: RouteIntent, rollout: Rollout, evidence: Evidence, *, now_s: float
+    policy: RouteIntent,
+    rollout: Rollout,
+    evidence: Evidence,
+    *,
+    now_s: float,
+    cooling_s: float = 0.0,
 ) -> tuple[Reading, ...]:
     """Return what the present stage asks for, and every reading that shows harm.
 
     Shadow: pairs, time, readable answers, every guardrail. Canary: exposures and time at this
-    step; at the last one also readable answers, every guardrail and the objective. Watch: its
-    time. All: recent and sound evidence. What must have been read and was not reads UNKNOWN.
+    step; at the last one also readable answers, every guardrail and the objective, and that the
+    route has cooled down (``cooling_s`` is what is left of that). Watch: its time; of a promotion
+    around the gates also what those ask for. All: recent and sound evidence. What must have been
+    read and was not reads UNKNOWN.
     """
     if rollout.phase not in WITH_TRAFFIC:
         return ()
     asked = _facts(policy, rollout, evidence, now_s)
     is_promotion = way_forward(policy, rollout) is Event.PROVEN
-    if is_promotion or rollout.phase is Phase.SHADOW:
-        asked.append(evidence.reading("readable") or _silent("readable", Role.INTEGRITY))
-        asked += _declared(policy, evidence, Role.GUARDRAIL, is_shadow=not is_promotion)
-    if is_promotion:
-        asked += _objectives(policy, evidence)
+    if is_promotion and cooling_s > 0.0:
+        asked.append(_cooling(cooling_s))
+    if is_promotion or rollout.glass is not None:
+        asked += _proof(policy, evidence)
+    elif rollout.phase is Phase.SHADOW:
+        asked.append(_readable(evidence))
+        asked += _declared(policy, evidence, Role.GUARDRAIL, is_shadow=True)
     names = {reading.check for reading in asked}
     return (*asked, *(reading for reading in _bad_news(evidence) if reading.check not in names))
+
+
+def is_mended(policy: RouteIntent, rollout: Rollout, evidence: Evidence | None) -> bool:
+    """Whether the checks that a promotion around the gates left out have all passed since."""
+    if rollout.glass is None or evidence is None:
+        return False
+    proof = (*_proof(policy, evidence), *_bad_news(evidence))
+    return judge(proof).action is Action.PROMOTE
 
 
 def futile(policy: RouteIntent, rollout: Rollout, evidence: Evidence | None) -> str | None:
@@ -159,6 +176,21 @@ def _facts(
     because = f"{rollout.in_step_s:.0f} of {least_s:.0f} s have passed"
     facts.append(_fact("time", rollout.in_step_s >= least_s, because))
     return facts
+
+
+def _proof(policy: RouteIntent, evidence: Evidence) -> list[Reading]:
+    """Return what a promotion by evidence rests on: readable answers, guardrails, objectives."""
+    guardrails = _declared(policy, evidence, Role.GUARDRAIL)
+    return [_readable(evidence), *guardrails, *_objectives(policy, evidence)]
+
+
+def _readable(evidence: Evidence) -> Reading:
+    return evidence.reading("readable") or _silent("readable", Role.INTEGRITY)
+
+
+def _cooling(left_s: float) -> Reading:
+    because = f"nothing is promoted for another {left_s:.0f} s after a rollback from production"
+    return _fact("cool_down", False, because)
 
 
 def _fresh(evidence: Evidence, now_s: float) -> Reading:

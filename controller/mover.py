@@ -4,19 +4,31 @@ Owns the state of every route. It does what it is told; whether it may is for it
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from controller import chain, store
-from controller.account import action_of, entry_of
+from controller.account import NO_GROUNDS, Grounds, action_of, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.clock import Clock
+from controller.consent import Glass
+from controller.family import alpha_objective, least_claim
 from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
 from controller.policy import RouteIntent
-from controller.rollout import FINISHED, NOBODY, Event, Phase, Rollout, elapse, move, resume
+from controller.rollout import (
+    FINISHED,
+    NOBODY,
+    Event,
+    Phase,
+    Rollout,
+    cooling_after,
+    elapse,
+    move,
+    resume,
+)
 from controller.store import Finished, RouteState, StoreError
 from controller.traffic import Change, Traffic
 from controller.trial import experiment_plan
@@ -88,6 +100,8 @@ class Mover:
         The time that nobody counted has passed for the stages too.
         """
         lost = []
+        for state in list(self.states.values()):
+            self.cool(state, self.wall_s() - state.saved_at_s)
         for state, rollout in self.rollouts(RUNNING - {Phase.QUEUED}):
             away_s = self.wall_s() - state.saved_at_s
             self.put(replace(state, rollout=elapse(rollout, away_s)))
@@ -95,6 +109,12 @@ class Mover:
             if not all(resumed):
                 lost.append(state.name)
         return lost
+
+    def cool(self, state: RouteState, seconds: float) -> None:
+        """Let ``seconds`` of a route's cool-down pass, in memory only."""
+        if state.cooling_s > 0.0:
+            left_s = max(0.0, state.cooling_s - max(0.0, seconds))
+            self.put(replace(state, cooling_s=left_s))
 
     def queue(self) -> None:
         """Give every idle route its next challenger, if the file has one; nothing moves yet."""
@@ -116,6 +136,8 @@ class Mover:
         evidence: Evidence | None = None,
         report: GateReport | None = None,
         land_on: str | None = None,
+        glass: Glass | None = None,
+        missing: Sequence[str] = (),
     ) -> None:
         """Move a rollout. Back to safety: in force when this returns, recorded as soon as may be.
         Forward: StoreError when it cannot be recorded, and then nothing has moved.
@@ -123,7 +145,7 @@ class Mover:
         ``land_on`` becomes champion by a rollback; without it whoever the challenger was compared
         with."""
         before = self.states[name]
-        now = self._after(before, event, because, evidence)
+        now = self._after(before, event, because, evidence, glass)
         assert now.rollout is not None  # _after moves one
         phase = now.rollout.phase
         if phase is Phase.ROLLED_BACK and land_on not in (None, now.champion, NOBODY):
@@ -137,8 +159,7 @@ class Mover:
             who=who,
             action=action,
             because=because,
-            evidence=evidence,
-            report=report,
+            grounds=Grounds(evidence, report, tuple(missing)),
         )
         if phase is Phase.ROLLED_BACK:
             self.put(now)
@@ -150,11 +171,25 @@ class Mover:
         if phase is Phase.PROMOTED:
             self._intake.end(name)
 
-    def annotate(self, now: RouteState, *, who: str, action: str, because: str) -> None:
+    def annotate(
+        self,
+        now: RouteState,
+        *,
+        who: str,
+        action: str,
+        because: str,
+        evidence: Evidence | None = None,
+        missing: Sequence[str] = (),
+    ) -> None:
         """Record a change of ``now`` that moves no traffic (a hold, its end, a refusal)."""
         now = replace(now, saved_at_s=self.wall_s())
         change = self._change(
-            self.states[now.name], now, who=who, action=action, because=because, evidence=None
+            self.states[now.name],
+            now,
+            who=who,
+            action=action,
+            because=because,
+            grounds=Grounds(evidence, None, tuple(missing)),
         )
         self._traffic.advance(change, action=action)
         self.put(now)
@@ -181,8 +216,7 @@ class Mover:
         because: str,
         tables: tuple[int, int],
         digest: str | None = None,
-        evidence: Evidence | None = None,
-        report: GateReport | None = None,
+        grounds: Grounds = NO_GROUNDS,
     ) -> Entry:
         """Return the audit's account of a change, dated now."""
         return entry_of(
@@ -194,8 +228,7 @@ class Mover:
             because=because,
             config_digest=self.digest if digest is None else digest,
             tables=tables,
-            evidence=evidence,
-            report=report,
+            grounds=grounds,
         )
 
     def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
@@ -210,21 +243,31 @@ class Mover:
             held_by=RECOVERY if state.hold_reason else None,
             hold_reason=state.hold_reason,
             because="its turn has come",
+            alpha_objective=alpha_objective(route, challenger, state.history),
         )
         return replace(state, rollout=rollout, policy=_lean(route), salt=self._entropy(SALT_BYTES))
 
     def _after(
-        self, before: RouteState, event: Event, because: str, evidence: Evidence | None
+        self,
+        before: RouteState,
+        event: Event,
+        because: str,
+        evidence: Evidence | None,
+        glass: Glass | None,
     ) -> RouteState:
         rollout, now_s = before.rollout, self.wall_s()
         if rollout is None:
             raise AssertionError(f"route {before.name!r} has no rollout to move: {event}")
         counts = evidence.counts if evidence is not None else rollout.counts_at_entry
         moved = move(rollout, event, at_s=now_s, because=because, counts=counts)
+        policy = self._policy(before, rollout)
+        if event is Event.PROVEN:
+            moved = replace(moved, claimed_log_e=least_claim(evidence))
         state = replace(
             before,
-            rollout=resume(moved) if event is Event.FORCED else moved,
-            policy=self._policy(before, rollout),
+            rollout=replace(resume(moved), glass=glass) if event is Event.FORCED else moved,
+            policy=policy,
+            cooling_s=cooling_after(policy, rollout.phase, event) or before.cooling_s,
             saved_at_s=now_s,
         )
         if moved.phase is Phase.PROMOTED:
@@ -251,8 +294,7 @@ class Mover:
         who: str,
         action: str,
         because: str,
-        evidence: Evidence | None,
-        report: GateReport | None = None,
+        grounds: Grounds = NO_GROUNDS,
     ) -> Change:
         table = self._traffic.table
         planned = plan(table, self.route_of(now, self.serving()[now.name]))
@@ -264,8 +306,7 @@ class Mover:
             action=action,
             because=because,
             tables=(table.version, after.version),
-            evidence=evidence,
-            report=report,
+            grounds=grounds,
         )
         return Change(after, (entry,), (now,))
 
@@ -301,7 +342,9 @@ def _policy_of(state: RouteState) -> RouteIntent:
 
 
 def _finished(state: RouteState, rollout: Rollout, now_s: float) -> RouteState:
-    ending = Finished(rollout.challenger, rollout.phase.value, now_s, rollout.because)
+    ending = Finished(
+        rollout.challenger, rollout.phase.value, now_s, rollout.because, rollout.claimed_log_e
+    )
     tried = state.tried if rollout.challenger in state.tried else (*state.tried, rollout.challenger)
     return replace(state, tried=tried, history=(*state.history, ending)[-MAX_HISTORY:])
 

@@ -33,6 +33,30 @@ class OnFutility(enum.Enum):
     STOP = "stop"
 
 
+class OnHookTimeout(enum.Enum):
+    """What happens when a webhook has not confirmed a move within its time."""
+
+    HOLD = "hold"  # it goes on waiting, until the stage's own limit
+    ABORT = "abort"  # the rollout ends
+    PROCEED = "proceed"  # the move goes on without it
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSpec:
+    """Somebody outside who must confirm that a stage may be left."""
+
+    name: str
+    url: str
+    timeout_s: float
+    """From the first question to the last, not of one request."""
+    on_timeout: OnHookTimeout
+    each_step: bool = False
+    """canary: asked before every step, not only before the stage is left."""
+    namespace: str = ""
+    metadata: tuple[tuple[str, str], ...] = ()
+    """Sent along as they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class StageSpec:
     """One entry under ``stages:``; fields that a kind does not use stay at their defaults."""
@@ -58,6 +82,10 @@ class StageSpec:
     """functional: request bodies (JSON) that the challenger must answer with 200."""
     ready_path: str | None = None
     """functional: GET must answer 200; None asks only that the port accepts connections."""
+    approvals: int = 0
+    """So many different people must approve before the stage is left with success."""
+    webhooks: tuple[WebhookSpec, ...] = ()
+    """All must confirm before the stage is left with success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +199,8 @@ class RouteIntent:
     """None: no limit is declared, and a broken champion is compared with as any other."""
     cold_start: ColdStartSpec | None = None
     """How ``champion`` becomes one; None: the file says that it is."""
+    cool_down_s: float = 0.0
+    """After a rollback from production: so long nothing is promoted on this route by evidence."""
 
     @property
     def has_experiment(self) -> bool:

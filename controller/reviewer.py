@@ -8,14 +8,25 @@ import structlog
 from controller import chain, coldstart
 from controller.clock import Clock
 from controller.gatekeeper import Gatekeeper
+from controller.gates.confirm import Confirmation
 from controller.gates.report import GateReport
 from controller.health import EASED, Ailment, eased, is_passable, soundness
 from controller.intake import Intake
-from controller.judge import Action, futile, judge, overdue, required
+from controller.judge import Action, Verdict, futile, is_mended, judge, overdue, required
 from controller.landing import Landings
 from controller.mover import Mover
 from controller.policy import OnTimeout
-from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, hold, way_forward
+from controller.rollout import (
+    BEFORE_TRAFFIC,
+    OBSERVED,
+    WITH_TRAFFIC,
+    Event,
+    Phase,
+    Rollout,
+    approvals_needed,
+    hold,
+    way_forward,
+)
 from controller.store import RouteState
 from evaluator.evidence import Evidence, Reading
 from router.table import chained_name
@@ -53,19 +64,21 @@ class Reviewer:
         now_s = self._clock.monotonic_s()
         is_due = self._has_news or now_s - self._looked_at_s >= LOOK_EVERY_S
         for state, rollout in self._mover.rollouts():
-            if rollout.phase in WITH_TRAFFIC:
-                if is_due:
-                    self._weigh(state, rollout)
-            elif rollout.phase is Phase.COLD_START:
-                if is_due:
-                    self._prove(state, rollout)
-            elif rollout.phase is Phase.QUEUED:
-                if rollout.held_by is None:
-                    self.go_forward(state, rollout, "its turn has come")
-            else:
-                self.pass_gate(state, rollout)
+            if is_due or rollout.phase not in OBSERVED:
+                self.review(state, rollout)
         if is_due:
             self._has_news, self._looked_at_s = False, now_s
+
+    def review(self, state: RouteState, rollout: Rollout) -> None:
+        """Move one rollout as its stage asks; StoreError from a move forward."""
+        if rollout.phase in WITH_TRAFFIC:
+            self._weigh(state, rollout)
+        elif rollout.phase in BEFORE_TRAFFIC:
+            self._pass_gate(state, rollout)
+        elif rollout.phase is Phase.COLD_START:
+            self._prove(state, rollout)
+        elif rollout.held_by is None:
+            self._go_forward(state, Event.STARTED, "its turn has come")
 
     def look_back(self) -> None:
         """Roll back what must be, and nothing else: for when the store takes no writes."""
@@ -74,30 +87,8 @@ class Reviewer:
             verdict = judge(self.required(state, rollout, evidence))
             if verdict.action is Action.ROLLBACK:
                 self._roll_back(state, Event.HARMED, verdict.because, evidence)
-
-    def pass_gate(self, state: RouteState, rollout: Rollout) -> None:
-        """Do what the gate of a stage before traffic found; StoreError from a move forward."""
-        report = self._gates.report(state)
-        if report is not None and report.passed and rollout.held_by is None:
-            self.go_forward(state, rollout, report.because, report=report)
-        elif report is not None and self._gates.is_refused(rollout, report):
-            self._roll_back(state, Event.REFUSED, report.because, None, report)
-        else:
-            self._check_time(state, rollout, None, report)
-
-    def go_forward(
-        self,
-        state: RouteState,
-        rollout: Rollout,
-        because: str,
-        evidence: Evidence | None = None,
-        report: GateReport | None = None,
-    ) -> None:
-        """Leave the present stage with success; StoreError when that cannot be written."""
-        event = way_forward(state.policy or self._mover.serving()[state.name], rollout)
-        self._mover.move(
-            state.name, event, who=CONTROLLER, because=because, evidence=evidence, report=report
-        )
+            elif because := self._expired(state, rollout, evidence):
+                self._roll_back(state, Event.EXPIRED, because, evidence)
 
     def evidence(self, route: str) -> Evidence | None:
         """Return what a route's experiment shows now, on the routes behind it too; None without
@@ -133,7 +124,7 @@ class Reviewer:
         policy, now_s = state.policy, self._mover.wall_s()
         if rollout.phase is Phase.COLD_START:
             return coldstart.required(policy, rollout, evidence, now_s=now_s)
-        asked = required(policy, rollout, evidence, now_s=now_s)
+        asked = required(policy, rollout, evidence, now_s=now_s, cooling_s=state.cooling_s)
         if is_passable(policy, rollout, self._landings.ailment(state.name, evidence)):
             return eased(policy, evidence, asked)
         if rollout.phase is Phase.WATCH and rollout.is_rescue:
@@ -147,7 +138,7 @@ class Reviewer:
         evidence = self.evidence(state.name)
         verdict = judge(self.required(state, rollout, evidence))
         if verdict.action is Action.PROMOTE and rollout.held_by is None:
-            self.go_forward(state, rollout, verdict.because, evidence)
+            self._go_forward(state, Event.ESTABLISHED, verdict.because, evidence)
         elif state.policy is not None and coldstart.closes(state.policy, rollout):
             because = f"the cold start lasted longer than the file allows ({verdict.because})"
             self._roll_back(state, Event.TIMED_OUT, because, evidence)
@@ -158,17 +149,70 @@ class Reviewer:
             held = replace(state, rollout=hold(rollout, by=POLICY, reason=why))
             self._mover.annotate(held, who=CONTROLLER, action="hold", because=why)
 
+    def _pass_gate(self, state: RouteState, rollout: Rollout) -> None:
+        """Do what the gate of a stage before traffic found."""
+        report = self._gates.report(state)
+        if report is not None and self._gates.is_refused(rollout, report):
+            self._roll_back(state, Event.REFUSED, report.because, None, report)
+        elif report is not None and report.passed and rollout.held_by is None:
+            self._leave(state, rollout, report.because, None, report)
+        else:
+            self._gates.retract(state.name)
+            self._check_time(state, rollout, None, report)
+
     def _weigh(self, state: RouteState, rollout: Rollout) -> None:
+        """Do what the evidence of a stage with traffic says."""
         evidence = self.evidence(state.name)
         self._landings.note(state.name, evidence)
         ailment = self._landings.ailment(state.name, evidence)
         verdict = judge(self.required(state, rollout, evidence))
         if verdict.action is Action.ROLLBACK:
             self._roll_back(state, Event.HARMED, verdict.because, evidence)
+        elif because := self._expired(state, rollout, evidence):
+            self._roll_back(state, Event.EXPIRED, because, evidence)
+        elif state.policy is not None and is_mended(state.policy, rollout, evidence):
+            self._mend(state, rollout, evidence)
         elif verdict.action is Action.PROMOTE and rollout.held_by is None:
             self._go_on(state, rollout, verdict.because, evidence, ailment)
         elif ailment is None and (why := _futile(state, rollout, evidence)):
             self._roll_back(state, Event.FUTILE, why, evidence)
+        else:
+            self._wait(state, rollout, verdict, evidence)
+
+    def _leave(
+        self,
+        state: RouteState,
+        rollout: Rollout,
+        because: str,
+        evidence: Evidence | None,
+        report: GateReport | None,
+    ) -> None:
+        """Leave the stage, unless people or webhooks have yet to say that it may be left."""
+        policy = state.policy or self._mover.serving()[state.name]
+        event = way_forward(policy, rollout)
+        outside = self._gates.confirm(state, rollout, event)
+        found = _with_checks(rollout, report, outside)
+        if outside.refused:
+            self._roll_back(state, Event.REFUSED, outside.refused, evidence, found)
+        elif outside.waiting or len(rollout.approvals) < approvals_needed(policy, rollout, event):
+            self._check_time(state, rollout, evidence, found)
+        else:
+            self._go_forward(state, event, because, evidence, found)
+
+    def _wait(
+        self, state: RouteState, rollout: Rollout, verdict: Verdict, evidence: Evidence | None
+    ) -> None:
+        """Stay. What was approved or confirmed counts no more once its checks do not hold.
+
+        Evidence that is merely old withdraws nobody's word: a night without requests is no news.
+        """
+        is_fading = verdict.action is Action.HOLD and verdict.check not in ("", "fresh")
+        if is_fading or rollout.held_by is not None:
+            self._gates.retract(state.name)
+        if is_fading and rollout.approvals:
+            bare = replace(state, rollout=replace(rollout, approvals=()))
+            because = f"approved on other evidence: {verdict.because}"
+            self._mover.annotate(bare, who=CONTROLLER, action="withdraw", because=because)
         else:
             self._check_time(state, rollout, evidence)
 
@@ -189,7 +233,41 @@ class Reviewer:
             rollout = replace(rollout, is_rescue=is_rescue)
             state = replace(state, rollout=rollout)
             self._mover.put(state)
-        self.go_forward(state, rollout, because, evidence)
+        self._leave(state, rollout, because, evidence, None)
+
+    def _expired(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> str:
+        """Return why a promotion around the gates ends now; empty if it does not."""
+        glass = rollout.glass
+        if glass is None or state.policy is None or not glass.is_over(rollout.in_step_s):
+            return ""
+        if is_mended(state.policy, rollout, evidence):
+            return ""
+        return (
+            f"break-glass of {glass.who} ended after {glass.until_s:.0f} s: its checks have not "
+            "passed, and nobody renewed it"
+        )
+
+    def _mend(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> None:
+        """Take note that what was forced has proven itself: it stands like any other promotion."""
+        assert rollout.glass is not None  # only what was forced is mended
+        because = f"every check that {rollout.glass.who} went around has passed since"
+        mended = replace(state, rollout=replace(rollout, glass=None))
+        self._mover.annotate(
+            mended, who=CONTROLLER, action="mend", because=because, evidence=evidence
+        )
+
+    def _go_forward(
+        self,
+        state: RouteState,
+        event: Event,
+        because: str,
+        evidence: Evidence | None = None,
+        report: GateReport | None = None,
+    ) -> None:
+        self._mover.move(
+            state.name, event, who=CONTROLLER, because=because, evidence=evidence, report=report
+        )
+        self._gates.retract(state.name)
 
     def _check_time(
         self,
@@ -242,3 +320,14 @@ class Reviewer:
 
 def _futile(state: RouteState, rollout: Rollout, evidence: Evidence | None) -> str | None:
     return None if state.policy is None else futile(state.policy, rollout, evidence)
+
+
+def _with_checks(
+    rollout: Rollout, report: GateReport | None, outside: Confirmation
+) -> GateReport | None:
+    """Return what the stage's gate and those outside found, as one report; None if neither."""
+    if not outside.checks:
+        return report
+    own = report or GateReport(rollout.challenger, True, "its checks have passed")
+    passed = own.passed and not outside.waiting
+    return replace(own, passed=passed, checks=(*own.checks, *outside.checks))

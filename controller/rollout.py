@@ -9,7 +9,8 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from controller.policy import RouteIntent, StageKind, StageSpec
+from controller.consent import Approval, Glass
+from controller.policy import RouteIntent, StageKind, StageSpec, WebhookSpec
 
 
 class Phase(enum.Enum):
@@ -46,6 +47,7 @@ class Event(enum.Enum):
     HARMED = "harmed"  # a guardrail or the harm check tripped
     EJECTED = "ejected"  # a router gave up on the challenger
     FUTILE = "futile"  # what was looked for is not there, and the file says to stop then
+    EXPIRED = "expired"  # the time of a promotion around the gates is over
     TIMED_OUT = "timed_out"  # the stage lasted longer than the file allows
     WITHDRAWN = "withdrawn"  # the file no longer declares the challenger, or the route
     ORDERED = "ordered"  # a person asked for the champion back
@@ -135,6 +137,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.REFUSED: Phase.ROLLED_BACK,
         Event.HARMED: Phase.ROLLED_BACK,  # the old champion is still warm
         Event.EJECTED: Phase.ROLLED_BACK,
+        Event.EXPIRED: Phase.ROLLED_BACK,  # forced, and not shown to be good meanwhile
         Event.TIMED_OUT: Phase.ROLLED_BACK,  # nobody came to be served: nothing was shown
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,
@@ -222,8 +225,17 @@ class Rollout:
     """Why it stands where it stands."""
     is_rescue: bool = False
     """Whether it was promoted past a broken champion: nobody is held back with that one."""
+    alpha_objective: float | None = None
+    """Of the objectives' claims, where several challengers share the file's alpha
+    (``controller/family.py``); None: alpha itself."""
+    claimed_log_e: float | None = None
+    """Of the objective that was shown least surely when the promotion was proven; None before."""
     skips_shadow: bool = False
     """The performance gate found so much that no shadow is needed, and the file allows for it."""
+    approvals: tuple[Approval, ...] = ()
+    """Of leaving the present phase."""
+    glass: Glass | None = None
+    """WATCH: it was promoted around the gates, and its checks have not passed since; else None."""
     counts_at_entry: dict[str, int] = field(default_factory=dict)
     """The evidence's counts when the present phase and step were entered."""
 
@@ -268,6 +280,8 @@ def move(
         held_by=None if is_finished else rollout.held_by,
         hold_reason="" if is_finished else rollout.hold_reason,
         because=because,
+        approvals=rollout.approvals if phase is rollout.phase else (),
+        glass=None if is_finished else rollout.glass,
         counts_at_entry=dict(counts),
     )
 
@@ -314,6 +328,33 @@ def limit_s(policy: RouteIntent, phase: Phase) -> float:
     if stage.at_most_s is not None:
         return max(stage.at_most_s, stage.watch_s)
     return DEFAULT_AT_MOST_S[phase] + stage.watch_s
+
+
+def approvals_needed(policy: RouteIntent, rollout: Rollout, event: Event) -> int:
+    """Return how many people must approve ``event``; those who have are among them.
+
+    A stage is approved as a whole: its steps are not.
+    """
+    if rollout.phase not in _KIND or event is Event.STEP_PASSED:
+        return 0
+    return stage_for(policy, rollout.phase).approvals
+
+
+def webhooks_asked(policy: RouteIntent, rollout: Rollout, event: Event) -> tuple[WebhookSpec, ...]:
+    """Return who outside must confirm ``event``."""
+    if rollout.phase not in _KIND:
+        return ()
+    hooks = stage_for(policy, rollout.phase).webhooks
+    return tuple(hook for hook in hooks if hook.each_step or event is not Event.STEP_PASSED)
+
+
+def cooling_after(policy: RouteIntent, phase: Phase, event: Event) -> float:
+    """Return how long, in seconds, nothing is promoted by evidence after ``event`` in ``phase``.
+
+    Hysteresis: a route that has just lost a new champion does not take the next one at once.
+    """
+    is_undone = phase in (Phase.WATCH, Phase.PROMOTED) and after(phase, event) is Phase.ROLLED_BACK
+    return policy.cool_down_s if is_undone else 0.0
 
 
 def way_forward(policy: RouteIntent, rollout: Rollout) -> Event:

@@ -1,18 +1,24 @@
 """What is true now, for people and programs: JSON-ready, made of values only. Pure."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.account import challenger_share, gate_json, health_json, mirror_share, reading_json
+from controller.account import (
+    approval_json,
+    challenger_share,
+    check_json,
+    gate_json,
+    health_json,
+    mirror_share,
+    reading_json,
+)
 from controller.audit import iso
-from controller.gates.report import GateReport
-from controller.judge import missing
+from controller.missing import Standing, asked_of, missing_of, unmet
 from controller.policy import RouteIntent
-from controller.rollout import BEFORE_TRAFFIC, Phase, Rollout, stage_for
+from controller.rollout import Phase, Rollout, stage_for
 from controller.store import RouteState
-from evaluator.evidence import CheckState, Evidence, Reading, Role
+from evaluator.evidence import CheckState, Evidence, Role
 
 COUNTS = (
     "pairs",
@@ -44,11 +50,9 @@ class RouteView:
     """All that the status of one route is made of."""
 
     route: RouteIntent
-    state: RouteState
+    standing: Standing
     evidence: Evidence | None
     """None without an experiment."""
-    required: Sequence[Reading]
-    """What the present stage asks for."""
     labels: dict[str, int]
     pending: Pending | None = None
     """None without an experiment."""
@@ -58,8 +62,11 @@ class RouteView:
     """Who could answer in a broken champion's place, and what they said when they were asked."""
     tokens: dict[str, int] = field(default_factory=dict)
     """Labels that came with an exposure token, by what became of them."""
-    gate: GateReport | None = None
-    """What the gate of the present stage found last; None before it did, and where it has none."""
+
+    @property
+    def state(self) -> RouteState:
+        """Return the state that it is the view of."""
+        return self.standing.state
 
 
 def render_route(view: RouteView) -> dict[str, Any]:
@@ -83,8 +90,12 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "because": rollout.because if rollout else "",
         "since": iso(round(rollout.entered_at_s * 1e9)) if rollout else None,
         "experiment": rollout.experiment if rollout else None,
-        "missing": list(_missing(view)),
-        "gate": gate_json(rollout.phase if rollout else None, view.gate).get("gate"),
+        "missing": list(missing_of(view.standing)),
+        "gate": gate_json(rollout.phase if rollout else None, view.standing.gate).get("gate"),
+        "approval": _approval(view.standing),
+        "webhooks": [check_json(check) for check in view.standing.outside.checks],
+        "break_glass": _glass(rollout),
+        "cool_down_s": round(state.cooling_s, 1),
         "expected_seconds": expected_s(view),
         "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
@@ -103,6 +114,31 @@ def render_route(view: RouteView) -> dict[str, Any]:
             }
             for past in reversed(state.history)
         ],
+    }
+
+
+def _approval(standing: Standing) -> dict[str, Any] | None:
+    """Return who has approved leaving the present stage; None where nobody must."""
+    asked, rollout = asked_of(standing), standing.rollout
+    if rollout is None or not asked.needed:
+        return None
+    return {
+        "needed": asked.needed,
+        "given": [approval_json(approval) for approval in rollout.approvals],
+        "is_open": asked.is_now and not unmet(standing),
+    }
+
+
+def _glass(rollout: Rollout | None) -> dict[str, Any] | None:
+    """Return who has promoted the challenger around the gates, and for how long; None if nobody."""
+    if rollout is None or rollout.glass is None:
+        return None
+    glass = rollout.glass
+    return {
+        "who": glass.who,
+        "reason": glass.reason,
+        "at": iso(round(glass.at_s * 1e9)),
+        "left_s": round(glass.left_s(rollout.in_step_s), 1),
     }
 
 
@@ -166,28 +202,3 @@ def _declared_rest_s(policy: RouteIntent, rollout: Rollout) -> float:
         case _:
             present = 0.0
     return max(0.0, present - rollout.in_step_s) + max(0, steps) * canary.for_at_least_s
-
-
-def _missing(view: RouteView) -> tuple[str, ...]:
-    rollout = view.state.rollout
-    if rollout is None or not rollout.is_running:
-        if not view.state.is_proven:
-            return ("no version has been proven, and there is none left to try: declare one",)
-        return (view.state.hold_reason,) if view.state.hold_reason else ()
-    held = (f"held by {rollout.held_by}: {rollout.hold_reason}",) if rollout.held_by else ()
-    match rollout.phase:
-        case Phase.QUEUED:
-            return held
-        case phase if phase in BEFORE_TRAFFIC:
-            return (*held, *_unpassed(phase, rollout, view.gate))
-    return (*held, *missing(view.required))
-
-
-def _unpassed(phase: Phase, rollout: Rollout, report: GateReport | None) -> tuple[str, ...]:
-    """Return what the gate of ``phase`` still asks for, each check by its name."""
-    if report is None:
-        return (f"{phase.value}: {rollout.because}",)
-    if report.passed:
-        return ()
-    failed = [f"{c.name}: {c.because}" for c in report.checks if not c.passed] or [report.because]
-    return tuple(f"{phase.value}: {one}" for one in failed)

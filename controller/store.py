@@ -66,6 +66,8 @@ class Finished:
     at_s: float
     """Wall clock."""
     because: str
+    claimed_log_e: float | None = None
+    """As ``Rollout.claimed_log_e``; None: it was not proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,10 @@ class RouteState:
     """The latest last; bounded, the audit has all."""
     hold_reason: str = ""
     """Not empty after a loss of state: nothing starts until a person resumes the route."""
+    cooling_s: float = 0.0
+    """How long nothing is promoted by evidence, after a rollback from production; counted."""
+    asked_by: str = ""
+    """Who brought the present challengers into the file; empty: nobody did since this is kept."""
     saved_at_s: float = 0.0
     """Wall clock of the last save, to know how much time a restart took."""
 

@@ -24,6 +24,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         prediction=policy.prediction,
         clustered=policy.unit_header is not None,
         alpha=policy.alpha,
+        alpha_objective=rollout.alpha_objective,
         maturity_s=policy.maturity_s,
         window_s=policy.window_s,
         label_rate=policy.label_rate,

@@ -5,7 +5,7 @@ Pure memory: no clock, no I/O. One evaluator per experiment, owned by the engine
 
 import msgspec
 
-from evaluator import wanted
+from evaluator import silence, wanted
 from evaluator.epochs import begin, epoch_at
 from evaluator.evidence import Evidence
 from evaluator.exposed import judgable_of, recognised
@@ -131,10 +131,11 @@ class Evaluator:
         """Return what all checks say at the time ``now_s``. Changes nothing."""
         seen, panel = self._state.last_at_ns, self._panel
         champion, challenger = panel.champion_health, panel.challenger_health
+        readings = panel.readings(is_read=self._sight.has_prediction)
         return Evidence(
             experiment=self.plan.experiment,
             at_s=now_s,
-            readings=self._panel.readings(is_read=self._sight.has_prediction),
+            readings=silence.told(readings, self._state.counts, self.plan.label_rate),
             counts=dict(self._state.counts),
             last_observation_s=seen / 1e9 if seen else None,
             champion_health=None if champion is None else champion.reading(),

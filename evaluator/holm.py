@@ -1,12 +1,7 @@
-"""Several challengers against one champion: which of them have passed? Pure.
-
-The controller tries challengers one after the other, each with its own alpha, so nothing calls this
-while a rollout runs; it is for whoever compares several at once, with what their evidence says at
-one moment.
-"""
+"""Several challengers for one place: what must each show, so that alpha holds for all? Pure."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from evaluator.eprocess.mixture import log_sum_exp
 
@@ -33,6 +28,30 @@ def passed(log_es: Mapping[str, float], alpha: float) -> frozenset[str]:
     if any(math.isnan(log_e) for log_e in log_es.values()):
         raise ValueError("an e-value is not a number")
     return frozenset(name for name in log_es if _worst_mean(log_es, name) >= -math.log(alpha))
+
+
+def alpha_beside(others: Sequence[float], alpha: float) -> float:
+    """Return the level at which one more null falls, beside others whose log e-values stand.
+
+    Input:   the log e-value of each other null of the family, as it will be when all have ended,
+             or less: -inf for one that is not known yet, or that ended without a claim.
+    Process: the new null passes e-Holm among them as soon as its e-value is one over the result.
+    Promise: the family-wise error rate of all of them is at most alpha, at the one time when the
+             last has ended: an e-process that was stopped keeps its value until then, and one that
+             counted as 0 only makes every mean larger when it turns out to be more.
+    Cost:    K nulls without a claim yet: alpha / K, log(K / alpha) / log(1 / alpha) as many
+             observations. Each that was claimed with room to spare makes it alpha / (K - 1), ...
+    Source:  ``passed``, solved for one of its names.
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha must be in (0, 1), got {alpha!r}")
+    if not others:
+        return alpha
+    needed, total = 1.0 / alpha, 0.0
+    for j, log_e in enumerate(sorted(others), start=1):
+        total += math.exp(min(log_e, 700.0))
+        needed = max(needed, (j + 1.0) / alpha - total)
+    return 1.0 / needed
 
 
 def _worst_mean(log_es: Mapping[str, float], name: str) -> float:

@@ -124,6 +124,10 @@ class ExperimentPlan:
     clustered: bool = False
     """Units send many requests (``unit: {header: ...}``): evidence is summed per unit first."""
     alpha: float = 0.05
+    alpha_objective: float | None = field(default=None, repr=False)
+    """Of objectives, where several challengers share ``alpha`` (``evaluator/holm.py``); None: alpha
+    itself. Not in a snapshot's name of its plan: evidence is the same, only what it must reach is
+    not."""
     alpha_rollback: float = 0.05
     alpha_srm: float = 0.001
     maturity_s: float = 0.0
@@ -150,6 +154,13 @@ class ExperimentPlan:
     joins_by_token: bool = field(default=False, repr=False)
     """Exposures that were given a token are not kept: the token brings them back with the label.
     How labels come is nothing that evidence depends on: a snapshot fits with and without."""
+
+
+def alpha_of(plan: ExperimentPlan, spec: MetricSpec) -> float:
+    """Return the level of a metric's claim."""
+    if spec.role is Role.OBJECTIVE and plan.alpha_objective is not None:
+        return plan.alpha_objective
+    return plan.alpha
 
 
 def needs_label(spec: MetricSpec, prediction: str | None) -> bool:

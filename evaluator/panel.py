@@ -10,7 +10,7 @@ from evaluator.integrity import Integrity
 from evaluator.join import Judgable, Mode
 from evaluator.kind import Check, How
 from evaluator.memory import State
-from evaluator.metric import ExperimentPlan
+from evaluator.metric import ExperimentPlan, MetricSpec, alpha_of
 from evaluator.monitor import Monitor
 from evaluator.reading import harm_reading, harm_weights, metric_reading
 
@@ -23,16 +23,9 @@ class Panel:
         """msgspec.MsgspecError if a check's state is of another form."""
         self._plan = plan
         self._weights = harm_weights(plan.metrics)
-        how = How(
-            plan.alpha,
-            plan.clustered,
-            plan.label_rate,
-            plan.prediction,
-            plan.experiment,
-            plan.labels_wanted == wanted.DISAGREEMENTS,
-        )
         self.checks: dict[str, Check] = {
-            spec.name: make(spec, how, state.checks.get(spec.name)) for spec in plan.metrics
+            spec.name: make(spec, _how(plan, spec), state.checks.get(spec.name))
+            for spec in plan.metrics
         }
         self.integrity = Integrity(plan, state.integrity)
         self.delivery = Delivery(plan, state.delivery)
@@ -111,3 +104,14 @@ class Panel:
 
 def _health(plan: ExperimentPlan, state: HealthState) -> HealthMonitor | None:
     return None if plan.max_failed is None else HealthMonitor(plan.max_failed, state)
+
+
+def _how(plan: ExperimentPlan, spec: MetricSpec) -> How:
+    return How(
+        alpha_of(plan, spec),
+        plan.clustered,
+        plan.label_rate,
+        plan.prediction,
+        plan.experiment,
+        plan.labels_wanted == wanted.DISAGREEMENTS,
+    )

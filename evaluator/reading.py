@@ -7,7 +7,7 @@ from evaluator.confseq import n_expected
 from evaluator.eprocess.mixture import log_sum_exp
 from evaluator.evidence import FUTILE_LOG_E, CheckState, Reading, Role
 from evaluator.finding import Finding, odds
-from evaluator.metric import ExperimentPlan, MetricSpec, needs_label
+from evaluator.metric import ExperimentPlan, MetricSpec, alpha_of, needs_label
 
 ERROR_WEIGHT = 2.0
 """Errors weigh twice in the common evidence of harm: they are the quickest and surest sign."""
@@ -29,23 +29,23 @@ def metric_reading(
     alone reaches 1/alpha_rollback, so that all checks together trip falsely with at most that
     probability. The worse news wins.
     """
-    interval = finding.interval
-    state = _state(finding, plan, weight)
+    interval, alpha = finding.interval, alpha_of(plan, spec)
+    state = _state(finding, plan, weight, alpha)
     return Reading(
         check=spec.name,
         kind=spec.kind,
         role=spec.role,
         state=state,
-        because=_because(spec, finding, plan, state),
+        because=_because(spec, finding, alpha, state),
         log_e=finding.log_e,
         log_e_harm=finding.log_e_harm,
         log_e_futile=finding.log_e_futile,
-        alpha=plan.alpha,
+        alpha=alpha,
         effect=None if interval is None else interval.effect,
         low=None if interval is None else interval.low,
         high=None if interval is None else interval.high,
         n=finding.n,
-        n_expected=n_expected(finding.n, finding.log_e, plan.alpha, finding.growth),
+        n_expected=n_expected(finding.n, finding.log_e, alpha, finding.growth),
         needs_labels=needs_label(spec, plan.prediction),
     )
 
@@ -85,24 +85,24 @@ def harm_reading(
     )
 
 
-def _state(finding: Finding, plan: ExperimentPlan, weight: float) -> CheckState:
+def _state(finding: Finding, plan: ExperimentPlan, weight: float, alpha: float) -> CheckState:
     if not (math.isfinite(finding.log_e) and math.isfinite(finding.log_e_harm)):
         return CheckState.UNKNOWN
     if math.log(weight) + finding.log_e_harm >= -math.log(plan.alpha_rollback):
         return CheckState.TRIPPED
-    if finding.log_e >= -math.log(plan.alpha):
+    if finding.log_e >= -math.log(alpha):
         return CheckState.PASSED
     return CheckState.UNDECIDED
 
 
-def _because(spec: MetricSpec, finding: Finding, plan: ExperimentPlan, state: CheckState) -> str:
+def _because(spec: MetricSpec, finding: Finding, alpha: float, state: CheckState) -> str:
     if finding.is_blind:
         return finding.told
     if state is CheckState.TRIPPED:
         return f"{finding.told}; odds {odds(finding.log_e_harm)} that it is worse than allowed"
     is_better = spec.role is Role.OBJECTIVE and spec.detect is not None
     claim = "better" if is_better else "good enough"
-    wanted = odds(-math.log(plan.alpha))
+    wanted = odds(-math.log(alpha))
     told = f"{finding.told}; odds {odds(finding.log_e)} that it is {claim}, {wanted} wanted"
     if state is CheckState.UNDECIDED and finding.log_e_futile >= FUTILE_LOG_E:
         against = odds(finding.log_e_futile)

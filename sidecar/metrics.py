@@ -335,8 +335,20 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
     held = GaugeMetricFamily(
         "understudy_rollout_held", "1 while a person holds the rollout.", labels=("route",)
     )
+    glass = GaugeMetricFamily(
+        "understudy_break_glass_active",
+        "1 while a challenger is in production around its gates, for a time.",
+        labels=("route",),
+    )
+    cooling = GaugeMetricFamily(
+        "understudy_cool_down_seconds",
+        "How long nothing is promoted by evidence, after a rollback from production.",
+        labels=("route",),
+    )
     for route in routes:
         name, share = route["name"], float(route.get("share") or 0.0)
+        glass.add_metric((name,), float(bool(route.get("break_glass"))))
+        cooling.add_metric((name,), float(route.get("cool_down_s") or 0.0))
         for word in PHASES:
             phase.add_metric((name, word), float(route.get("phase") == word))
         if route["champion"] is not None:
@@ -348,7 +360,7 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
         if route.get("expected_seconds") is not None:
             expected.add_metric((name,), route["expected_seconds"])
         held.add_metric((name,), float(bool(route.get("held_by"))))
-    yield from (phase, weight, expected, held)
+    yield from (phase, weight, expected, held, glass, cooling)
 
 
 def _checks(routes: list[dict[str, Any]]) -> Iterator[Metric]:

@@ -329,6 +329,12 @@ def _times(tree: Tree, route: Path) -> Iterator[Problem]:
             )
 
 
+def _webhook_names(tree: Tree, route: Path) -> Iterator[Problem]:
+    for path in stages_of(tree, route).values():
+        hooks = (*path, "webhooks")
+        yield from _same_names(tree, [(*hooks, index, "name") for index in _indices(tree, hooks)])
+
+
 def _wanted(tree: Tree, route: Path) -> Iterator[Problem]:
     labels = part(tree, (*route, "labels"), Labels)
     if labels is None or labels.wanted != "disagreements":
@@ -448,6 +454,7 @@ _ROUTE_CHECKS: tuple[Callable[[Tree, Path], Iterator[Problem]], ...] = (
     _cold_start,
     _ladder,
     _times,
+    _webhook_names,
     _wanted,
     _metric_keys,
     _metric_needs,

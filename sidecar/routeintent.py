@@ -11,6 +11,7 @@ from controller.policy import (
     Feed,
     Intent,
     OnFutility,
+    OnHookTimeout,
     OnTimeout,
     RecordSpec,
     RouteIntent,
@@ -18,12 +19,14 @@ from controller.policy import (
     StageKind,
     StageSpec,
     TokenSpec,
+    WebhookSpec,
 )
 from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
 from router.table import Match, Tls, Variant
 from sidecar.model.coldstart import AbsoluteCheck, ColdStart
+from sidecar.model.gated import Gated
 from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
 from sidecar.model.process import ListenTls
@@ -120,6 +123,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         labels_wanted=labels.wanted if labels is not None else "all",
         scorer=_scorer(labels.scorer) if labels is not None and labels.scorer else None,
         on_futility=OnFutility(rollout.on_futility) if rollout is not None else OnFutility.HOLD,
+        cool_down_s=rollout.cool_down if rollout is not None else 0.0,
         capture_bytes=limits.capture,
         body_limit_bytes=limits.body,
         replay_bytes=limits.replay,
@@ -277,11 +281,32 @@ def _stage(stage: Stage, samples: tuple[bytes, ...], ready_path: str | None) -> 
     raise AssertionError("routecheck refuses a stage without a kind")
 
 
+def _approvals(stage: Gated) -> int:
+    return 0 if stage.approval is None else stage.approval.by
+
+
+def _webhooks(stage: Gated) -> tuple[WebhookSpec, ...]:
+    return tuple(
+        WebhookSpec(
+            name=hook.name,
+            url=hook.url,
+            timeout_s=hook.timeout,
+            on_timeout=OnHookTimeout(hook.on_timeout),
+            each_step=hook.each_step,
+            namespace=hook.namespace,
+            metadata=tuple(sorted(hook.metadata.items())),
+        )
+        for hook in stage.webhooks
+    )
+
+
 def _functional(stage: Functional, samples: tuple[bytes, ...], ready_path: str | None) -> StageSpec:
     return StageSpec(
         kind=StageKind.FUNCTIONAL,
         at_most_s=stage.at_most,
         on_timeout=OnTimeout(stage.on_timeout),
+        approvals=_approvals(stage),
+        webhooks=_webhooks(stage),
         samples=samples,
         ready_path=stage.ready if stage.ready is not None else ready_path,
     )
@@ -292,6 +317,8 @@ def _performance(stage: Performance) -> StageSpec:
         kind=StageKind.PERFORMANCE,
         at_most_s=stage.at_most,
         on_timeout=OnTimeout(stage.on_timeout),
+        approvals=_approvals(stage),
+        webhooks=_webhooks(stage),
     )
 
 
@@ -300,6 +327,8 @@ def _security(stage: Security) -> StageSpec:
         kind=StageKind.SECURITY,
         at_most_s=stage.at_most,
         on_timeout=OnTimeout(stage.on_timeout),
+        approvals=_approvals(stage),
+        webhooks=_webhooks(stage),
     )
 
 
@@ -308,6 +337,8 @@ def _shadow(stage: Shadow) -> StageSpec:
         kind=StageKind.SHADOW,
         at_most_s=stage.at_most,
         on_timeout=OnTimeout(stage.on_timeout),
+        approvals=_approvals(stage),
+        webhooks=_webhooks(stage),
         at_least=stage.at_least,
         for_at_least_s=stage.for_at_least,
         mirror_buckets=stage.share,
@@ -319,6 +350,8 @@ def _canary(stage: Canary) -> StageSpec:
         kind=StageKind.CANARY,
         at_most_s=stage.at_most,
         on_timeout=OnTimeout(stage.on_timeout),
+        approvals=_approvals(stage),
+        webhooks=_webhooks(stage),
         at_least=stage.at_least,
         for_at_least_s=stage.for_at_least,
         shares_buckets=tuple(stage.shares),
@@ -328,6 +361,8 @@ def _canary(stage: Canary) -> StageSpec:
 def _production(stage: Production) -> StageSpec:
     return StageSpec(
         kind=StageKind.PRODUCTION,
+        approvals=_approvals(stage),
+        webhooks=_webhooks(stage),
         watch_s=stage.watch,
         holdback_buckets=stage.holdback,
         alarm_every=stage.false_alarm_every,

@@ -382,6 +382,7 @@ def _whole(low: int, high: int) -> Any:
 Workers = Annotated[int, *_whole(1, 64)]
 Connections = Annotated[int, *_whole(1, 65_535)]
 Failures = Annotated[int, *_whole(1, 1000)]
+Approvers = Annotated[int, *_whole(1, 10)]
 AtLeast = Annotated[int, *_whole(0, 100_000_000)]
 
 Protocol = Literal["kserve-v1", "open-inference-v2", "tf-serving", "mlflow", "openai", "json"]

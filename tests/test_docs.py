@@ -1,5 +1,6 @@
 """The documents are run: every YAML block, every command, and the quickstart from end to end."""
 
+import fcntl
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -166,12 +168,16 @@ class Shell:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
-    shell = Shell(tmp_path)
-    yield shell
-    shell.close()
+    """One at a time on a machine: what documents show has its usual ports."""
+    with (Path(tempfile.gettempdir()) / "understudy-usual-ports.lock").open("w") as usual_ports:
+        fcntl.flock(usual_ports, fcntl.LOCK_EX)
+        shell = Shell(tmp_path)
+        yield shell
+        shell.close()
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)  # with the wait for the usual ports
 def test_the_readmes_file_runs(shell: Shell) -> None:
     shutil.copytree(ROOT / "config", shell.folder / "config")
     wanted = [c for c in ALL_COMMANDS[ROOT / "README.md"] if "minimal.yaml" in c]

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from controller.gates import functional
+from controller.gates import functional, webhook
 from controller.gates.report import GateReport
 from controller.gates.task import GateTask
 from controller.policy import StageKind
@@ -19,7 +19,9 @@ RUNNERS: Mapping[StageKind, Runner] = {StageKind.FUNCTIONAL: _functional}
 
 
 async def run(task: GateTask) -> GateReport:
-    """Run the gate of ``task``; one that nobody has built is not passed."""
+    """Run the gate of ``task``, or call its webhook; what nobody has built is not passed."""
+    if task.hook is not None:
+        return await webhook.run(task, task.hook)
     runner = RUNNERS.get(task.kind)
     if runner is None:
         because = f"this version has no {task.kind.value} gate: remove the stage"

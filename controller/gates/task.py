@@ -2,8 +2,20 @@
 
 from dataclasses import dataclass
 
-from controller.policy import RouteIntent, StageKind, StageSpec
+from controller.policy import RouteIntent, StageKind, StageSpec, WebhookSpec
 from router.table import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class HookCall:
+    """A webhook that must confirm a move."""
+
+    spec: WebhookSpec
+    event: str
+    """The move: ``controller.rollout.Event``'s value."""
+    step: int
+    """canary: the rung that the rollout stands on."""
+    config_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +31,12 @@ class GateTask:
     challenger: Variant
     champion: Variant
     """Who answers users now; the challenger itself where there is no champion: see ``is_first``."""
+    hook: HookCall | None = None
+    """The webhook that is to be called; None: the stage's own gate is to be run."""
 
     @property
     def kind(self) -> StageKind:
-        """Return which gate it is."""
+        """Return which stage's gate it is."""
         return self.stage.kind
 
     @property
@@ -31,11 +45,7 @@ class GateTask:
         return self.challenger.name == self.champion.name
 
     @property
-    def place(self) -> tuple[str, str, StageKind]:
-        """Return where it stands: route, experiment and stage."""
-        return (self.route.name, self.experiment, self.stage.kind)
-
-    @property
     def key(self) -> tuple[str, ...]:
-        """Return what tells it from every other, as words."""
-        return (self.route.name, self.experiment, self.stage.kind.value)
+        """Return what tells it from every other: route, experiment, stage, and which webhook."""
+        own = (self.route.name, self.experiment, self.stage.kind.value)
+        return own if self.hook is None else (*own, str(self.hook.step), self.hook.spec.name)

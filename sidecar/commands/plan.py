@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from controller.family import alpha_objective
 from controller.policy import RouteIntent, StageKind, StageSpec
 from controller.ramp import least_exposures
 from evaluator import planning
@@ -114,7 +115,7 @@ def prospect_of(asked: Asked, route: RouteIntent | None) -> tuple[Prospect, floa
             f"--baseline: {asked.baseline} leaves no room for an improvement of "
             f"{100 * question.effect:g} points"
         )
-    alpha = route.alpha if route is not None else USUAL_ALPHA
+    alpha = _alpha_of(route) if route is not None else USUAL_ALPHA
     if asked.alpha is not None:
         alpha = _share("alpha", asked.alpha)
     wait_s = route.maturity_s if route is not None else 0.0
@@ -177,6 +178,13 @@ def steps_of(route: RouteIntent, traffic: float) -> list[Step]:
     if not steps:
         raise ValueError(f"route {route.name!r} has neither a shadow nor a canary stage")
     return steps
+
+
+def _alpha_of(route: RouteIntent) -> float:
+    """Return the level that the first challenger is held to beside the others of its route."""
+    if not route.challengers:
+        return route.alpha
+    return alpha_objective(route, route.challengers[0].name, ()) or route.alpha
 
 
 def _ladder(stage: StageSpec, alpha: float, traffic: float) -> list[Step]:

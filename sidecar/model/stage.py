@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from sidecar.model.broken import Broken
+from sidecar.model.gated import Gated
 from sidecar.model.section import Section
 from sidecar.routetype import (
     AtLeast,
@@ -23,7 +24,7 @@ from sidecar.routetype import (
 )
 
 
-class Functional(Section):
+class Functional(Gated):
     """Before any traffic: is the challenger there, and does it answer the sample requests?"""
 
     samples: FilePath | None = Field(
@@ -40,21 +41,21 @@ class Functional(Section):
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
-class Performance(Section):
+class Performance(Gated):
     """Before any traffic: challenger and champion answer the same rows of a golden dataset."""
 
     at_most: PositiveDuration = default("1h", "How long it may take to pass.")
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
-class Security(Section):
+class Security(Gated):
     """Before any traffic: is there anything in the challenger that must not be served?"""
 
     at_most: PositiveDuration = default("1h", "How long it may take to pass.")
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
-class Shadow(Section):
+class Shadow(Gated):
     """The challenger gets copies of live requests; nobody is served by it."""
 
     share: Buckets = default("100%", "The share of the units whose requests are mirrored.")
@@ -64,7 +65,7 @@ class Shadow(Section):
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
-class Canary(Section):
+class Canary(Gated):
     """The challenger serves a share of the units, raised step by step."""
 
     shares: list[HalfBuckets] = Field(
@@ -80,7 +81,7 @@ class Canary(Section):
     on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
-class Production(Section):
+class Production(Gated):
     """The challenger becomes champion; the old one stays warm for a while."""
 
     watch: Watch = Field(
@@ -116,7 +117,9 @@ class RolloutSection(Section):
     """What a challenger must show, stage by stage, before it becomes champion."""
 
     alpha: Level = default(
-        "5%", "The chance we accept of ever passing a check that should fail, for each check."
+        "5%",
+        "The chance we accept of ever passing a check that should fail, for each check. Of the "
+        "objectives it is shared by all challengers of the route.",
     )
     champion_broken: Broken | None = Field(
         default=None,
@@ -127,6 +130,10 @@ class RolloutSection(Section):
         default="hold",
         description="What happens when odds of 5:1 say that an objective's `detect` is not there: "
         "hold goes on waiting, stop rolls back.",
+    )
+    cool_down: Duration = default(
+        "1h",
+        "After a rollback from production: how long nothing is promoted on this route by evidence.",
     )
     stages: list[Stage] = Field(
         min_length=1,

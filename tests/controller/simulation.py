@@ -48,6 +48,10 @@ class Simulation:
     functional_ok: bool = True
     gates: dict[StageKind, GateReport] = field(default_factory=dict)
     """What the gates of these stages find; whom they are about is filled in."""
+    hooks: dict[str, GateReport] = field(default_factory=dict)
+    """What the webhooks of these names answer; others answer nothing."""
+    called: list[str] = field(default_factory=list)
+    """The webhooks that were called."""
     sends_labels: bool = True
     label_after_s: float = 0.2
     published: RoutingTable | None = None
@@ -111,6 +115,11 @@ class Simulation:
 
     def run_gates(self) -> None:
         for task in self.controller.pending_gates():
+            if task.hook is not None:
+                self.called.append(task.hook.spec.name)
+                if (answer := self.hooks.get(task.hook.spec.name)) is not None:
+                    self.controller.report(task, replace(answer, challenger=task.challenger.name))
+                continue
             report = self.gates.get(task.kind) or GateReport("", self.functional_ok, "asked")
             self.controller.report(task, replace(report, challenger=task.challenger.name))
 

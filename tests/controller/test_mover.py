@@ -13,8 +13,9 @@ from controller.opening import open_database
 from controller.rollout import Event, IllegalMove, Phase
 from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
+from evaluator.evidence import CheckState, Role
 from router.table import Route, RoutingTable, Split
-from tests.controller.builders import NOW_S, SettableClock, evidence, intent, route_intent
+from tests.controller.builders import NOW_S, SettableClock, evidence, intent, reading, route_intent
 
 STATE = RouteState(name="digits", declared_champion="digits-1", champion="digits-1")
 
@@ -230,3 +231,18 @@ def test_a_fresh_mover_goes_on_and_counts_the_time_between(scene):
     rollout = again.states["digits"].rollout
     assert rollout is not None
     assert (rollout.in_step_s, rollout.waited_s) == (30.0, 30.0)
+
+
+def test_two_challengers_share_alpha_until_one_is_proven(scene: Scene) -> None:
+    first = scene.state.rollout
+    assert first is not None and first.alpha_objective == pytest.approx(0.025)
+    scene.move(*TO_SHADOW, Event.CLEARED_FOR_CANARY)
+    sure = reading("accuracy", CheckState.PASSED, Role.OBJECTIVE, log_e=5.0)
+    shown = evidence(sure, counts={})
+    scene.mover.move("digits", Event.PROVEN, who="x", because="proven", evidence=shown)
+    scene.move(Event.WATCH_PASSED)
+    assert scene.state.history[-1].claimed_log_e == 5.0
+    scene.mover.queue()
+    second = scene.state.rollout
+    assert second is not None and second.challenger == "digits-3"
+    assert second.alpha_objective == pytest.approx(0.05)

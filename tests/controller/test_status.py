@@ -2,11 +2,13 @@ from dataclasses import replace
 
 import pytest
 
+from controller.consent import Approval, Glass
+from controller.missing import Standing
 from controller.rollout import Phase, Rollout
 from controller.status import COUNTS, Pending, RouteView, expected_s, render_route
 from controller.store import Finished, RouteState
 from evaluator.evidence import CheckState, Evidence, Reading, Role
-from tests.controller.builders import NOW_S, evidence, reading, route_intent
+from tests.controller.builders import CANARY, NOW_S, SHADOW, evidence, reading, route_intent
 
 
 def view(
@@ -35,11 +37,16 @@ def view(
     )
     return RouteView(
         route=route_intent(),
-        state=state,
+        standing=Standing(state=state, policy=state.policy or route_intent(), required=required),
         evidence=found,
-        required=required,
         labels={"accepted": 1},
     )
+
+
+def with_state(view: RouteView, **parts: object) -> RouteView:
+    state = replace(view.state, **parts)
+    policy = state.policy or view.standing.policy
+    return replace(view, standing=replace(view.standing, state=state, policy=policy))
 
 
 def counted(n: int, n_expected: int | None, role: Role = Role.OBJECTIVE) -> Reading:
@@ -88,7 +95,7 @@ def test_phases_that_wait_for_nothing_miss_nothing(phase):
 
 def test_a_route_held_after_a_loss_says_why():
     lost = view(None)
-    lost = replace(lost, state=replace(lost.state, hold_reason="the state was damaged"))
+    lost = with_state(lost, hold_reason="the state was damaged")
     assert render_route(lost)["missing"] == ["the state was damaged"]
 
 
@@ -116,7 +123,7 @@ def test_expected_time_is_never_less_than_what_the_stages_ask_for():
     ladder = view(Phase.SHADOW, found=evidence(passed), in_step_s=4.0)
     stages = tuple(replace(stage, for_at_least_s=10.0) for stage in ladder.route.stages)
     policy = replace(ladder.route, stages=stages)
-    ladder = replace(ladder, state=replace(ladder.state, policy=policy))
+    ladder = with_state(ladder, policy=policy)
     assert expected_s(ladder) == 6.0 + 3 * 10.0
 
 
@@ -150,3 +157,34 @@ def test_what_waits_for_labels_is_told_beside_what_was_judged():
         "needless": 4,
     }
     assert render_route(view(Phase.SHADOW))["maturing"] is None
+
+
+def test_a_promotion_around_the_gates_is_loud():
+    glass = Glass(who="ana", reason="outage", at_s=NOW_S, until_s=3600.0)
+    forced = view(Phase.WATCH, found=evidence(), glass=glass, in_step_s=600.0)
+    status = render_route(forced)
+    assert status["break_glass"] == {
+        "who": "ana",
+        "reason": "outage",
+        "at": "2027-01-15T08:00:00.000000Z",
+        "left_s": 3000.0,
+    }
+    assert status["missing"][0].startswith(
+        "break-glass by ana (outage): back to digits-1 in 3000 s"
+    )
+    assert render_route(view(Phase.WATCH))["break_glass"] is None
+
+
+def test_approvals_are_shown_with_who_gave_them_and_whether_they_are_asked_for():
+    policy = route_intent(stages=(replace(SHADOW, approvals=2), CANARY))
+    given = Approval(who="ana", reason="looks good", at_s=NOW_S)
+    passed = reading("errors", CheckState.PASSED)
+    asked = with_state(view(Phase.SHADOW, passed, approvals=(given,)), policy=policy)
+    status = render_route(asked)
+    assert status["approval"] == {
+        "needed": 2,
+        "given": [{"who": "ana", "reason": "looks good", "at": "2027-01-15T08:00:00.000000Z"}],
+        "is_open": True,
+    }
+    assert status["missing"] == ["approval: 1 of 2 (ana)"]
+    assert render_route(view(Phase.SHADOW, passed))["approval"] is None

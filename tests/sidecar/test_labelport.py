@@ -89,7 +89,9 @@ async def test_a_bomb_is_refused_where_a_body_of_its_size_is(bench: AdminBench) 
     assert await post(bench, gzip.compress(bomb), Content_Encoding="gzip") == 400
 
 
-@pytest.mark.parametrize("body", [b"plain", gzip.compress(b"x" * 1000)[:15], b"\x1f\x8b\x08"])
+@pytest.mark.parametrize(
+    "body", [b"plain", gzip.compress(b"x" * 1000, mtime=0)[:15], b"\x1f\x8b\x08"]
+)
 async def test_what_is_not_packed_is_refused_and_named(bench: AdminBench, body: bytes) -> None:
     response = await asked(bench, body, Content_Encoding="gzip")
     assert response.status == 400, await response.text()
