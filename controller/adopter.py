@@ -59,9 +59,17 @@ class Adopter:
             raise
         self._traffic.require_settled()
         for name in adoption.withdrawn:
-            because = "the routing file no longer declares it"
-            self._mover.move(name, Event.WITHDRAWN, who=who, because=because)
+            self._withdraw(name, who)
         self._take_over(intent, self._reconcile(intent), who)
+
+    def _withdraw(self, name: str, who: str) -> None:
+        """Give the champion its users back, broken or not: what is not declared is not served."""
+        evidence = self._intake.evidence(name, now_s=self._mover.wall_s())
+        health = evidence.champion_health if evidence is not None else None
+        because = "the routing file no longer declares it"
+        if health is not None and health.is_broken:
+            because += f"; the champion, which has the users again, is broken ({health.told})"
+        self._mover.move(name, Event.WITHDRAWN, who=who, because=because, evidence=evidence)
 
     def _reconcile(self, intent: Intent) -> Adoption:
         is_first = self._mover.intent is None

@@ -79,6 +79,7 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     standby = route.get("standby") or {}
     if standby.get("requests"):
         parts.append(Text(_standby(standby), style="yellow"))
+    parts += [Text(line, style="yellow") for line in unsound_lines(route)]
     if route.get("checks"):
         parts.append(checks_table(route["checks"]))
         parts += [Text(f"  {reading.get('because', '')}") for reading in route["checks"]]
@@ -96,6 +97,22 @@ def _standby(standby: dict[str, Any]) -> str:
     line = f"standby {standby.get('name')} was given {standby['requests']} requests"
     resting = standby.get("routers_resting_the_champion")
     return f"{line}; the champion rests in {resting} routers" if resting else line
+
+
+def unsound_lines(route: dict[str, Any]) -> list[str]:
+    """Return a line for each thing that is wrong beside the challenger: a broken champion with
+    those who could take its place, and each stage of a chain."""
+    lines = []
+    health = (route.get("health") or {}).get("champion") or {}
+    if health.get("is_broken"):
+        failed = f"{health['failed']} of {health['n']} answers failed"
+        lines.append(f"the champion is broken: {failed}, limit {percent(health['limit'])}")
+        landings = route.get("landings") or {}
+        lines += [f"  {name} in its place: {told}" for name, told in landings.items()]
+    for stage in route.get("chain") or []:
+        told = f"{stage['state']} ({stage['check']}: {stage['because']})"
+        lines.append(f"chain: {stage['route']}: {told}")
+    return lines
 
 
 def maturing_line(maturing: dict[str, Any]) -> str:

@@ -209,3 +209,14 @@ def test_champion_that_recovers_is_compared_with_again(start: Start) -> None:
     simulation.controller.eject("digits", "digits-2", 5)
     assert simulation.status()["champion"] == "digits-1"
     assert simulation.phase == "rolled_back"
+
+
+def test_file_that_drops_the_fix_gives_the_users_back_and_says_to_whom(start: Start) -> None:
+    simulation = broken(start)
+    simulation.controller.adopt(intent(declared(challengers=()), digest="d2"), "file")
+    assert simulation.status()["champion"] == "digits-1"
+    record = next(r for r in simulation.audit() if r["action"] == "rollback")
+    assert (
+        "no longer declares it; the champion, which has the users again, is broken"
+        in (record["because"])
+    )

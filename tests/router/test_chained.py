@@ -3,10 +3,11 @@
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from router.chain import HEADER, Link, Versions, extended, key_of, opened, seal
-from router.table import Chain, Signing
+from router.table import Chain, Match, RoutingTable, Signing, Split
 from tests.router.kit import Message, closes, get, post, rig, until
 from tests.router.test_keyfile import write
 
@@ -165,3 +166,35 @@ async def test_exposure_token_and_set_stand_side_by_side(tmp_path: Path) -> None
         answer = await client.ask(post(b"x"))
         assert b"x-understudy-exposure" in answer.fields
         assert versions_of(answer).links[0].route == "r"
+
+
+async def test_two_routes_of_one_table_hand_a_request_on_to_each_other() -> None:
+    """What one route seals, the other one opens: nothing is played here but the application."""
+    async with rig() as r:
+        one = r.table.routes[0]
+        lot = Split(champion="champion", challenger="challenger", challenger_buckets=5_000)
+        embed = msgspec.structs.replace(
+            one,
+            name="embed",
+            match=Match(path="/embed"),
+            split=lot,
+            experiment="e",
+            salt=b"s",
+            chain=Chain(key=SECRET),
+        )
+        rank = msgspec.structs.replace(
+            one,
+            name="rank",
+            match=Match(path="/rank"),
+            chain=Chain(key=SECRET, fed_by=("embed",)),
+        )
+        r.server.use(RoutingTable(version=2, routes=(embed, rank)))
+        client = await r.client()
+        for _ in range(20):
+            answer = await client.ask(post(b"x", target=b"/embed"))
+            field = HEADER + b": " + answer.fields[HEADER]
+            assert (await client.ask(post(b"x", field, target=b"/rank"))).status == 200
+        seen = await r.exposures(40)
+        own = {one.unit: one.is_challenger for one in seen if one.route == "embed"}
+        fed = {one.unit: one.is_challenger for one in seen if one.route == "embed>rank"}
+        assert own == fed and len(own) == 20 and set(own.values()) == {True, False}
