@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from controller import chain, store
+from controller import feed, store
 from controller.dispute import Disputes, Record, unrecorded
 from controller.failpoint import pass_by
 from controller.labelcount import LabelCounts
@@ -117,6 +117,11 @@ class Intake:
         trial = self._trials.get(route)
         return None if trial is None else trial.evaluator.evidence(now_s)
 
+    def snapshot(self, route: str) -> bytes | None:
+        """Return the evaluator's state of ``route`` as it is now; None without an experiment."""
+        trial = self._trials.get(route)
+        return None if trial is None else trial.evaluator.snapshot()
+
     def roll_epoch(self, route: str, why: str) -> None:
         """Tell the evaluator that shares or the day changed."""
         for name in self._with_chain(route):
@@ -220,13 +225,13 @@ class Intake:
         """
         read = self._tokens.read(labels, self._exposed, now_ns=now_ns)
         chained = {name: name.partition(">")[2] for name in self._trials if ">" in name}
-        more = chain.copies(read, chained)
+        more = feed.copies(read, chained)
         whole = [*read, *(label for _, label in more)]
         try:
             with store.transaction(self._connection):
                 became = self._joined(whole, now_ns)
                 self._recording.labelled(whole, became, now_ns)
-                results = chain.settled(became[: len(read)], more, became[len(read) :], chained)
+                results = feed.settled(became[: len(read)], more, became[len(read) :], chained)
                 named = [
                     one if isinstance(one, Label) else label
                     for one, label in zip(read, labels, strict=True)

@@ -155,9 +155,11 @@ def _sentence(reading: Reading) -> str:
     return f"{reading.check}: {reading.because}"
 
 
-def _fact(check: str, is_met: bool, because: str, *, n: int = 0) -> Reading:
+def _fact(
+    check: str, is_met: bool, because: str, *, n: int = 0, least: int | None = None
+) -> Reading:
     state = CheckState.PASSED if is_met else CheckState.UNDECIDED
-    return Reading(check, check, Role.INTEGRITY, state, because, n=n)
+    return Reading(check, check, Role.INTEGRITY, state, because, n=n, n_expected=least)
 
 
 def _facts(
@@ -206,7 +208,7 @@ def _fresh(evidence: Evidence, now_s: float) -> Reading:
 
 def _amount(rollout: Rollout, evidence: Evidence, count: str, least: int) -> Reading:
     n = evidence.counts.get(count, 0) - rollout.counts_at_entry.get(count, 0)
-    return _fact(count, n >= least, f"{n} of {least} in this step", n=n)
+    return _fact(count, n >= least, f"{n} of {least} in this step", n=n, least=least)
 
 
 def _bad_news(evidence: Evidence) -> list[Reading]:

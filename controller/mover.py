@@ -7,10 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from controller import chain, store
+from controller import feed, store
 from controller.account import NO_GROUNDS, Grounds, action_of, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
+from controller.basis import with_basis
 from controller.clock import Clock
 from controller.consent import Glass
 from controller.family import alpha_objective, least_claim
@@ -161,6 +162,7 @@ class Mover:
             because=because,
             grounds=Grounds(evidence, report, tuple(missing)),
         )
+        change = self._with_basis(change, before, event, evidence)
         if phase is Phase.ROLLED_BACK:
             self.put(now)
             self._intake.end(name)
@@ -310,6 +312,15 @@ class Mover:
         )
         return Change(after, (entry,), (now,))
 
+    def _with_basis(
+        self, change: Change, before: RouteState, event: Event, evidence: Evidence | None
+    ) -> Change:
+        """Have the record say what the move rests on, and keep the evidence that it was read of."""
+        snapshot = None if evidence is None else self._intake.snapshot(before.name)
+        (entry,) = change.entries
+        entry = with_basis(entry, before, event, evidence, snapshot)
+        return replace(change, entries=(entry,), snapshot=snapshot)
+
     def _advance(self, now: RouteState, change: Change, action: str, *, why: str) -> None:
         assert now.rollout is not None  # only rollouts advance
         is_beginning = not self._intake.has(now.name)
@@ -351,7 +362,7 @@ def _finished(state: RouteState, rollout: Rollout, now_s: float) -> RouteState:
 
 def _plans(policy: RouteIntent, rollout: Rollout) -> tuple[ExperimentPlan, ...]:
     """Return what is judged of a rollout: by its own route first, then by those behind it."""
-    return (experiment_plan(policy, rollout), *chain.plans(policy, rollout))
+    return (experiment_plan(policy, rollout), *feed.plans(policy, rollout))
 
 
 def _key_in(table: RoutingTable) -> bytes:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from controller import audit
+from controller import audit, decided, outbox
 from controller.mark import SUFFIX, Mark, read_mark
 from controller.store import (
     SCHEMA,
@@ -26,7 +26,7 @@ from controller.store import (
 from evaluator.schema import statements
 from evaluator.upgrade import from_first
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CACHE_KIB = 64 * 1024
 """Of pages that the one connection keeps in memory: a bound, reached with some 100,000
 observations."""
@@ -178,7 +178,7 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     """Bring the schema from ``version`` (0: a new file) to ours, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in statements(SCHEMA + audit.SCHEMA):
+        for statement in statements(SCHEMA + audit.SCHEMA + outbox.SCHEMA + decided.SCHEMA):
             connection.execute(statement)
         if version == 1:
             log.info("the state is upgraded", schema=SCHEMA_VERSION, of=from_first(connection))

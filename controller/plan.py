@@ -97,6 +97,7 @@ def lay_out(
         copy_strip=serving.copy_strip,
         copy_only=serving.copy_only,
         upgrade=serving.upgrade,
+        tracing=serving.tracing,
         signing=_signing(serving, policy) if is_on else None,
         is_closed=is_closed,
         chain=_chain(serving, chain_key),

@@ -199,6 +199,8 @@ class RouteIntent:
     """None: no limit is declared, and a broken champion is compared with as any other."""
     cold_start: ColdStartSpec | None = None
     """How ``champion`` becomes one; None: the file says that it is."""
+    tracing: bool = False
+    """As in ``router.table.Route``."""
     cool_down_s: float = 0.0
     """After a rollback from production: so long nothing is promoted on this route by evidence."""
 
@@ -206,6 +208,16 @@ class RouteIntent:
     def has_experiment(self) -> bool:
         """Whether there is anything to try."""
         return bool(self.challengers)
+
+
+@dataclass(frozen=True, slots=True)
+class TracingSpec:
+    """Where spans are sent."""
+
+    endpoint: str
+    """http://HOST:PORT or https://, the base of an OTLP/HTTP receiver."""
+    service: str
+    """``service.name`` of the spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,5 +239,7 @@ class Intent:
     """SHA-256 of the file's bytes, hex; goes into every audit record."""
     record: RecordSpec | None = None
     """None: nothing is recorded."""
+    tracing: TracingSpec | None = None
+    """None: no spans."""
     store_bytes: int = MAX_BYTES
     """Size of the store's file from which on no observation is taken in."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from controller import chain, coldstart
+from controller import coldstart, feed
 from controller.clock import Clock
 from controller.gatekeeper import Gatekeeper
 from controller.gates.confirm import Confirmation
@@ -94,26 +94,26 @@ class Reviewer:
         """Return what a route's experiment shows now, on the routes behind it too; None without
         one."""
         own = self._intake.evidence(route, now_s=self._mover.wall_s())
-        return chain.joined(own, self._behind(self._mover.states[route]))
+        return feed.joined(own, self._behind(self._mover.states[route]))
 
     def chain_json(self, state: RouteState) -> list[dict[str, Any]]:
         """Return each stage of a route's chain by itself, JSON-ready; empty without one."""
         if state.policy is None:
             return []
         own = self._intake.evidence(state.name, now_s=self._mover.wall_s())
-        return chain.status_json(state.policy, state.rollout, own, self._behind(state))
+        return feed.status_json(state.policy, state.rollout, own, self._behind(state))
 
-    def _behind(self, state: RouteState) -> list[chain.Stage]:
+    def _behind(self, state: RouteState) -> list[feed.Stage]:
         """Return what the routes that ``state`` feeds have shown of its rollout."""
         rollout = state.rollout
-        if state.policy is None or rollout is None or rollout.phase not in chain.STAGES:
+        if state.policy is None or rollout is None or rollout.phase not in feed.STAGES:
             return []
         now_s = self._mover.wall_s()
         found = [
-            (feed, self._intake.evidence(chained_name(state.name, feed.route), now_s=now_s))
-            for feed in state.policy.feeds
+            (one, self._intake.evidence(chained_name(state.name, one.route), now_s=now_s))
+            for one in state.policy.feeds
         ]
-        return [chain.Stage(feed, shown) for feed, shown in found if shown is not None]
+        return [feed.Stage(one, shown) for one, shown in found if shown is not None]
 
     def required(
         self, state: RouteState, rollout: Rollout, evidence: Evidence | None
@@ -129,7 +129,7 @@ class Reviewer:
             return eased(policy, evidence, asked)
         if rollout.phase is Phase.WATCH and rollout.is_rescue:
             return (*asked, soundness(policy, evidence))
-        more = chain.required(policy, rollout, evidence, self._behind(state))
+        more = feed.required(policy, rollout, evidence, self._behind(state))
         names = {reading.check for reading in more}
         return (*(one for one in asked if one.check not in names), *more)
 

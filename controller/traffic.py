@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import msgspec
 import structlog
 
-from controller import audit, store
+from controller import audit, decided, store
 from controller.audit import Entry
 from controller.failpoint import pass_by
 from controller.policy import Intent
@@ -35,6 +35,8 @@ class Change:
     """Routes that the file no longer declares."""
     intent: Intent | None = None
     """The file, when it is what changed."""
+    snapshot: bytes | None = None
+    """The evaluator's state that the one entry rests on, to be kept with it; None keeps nothing."""
 
 
 def nothing_more(connection: sqlite3.Connection) -> None:
@@ -135,7 +137,9 @@ class Traffic:
             for name in change.removed:
                 store.delete_route(self._connection, name)
             for entry in change.entries:
-                audit.append(self._connection, entry)
+                head = audit.append(self._connection, entry)
+                if change.snapshot is not None:
+                    decided.keep(self._connection, head.sequence, change.snapshot)
             if change.intent is not None:
                 store.save_intent(self._connection, change.intent)
             store.save_table(self._connection, change.table)

@@ -28,7 +28,8 @@ class LiveRoute:
         "_aside", "_counts", "body_limit_bytes", "capture_bytes", "chain_key", "champion",
         "copy_fields", "counters", "ejection", "experiment", "health", "inference", "is_chained",
         "is_closed", "is_plain", "is_special", "labels", "lot", "name", "pools", "replay_bytes",
-        "route", "show_variant", "signer", "standby", "table_version", "unit_header", "upgrades",
+        "route", "show_variant", "signer", "standby", "table_version", "tracing", "unit_header",
+        "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,7 @@ class LiveRoute:
         is_observed = bool(route.experiment) or (route.chain is not None and route.chain.fed_by)
         self.capture_bytes = route.capture_bytes if is_observed else 0
         self.show_variant = route.show_variant
+        self.tracing = route.tracing and bool(route.experiment)
         self.signer = signer
         """None gives no exposure tokens, as most routes."""
         self.is_plain = signer is None and not self.is_chained

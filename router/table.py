@@ -170,6 +170,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """Protocols, in lower case, that a client may change to with the champion (``websocket``)."""
     signing: Signing | None = None
     """None gives no exposure tokens."""
+    tracing: bool = False
+    """Whether exchanges of an experiment get spans, where the client records their trace."""
     chain: Chain | None = None
     """None on a route that neither feeds another one nor is fed."""
     is_closed: bool = False

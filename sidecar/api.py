@@ -6,27 +6,31 @@ of the Desk. Every refusal says what is wrong and what to do: {"error": ..., "re
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
 
-from controller.controller import ActRefused
+from controller.chain import HeadError, read_head, told
+from controller.controller import Act, ActRefused
 from controller.store import StoreError
 from evaluator.join import LabelOutcome, LabelResult
 from sidecar import metrics
 from sidecar.desk import Busy, Desk
-from sidecar.guard import Access, Answer, Refusal, check_token, guard, reply
+from sidecar.guard import Access, Answer, Refusal, guard, reply
 from sidecar.keyring import Keyring
 from sidecar.labelport import LabelPort
 from sidecar.labels import Parsed
+from sidecar.permit import ACTS as ACTS_NEED
+from sidecar.permit import MAX_WHO_CHARS, actor, check_address, check_scope
+from sidecar.quantity import parse_duration_s
+from sidecar.tokenfile import ADMIN, OPERATE
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 MAX_LIMIT = 1_000
 MAX_WANTED = 10_000
-ACTS = ("hold", "resume", "rollback", "promote")
+ACTS = tuple(act.value for act in Act)
 MAX_REASON_CHARS = 2_000
-MAX_WHO_CHARS = 200
 CONFLICT_REMEDY = 'send it with "correct": true if it is to take the place of the first'
 RESULTS = (
     *("accepted", "corrected", "duplicate", "conflict"),
@@ -34,17 +38,17 @@ RESULTS = (
 )
 
 DESK = web.AppKey("desk", Desk)
-ACCESS = web.AppKey("access", Access)
+KEYRING = web.AppKey("keyring", Keyring)
 LABELS = web.AppKey("labels", LabelPort)
 
 
 def application(desk: Desk, access: Access, keyring: Keyring) -> web.Application:
     """Return the admin application; ``web.AppRunner`` serves it."""
     app = web.Application(
-        middlewares=[guard(access), _store_errors], client_max_size=MAX_BODY_BYTES
+        middlewares=[guard(access), _permit, _store_errors], client_max_size=MAX_BODY_BYTES
     )
     app[DESK] = desk
-    app[ACCESS] = access
+    app[KEYRING] = keyring
     app[LABELS] = LabelPort(desk.label, keyring, desk.ways)
     app.router.add_get("/livez", _livez)
     app.router.add_get("/readyz", _readyz)
@@ -60,6 +64,12 @@ def application(desk: Desk, access: Access, keyring: Keyring) -> web.Application
     app.router.add_post("/-/reload", _reload)
     app.router.add_post("/v1/routes/{name}/{act}", _act)
     return app
+
+
+@web.middleware
+async def _permit(request: web.Request, handler: Answer) -> web.StreamResponse:
+    check_address(request, request.app[KEYRING])
+    return await handler(request)
 
 
 @web.middleware
@@ -122,14 +132,14 @@ async def _audit(request: web.Request) -> web.Response:
 
 
 async def _verify(request: web.Request) -> web.Response:
-    found = await request.app[DESK].verify()
-    content = {
-        "verified": found.verified,
-        "records": found.records,
-        "head": found.head.hash,
-        "because": found.because,
-    }
-    return reply(content)
+    text = request.query.get("head")
+    try:
+        noted = None if text is None else read_head(text)
+    except HeadError as error:
+        raise Refusal(
+            400, f"head is {error}", "add ?head=SEQUENCE:HASH, or leave it out"
+        ) from error
+    return reply(told(await request.app[DESK].verify(noted)))
 
 
 async def _labels(request: web.Request) -> web.Response:
@@ -177,7 +187,9 @@ def label_answer(parsed: Parsed, results: list[LabelResult]) -> dict[str, Any]:
 
 
 async def _reload(request: web.Request) -> web.Response:
-    error = await request.app[DESK].reload("POST /-/reload")
+    key = check_scope(request, request.app[KEYRING], ADMIN)
+    who = "POST /-/reload" if key.is_shared else key.name
+    error = await request.app[DESK].reload(who)
     if error is not None:
         raise Refusal(422, error, "correct the routing file; the one before stays in force")
     return reply({"reloaded": True})
@@ -187,38 +199,74 @@ async def _act(request: web.Request) -> web.Response:
     name, act = request.match_info["name"], request.match_info["act"]
     if act not in ACTS:
         raise web.HTTPNotFound
-    token = request.app[ACCESS].token
-    if not token:
-        remedy = "start Understudy with a secret in the environment variable UNDERSTUDY_TOKEN"
-        raise Refusal(403, "no token is set, so nobody may do this", remedy)
-    check_token(request, token)
-    who, reason, break_glass = _person(await request.read())
+    keyring = request.app[KEYRING]
+    right = ACTS_NEED.get(act, OPERATE)
+    key = check_scope(request, keyring, right, ADMIN)
+    said = _person(await request.read(), is_named=not key.is_shared)
+    check_scope(request, keyring, ADMIN if said.break_glass else right)
+    who, reason = actor(key, keyring, said.who), said.reason
+    if said.who and not key.is_shared and said.who != who:
+        reason = f"{reason} (says to be: {said.who})"
     await _find_route(request)
     try:
-        await request.app[DESK].act(name, act, who=who, reason=reason, break_glass=break_glass)
+        await request.app[DESK].act(
+            name,
+            act,
+            who=who,
+            reason=reason,
+            break_glass=said.break_glass,
+            glass_s=said.glass_s,
+        )
     except ActRefused as error:
         remedy = "see what is missing in GET /v1/status"
         raise Refusal(error.status_hint, str(error), remedy) from error
     return reply(await _find_route(request))
 
 
-def _person(body: bytes) -> tuple[str, str, bool]:
-    remedy = 'send {"who": "your name", "reason": "why"}'
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the body of an act says."""
+
+    who: str
+    """Empty: the token says who."""
+    reason: str
+    break_glass: bool
+    glass_s: float | None
+    """How long, once the glass is broken; None: the default."""
+
+
+def _person(body: bytes, *, is_named: bool) -> _Said:
+    """Return who, why, and whether the glass is broken, and for how long."""
+    remedy = 'send {"reason": "why"}' if is_named else 'send {"who": "your name", "reason": "why"}'
     try:
         content = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, "the body is not JSON", remedy) from error
     if not isinstance(content, dict):
         raise Refusal(400, "the body is not an object", remedy)
-    unknown = sorted(content.keys() - {"who", "reason", "break_glass"})
+    unknown = sorted(content.keys() - {"who", "reason", "break_glass", "for"})
     if unknown:
         raise Refusal(400, f"unknown key {unknown[0][:40]!r}", remedy)
-    who = _words(content.get("who"), "who", MAX_WHO_CHARS, remedy)
+    is_said = "who" in content or not is_named
+    who = _words(content.get("who"), "who", MAX_WHO_CHARS, remedy) if is_said else ""
     reason = _words(content.get("reason"), "reason", MAX_REASON_CHARS, remedy)
     break_glass = content.get("break_glass", False)
     if not isinstance(break_glass, bool):
         raise Refusal(400, "break_glass is neither true nor false", remedy)
-    return who, reason, break_glass
+    return _Said(who, reason, break_glass, _glass_s(content.get("for"), break_glass))
+
+
+def _glass_s(value: object, break_glass: bool) -> float | None:
+    """Return the time that ``for`` gives, in seconds; None if it is not said."""
+    if value is None:
+        return None
+    remedy = 'send a duration beside "break_glass": true, such as "for": "2h" (24h at most)'
+    if not break_glass:
+        raise Refusal(400, "for is the time of a broken glass, and none is broken", remedy)
+    try:
+        return parse_duration_s(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise Refusal(400, "for is not a duration", remedy) from error
 
 
 def _words(value: object, name: str, max_chars: int, remedy: str) -> str:

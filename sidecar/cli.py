@@ -1,8 +1,7 @@
 """The command line: names, options and help texts. What a command does is in sidecar/commands/.
 
 Each command's module is imported when it is called, so that ``--help`` and ``status`` do not pay
-for what ``run`` needs. Exit codes: 0 done, 1 failed, 2 wrong usage or a refused routing file,
-3 nothing answers, 4 done but for what was rejected (``label``).
+for what ``run`` needs. Exit codes are those of sidecar/exitcode.py.
 """
 
 import importlib
@@ -19,20 +18,49 @@ app = typer.Typer(
     name="understudy",
     help="Promotes machine-learning models on evidence, and takes them back on evidence.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 audit_app = typer.Typer(help="Check or export the audit records.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+events_app = typer.Typer(help="Try who is told of what happens.", no_args_is_help=True)
+app.add_typer(events_app, name="events")
+token_app = typer.Typer(help="Make tokens for the admin port.", no_args_is_help=True)
+app.add_typer(token_app, name="token")
 
 RoutingFile = Annotated[Path, typer.Argument(metavar="FILE", help="The routing file (YAML).")]
-Admin = Annotated[str, typer.Option(metavar="URL", help="The admin port of a running sidecar.")]
+Admin = Annotated[
+    str,
+    typer.Option(
+        metavar="URL", envvar="UNDERSTUDY_ADMIN", help="The admin port of a running sidecar."
+    ),
+]
+Route = Annotated[
+    str,
+    typer.Argument(
+        metavar="ROUTE",
+        help="A route of the routing file.",
+        autocompletion=lambda incomplete: _routes(incomplete),
+    ),
+]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded for ever.")]
+Who = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Who does it; your user name if not said.")
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Holds the token; else UNDERSTUDY_TOKEN does."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
 def _module(name: str) -> Any:
     """Return sidecar/commands/NAME.py; its function of the same name is the command."""
     return importlib.import_module(f"sidecar.commands.{name}")
+
+
+def _routes(incomplete: str) -> list[str]:
+    """Return the routes that a shell may complete to; none where nothing answers."""
+    return list(_module("completion").routes(incomplete))
 
 
 def _version(is_asked: bool) -> None:
@@ -82,6 +110,116 @@ def status(
 ) -> None:
     """Show routes, shares, checks and what is missing. Exit code 3 if nothing answers."""
     raise typer.Exit(_module("status").status(admin, as_json=as_json, watch=watch))
+
+
+@app.command()
+def explain(route: Route, admin: Admin = DEFAULT_ADMIN, as_json: Json = False) -> None:
+    """Say why a rollout is where it is: what is missing, with numbers and expected dates."""
+    raise typer.Exit(_module("explain").explain(route, admin, as_json=as_json))
+
+
+@app.command()
+def report(
+    route: Route,
+    *,
+    admin: Admin = DEFAULT_ADMIN,
+    challenger: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose case; the latest if not said.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="html or markdown; told by the name."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here, not to standard output.")
+    ] = None,
+) -> None:
+    """Write the case of a promotion as one file, with its plots, for a change ticket."""
+    module = _module("report")
+    raise typer.Exit(module.report(route, admin, challenger=challenger, form=form, out=out))
+
+
+def _act(name: str, route: str, **said: Any) -> None:
+    module = _module("act")
+    raise typer.Exit(module.act(module.Asked(act=name, route=route, **said)))
+
+
+@app.command()
+def hold(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Stop a rollout where it is; a guardrail that trips still takes it back."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("hold", route, **said, admin=admin, as_json=as_json)
+
+
+@app.command()
+def resume(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Let a rollout that is held go on."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("resume", route, **said, admin=admin, as_json=as_json)
+
+
+@app.command()
+def rollback(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Give the champion all traffic back, at once."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("rollback", route, **said, admin=admin, as_json=as_json)
+
+
+@app.command()
+def approve(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Give the approval that a stage waits for; the token must name a person with that right."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("approve", route, **said, admin=admin, as_json=as_json)
+
+
+@app.command()
+def promote(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="Around the gates; the record says so for ever.")
+    ] = False,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Make a challenger the champion: when every gate is passed, or with --break-glass."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("promote", route, **said, break_glass=break_glass, admin=admin, as_json=as_json)
 
 
 @app.command()
@@ -160,11 +298,11 @@ def plan(
 @app.command()
 def replay(
     recordings: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(
             metavar="FILE...", help="Files of a recording, oldest first, or its folder."
         ),
-    ],
+    ] = None,
     routing: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Judge by the policy of this routing file instead."),
@@ -172,9 +310,29 @@ def replay(
     route: Annotated[
         str | None, typer.Option(metavar="NAME", help="Only this route; all if not said.")
     ] = None,
+    decision: Annotated[
+        int | None,
+        typer.Option(
+            metavar="SEQUENCE",
+            min=0,
+            help="Instead: judge the decision of this audit record again; 0: all of them.",
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="For --decision: the folder `state:` of the file."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a recording again, offline: the same evidence as live, or another policy's."""
+    """Evaluate a recording again, offline: the same evidence as live, or another policy's.
+
+    With --decision a recorded decision is judged again, from its record and the stored evidence.
+    Exit code 1 if it comes out otherwise.
+    """
+    if (decision is None) is not (state is None) or bool(recordings) is (decision is not None):
+        raise typer.BadParameter("give FILE..., or --decision SEQUENCE and --state FOLDER")
+    if decision is not None and state is not None:
+        raise typer.Exit(_module("decision").decision(decision, state=state, as_json=as_json))
     raise typer.Exit(
         _module("replay").replay(recordings, routing=routing, route=route, as_json=as_json)
     )
@@ -284,15 +442,29 @@ def demo(
 
 @audit_app.command("verify")
 def audit_verify(
+    export: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="An export; without it a running sidecar is asked."),
+    ] = None,
     admin: Admin = DEFAULT_ADMIN,
+    state: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Instead: the folder `state:` of a routing file."),
+    ] = None,
     head: Annotated[
         str | None,
-        typer.Option(metavar="HASH", help="A head seen earlier: it must still be in the chain."),
+        typer.Option(
+            metavar="HEAD",
+            help="A head seen earlier, which must still be in the chain: HASH, SEQUENCE:HASH, or "
+            "a file with it: a line of the log, a record, an event.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the hash chain of the audit records. Exit code 1 if it is broken."""
-    raise typer.Exit(_module("audit").verify(admin, head=head, as_json=as_json))
+    module = _module("verify")
+    asked = module.Asked(export=export, state=state, admin=admin, head=head, as_json=as_json)
+    raise typer.Exit(module.verify(asked))
 
 
 @audit_app.command("export")
@@ -304,6 +476,49 @@ def audit_export(
 ) -> None:
     """Write every audit record as one line of JSON, oldest first."""
     raise typer.Exit(_module("audit").export(admin, out=out))
+
+
+@events_app.command("test")
+def events_test(
+    file: RoutingFile,
+    to: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only this destination; all if not said.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Send a test event to each destination, and show what came back. Exit code 1 if one refused.
+
+    Run it where the sidecar runs: addresses and secrets may be in the environment.
+    """
+    raise typer.Exit(_module("events").test(file, to=to, as_json=as_json))
+
+
+@token_app.command("new")
+def token_new(
+    name: Annotated[
+        str, typer.Option(metavar="NAME", help="Whose it is: what it does is recorded so.")
+    ],
+    scopes: Annotated[
+        str, typer.Option(metavar="SCOPES", help="Of read,label,operate,approve,admin.")
+    ],
+    expires: Annotated[
+        str | None, typer.Option(metavar="DATE", help="From when on it is none: 2027-06-30.")
+    ] = None,
+    labels_per_second: Annotated[
+        float | None, typer.Option(metavar="N", help="What it may send on average.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a token. It is shown once; the file of tokens gets the line with its digest."""
+    raise typer.Exit(
+        _module("token").new(
+            name=name,
+            scopes=scopes,
+            expires=expires,
+            labels_per_second=labels_per_second,
+            as_json=as_json,
+        )
+    )
 
 
 def main() -> None:

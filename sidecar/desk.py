@@ -5,15 +5,19 @@ fall back on: an engine that hangs must not take the admin port with it.
 """
 
 import asyncio
+import contextlib
+import shutil
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import structlog
+
 from controller import audit, store
-from controller.audit import Head, Verification
+from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
 from controller.store import StoreError
 from evaluator.join import Label, LabelResult
@@ -21,6 +25,7 @@ from router.tasks import spawn
 from sidecar import metrics
 from sidecar.counts import Counts
 from sidecar.engine import Engine, NotRunning
+from sidecar.events import Events
 from sidecar.hub import Hub
 from sidecar.probe import Probe
 from sidecar.pump import LabelRequest, Pump
@@ -37,7 +42,10 @@ class Subscription(Protocol):
     """Why none come; None while they may."""
 
 
+log = structlog.get_logger()
 T = TypeVar("T")
+VERIFY_EVERY_S = 3600.0
+"""Between two walks of the audit's chain; a million records take a thread less than a minute."""
 STATUS_S = 1.0
 """After this an older status is answered, with its age."""
 ANSWER_S = 5.0
@@ -77,6 +85,7 @@ class Desk:
         probe: Probe,
         database: Path,
         scored: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+        spans: Callable[[], Mapping[str, int] | None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._pump = pump
@@ -89,11 +98,19 @@ class Desk:
         """Whether the sidecar is about to stop: nothing new should come here."""
         self._scored = scored
         """What became of the answers offered to scorers, by route."""
+        self._spans = spans
+        """What became of spans; None while nothing is traced."""
         self.ways = Ways()
         """Of labels, and what became of what came in by them."""
         self.subscription: Subscription | None = None
         """Of labels at a broker; None: nothing is fetched."""
+        self.events: Events | None = None
+        """Who is told of what happens; None until the process has made it."""
+        self._noted: Head | None = None
+        """Where the audit ends, as far as we were told; None before that."""
         self._tally = Tally()
+        self._verified: tuple[bool, float] | None = None
+        """Whether the audit was whole, and the wall clock of that; None before the first time."""
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
         self._refreshing: asyncio.Task[None] | None = None
@@ -115,8 +132,16 @@ class Desk:
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
         status["labels_from"] = self._fetched()
+        status["events"] = [] if self.events is None else self.events.told()
+        status["audit_head"] = None if self._noted is None else asdict(self._noted)
         status["store_error"] = self._pump.store_error or status.get("store_error")
         return status
+
+    def note_head(self, head: Head) -> None:
+        """Note where the audit ends, and tell those who are told of what happens."""
+        self._noted = head
+        if self.events is not None:
+            self.events.tell(head.sequence)
 
     def _fetched(self) -> dict[str, Any] | None:
         """Return whether labels come from the broker; None if there is none to come from."""
@@ -156,6 +181,9 @@ class Desk:
                 reload_at_s=self._reloader.adopted_at_s,
                 store_ok=status["store_error"] is None,
                 ways=self.ways,
+                disk=_disk(self._database.parent),
+                verified=self._verified,
+                spans=self._spans(),
             )
         )
 
@@ -191,21 +219,49 @@ class Desk:
         """Return the end of the audit chain."""
         return await asyncio.to_thread(self._read, audit.head)
 
-    async def verify(self) -> Verification:
+    async def verify(self, noted: Noted | None = None) -> Verification:
         """Check the whole audit chain, on a connection and a thread of its own."""
-        return await asyncio.to_thread(self._read, audit.verify)
+        found = await asyncio.to_thread(self._read, lambda one: audit.verify(one, noted))
+        if noted is None:  # a head that is not there is who asked's to explain
+            self._verified = found.verified, time.time()
+        return found
+
+    async def keep_verifying(self) -> None:
+        """Walk the audit chain now and every VERIFY_EVERY_S, for ever; /metrics has what it says.
+
+        A database that cannot be read says nothing about the chain: the moment of the last walk
+        grows old, and there is an alert for that.
+        """
+        while True:
+            with contextlib.suppress(StoreError, sqlite3.Error):
+                if not (await self.verify()).verified:
+                    log.error("the audit's chain is broken: see `understudy audit verify`")
+            await asyncio.sleep(VERIFY_EVERY_S)
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with store.reader(self._database) as connection:
             return read(connection)
 
-    async def act(self, route: str, act: str, *, who: str, reason: str, break_glass: bool) -> None:
+    async def act(
+        self,
+        route: str,
+        act: str,
+        *,
+        who: str,
+        reason: str,
+        break_glass: bool,
+        glass_s: float | None = None,
+    ) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.
 
         After Busy it may still be done: its record is in the audit if it was.
         """
         try:
-            await self._ask(lambda c: c.act(route, Act(act), who, reason, break_glass=break_glass))
+            await self._ask(
+                lambda c: c.act(
+                    route, Act(act), who, reason, break_glass=break_glass, glass_s=glass_s
+                )
+            )
         except (ActRefused, StoreError, Busy):
             raise
         except Exception as error:  # the controller may be half changed: start again from the disk
@@ -229,3 +285,12 @@ async def _within(wait: Awaitable[T], limit_s: float) -> T:
             return await wait
     except TimeoutError as error:
         raise Busy(f"no answer within {limit_s:g} s") from error
+
+
+def _disk(folder: Path) -> tuple[int, int] | None:
+    """Return the free and all bytes of the disk that holds ``folder``; None if it does not say."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return usage.free, usage.total

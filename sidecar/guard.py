@@ -1,15 +1,14 @@
-"""What every request to the admin port must pass: Host, Origin, method, content type, size, token.
+"""What every request to the admin port must pass: Host, Origin, method, content type and size.
 
 The port is meant for people and machines that can reach it, not for what a browser can be talked
 into: a foreign Host (DNS rebinding) and a foreign Origin (cross-site requests) are refused, and
-nothing changes state but a POST with a JSON body.
+nothing changes state but a POST with a JSON body. Who may do what is in sidecar/permit.py.
 """
 
-import hmac
 import ipaddress
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -51,14 +50,12 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may ask, and under which name."""
+    """Under which names this port is asked."""
 
     bound_host: str
     """As in ``admin: {listen: ...}``."""
     names: frozenset[str] = frozenset()
     """Further host names by which this port is known (UNDERSTUDY_ADMIN_HOSTS), lower case."""
-    token: str = field(default="", repr=False)
-    """For the acts of a person (UNDERSTUDY_TOKEN); empty: nobody may."""
 
     def knows(self, host: str) -> bool:
         """Tell whether ``host``, without port and in lower case, is a name of this port.
@@ -157,15 +154,6 @@ def _check_type(request: web.Request) -> None:
     if request.headers.get("Content-Type") is None or request.content_type not in allowed:
         words = " or ".join(sorted(allowed))
         raise Refusal(415, "the body's Content-Type is not JSON", f"send Content-Type: {words}")
-
-
-def check_token(request: web.Request, token: str) -> None:
-    """Refuse with 401 unless the request carries ``Authorization: Bearer TOKEN``.
-
-    The comparison takes the same time wherever the two differ.
-    """
-    if not hmac.compare_digest(bearer(request).encode("utf-8", "replace"), token.encode()):
-        raise unauthorized()
 
 
 def bearer(request: web.Request) -> str:

@@ -7,16 +7,28 @@ that was never good lets nobody in, and is looked at again and again.
 import hmac
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import structlog
 
-from sidecar.tokenfile import LABEL, Key, Scope, TokenFileError, digest_of, read_tokens
+from sidecar.tokenfile import (
+    ADMIN,
+    LABEL,
+    OPERATE,
+    READ,
+    Key,
+    Scope,
+    TokenFileError,
+    digest_of,
+    read_tokens,
+)
 
 LOOK_S = 1.0
 """How often the file is looked at, at most; a revoked token is good for a second longer."""
-ENVIRONMENT = "UNDERSTUDY_LABEL_TOKEN"
+ENVIRONMENT = "UNDERSTUDY_TOKEN"
+"""May all that one may do alone. It names nobody, so it approves nothing: four eyes need names."""
+LABEL_ENVIRONMENT = "UNDERSTUDY_LABEL_TOKEN"
 
 log = structlog.get_logger()
 Stat = tuple[int, int, int]
@@ -29,14 +41,18 @@ class Keyring:
         self,
         file: Path | None = None,
         *,
+        token: str = "",
         label_token: str = "",
+        closed: Collection[Scope] = (),
         clock_s: Callable[[], float] = time.monotonic,
+        wall_s: Callable[[], float] = time.time,
     ) -> None:
         self._file = file
+        self._closed = frozenset(closed)
+        """What needs a token whether or not there is any; reading and labels do not by nature."""
         self._clock_s = clock_s
-        self._own: tuple[Key, ...] = ()
-        if label_token:
-            self._own = (Key(ENVIRONMENT, digest_of(label_token), frozenset({LABEL})),)
+        self._wall_s = wall_s
+        self._own = _own(token, label_token)
         self._declared: tuple[Key, ...] = ()
         self._looked_at_s = clock_s()
         self._stat: Stat | None = None
@@ -46,15 +62,31 @@ class Keyring:
         if file is not None:
             self._read(file)
 
+    @property
+    def has_file(self) -> bool:
+        """Whether a file is declared: then whoever acts is known by the name of a token."""
+        return self._file is not None
+
     def needs(self, scope: Scope) -> bool:
         """Tell whether ``scope`` is for holders of a token only.
 
-        It is as soon as a file is declared, whatever it holds: an emptied file opens no door.
+        Labels need one as soon as a file is declared, whatever it holds: an emptied file opens no
+        door. What changes state for others always does.
         """
-        return self._file is not None or any(scope in key.scopes for key in self._own)
+        if scope == READ:
+            return READ in self._closed
+        if scope == LABEL:
+            has_own = any(LABEL in key.scopes for key in self._own)
+            return self.has_file or has_own or LABEL in self._closed
+        return True
+
+    def gives(self, scope: Scope) -> bool:
+        """Tell whether any token that is known, expired or not, has the right ``scope``."""
+        self._look()
+        return any(key.may(scope) for key in (*self._own, *self._declared))
 
     def find(self, token: str) -> Key | None:
-        """Return what is known of ``token``, None if nothing.
+        """Return what is known of ``token``, None if nothing, or if it has expired.
 
         Takes the same time whichever of the known ones it is, or nearly is.
         """
@@ -65,7 +97,7 @@ class Keyring:
         for key in (*self._own, *self._declared):
             if hmac.compare_digest(key.digest, digest):
                 found = key
-        return found
+        return None if found is None or found.expires_at_s <= self._wall_s() else found
 
     def _look(self) -> None:
         now_s = self._clock_s()
@@ -85,6 +117,20 @@ class Keyring:
             self.error = str(error)
             if self.error != before:
                 log.error("tokens not read; the last ones stay", error=self.error)
+
+
+def _own(token: str, label_token: str) -> tuple[Key, ...]:
+    """Return the keys of the environment; one secret in both variables has the rights of both."""
+    operator: frozenset[Scope] = frozenset({READ, OPERATE, ADMIN})
+    label: frozenset[Scope] = frozenset({LABEL})
+    if token and token == label_token:
+        return (Key(ENVIRONMENT, digest_of(token), operator | label, is_shared=True),)
+    own = ((ENVIRONMENT, token, operator), (LABEL_ENVIRONMENT, label_token, label))
+    return tuple(
+        Key(name, digest_of(secret), scopes, is_shared=True)
+        for name, secret, scopes in own
+        if secret
+    )
 
 
 def _stat(file: Path) -> Stat | None:

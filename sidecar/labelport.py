@@ -16,9 +16,10 @@ from controller.store import StoreError
 from evaluator.join import Label, LabelResult
 from sidecar import cloudevents, labels
 from sidecar.desk import Busy
-from sidecar.guard import Refusal, bearer, unauthorized
+from sidecar.guard import Refusal
 from sidecar.keyring import Keyring
 from sidecar.labels import Parsed
+from sidecar.permit import check_scope
 from sidecar.rate import Rate
 from sidecar.tokenfile import LABEL, Key
 from sidecar.ways import Ways
@@ -94,12 +95,7 @@ class LabelPort:
         """
         if not self._keyring.needs(LABEL):
             return None
-        key = self._keyring.find(bearer(request))
-        if key is None:
-            raise unauthorized()
-        if LABEL not in key.scopes:
-            raise Refusal(403, "this token may not send labels", "use one with the scope label")
-        return key
+        return check_scope(request, self._keyring, LABEL)
 
     def _admit(self, request: web.Request) -> Rate | None:
         """Return what the sender may spend, None for as much as it likes."""

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from router.certificate import ServerTls
 from router.overload import Limits
+from sidecar import eventspec
 from sidecar.child import Command
 from sidecar.compiled import router_environment
+from sidecar.eventspec import EventSpec
 from sidecar.natsspec import NatsSpec, to_text
 
 LIMITS = Limits()
@@ -39,8 +41,12 @@ class Launch:
     """What clients are shown; None serves plain HTTP."""
     tokens: Path | None = None
     """The admin port's file of tokens; None: there is none."""
+    read_needs_token: bool = False
+    """Whether reading from the admin port needs a token on loopback too."""
     labels_from: NatsSpec | None = None
     """Where the controller fetches labels; None: nowhere."""
+    events: tuple[EventSpec, ...] = ()
+    """Whom the controller tells of what happens."""
 
     @property
     def table(self) -> Path:
@@ -113,7 +119,9 @@ def controller_command(launch: Launch, alive_fd: int, admin_fds: Sequence[int]) 
         *("--admin-host", launch.admin_host, "--admin-port", str(launch.admin_port)),
         *(word for fd in admin_fds for word in ("--admin-fd", str(fd))),
         *(("--tokens", str(launch.tokens)) if launch.tokens else ()),
+        *(("--read-needs-token",) if launch.read_needs_token else ()),
         *(("--labels-from", to_text(launch.labels_from)) if launch.labels_from else ()),
+        *(("--events", eventspec.to_text(launch.events)) if launch.events else ()),
     )
     # SIGHUP: read the file again. SIGUSR1: say that we are not ready any more.
     blocked = frozenset({signal.SIGHUP, signal.SIGUSR1})

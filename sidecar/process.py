@@ -14,13 +14,14 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 import structlog
 import uvloop
 from aiohttp import web
 
 from controller import opening
+from controller.chain import Head
 from controller.clock import SystemClock
 from controller.controller import Controller
 from controller.gates import runner
@@ -28,21 +29,28 @@ from controller.policy import Intent
 from controller.store import StoreError
 from router.table import RoutingTable
 from router.tasks import spawn
-from sidecar import lockfile, logs
+from sidecar import eventspec, lockfile, logs
 from sidecar.api import application
 from sidecar.counts import Counts
 from sidecar.desk import Desk
 from sidecar.engine import Engine
+from sidecar.events import Events
+from sidecar.eventspec import EventSpec
 from sidecar.guard import Access
+from sidecar.headlog import HeadLog
 from sidecar.hub import Hub
-from sidecar.keyring import ENVIRONMENT, Keyring
+from sidecar.keyring import ENVIRONMENT, LABEL_ENVIRONMENT, Keyring
+from sidecar.metrics import VERSION
 from sidecar.natsspec import NatsSpec, from_text
+from sidecar.permit import binding_fault, is_loopback
 from sidecar.probe import Probe
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
 from sidecar.scorer import Scorers
 from sidecar.subscription import Subscription
+from sidecar.tokenfile import LABEL, READ, Scope
+from sidecar.tracing import Tracer
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -51,6 +59,7 @@ API_STOP_S = 2.0
 """For answers under way when the process stops."""
 
 log = structlog.get_logger()
+T = TypeVar("T")
 Publish = Callable[[RoutingTable], None]
 MakeController = Callable[[sqlite3.Connection, Publish, RoutingTable | None], Controller]
 """From the database, from what hands tables to the routers, and from the table they had last."""
@@ -71,8 +80,12 @@ class Options:
     log_level: str = "info"
     tokens: Path | None = None
     """The file of tokens; None: there is none."""
+    read_needs_token: bool = False
+    """Whether reading needs a token on loopback too."""
     labels_from: NatsSpec | None = None
     """None: labels come to the admin port only."""
+    events: tuple[EventSpec, ...] = ()
+    """Who is told of what happens."""
 
 
 def options_of(given: list[str]) -> Options:
@@ -87,25 +100,37 @@ def options_of(given: list[str]) -> Options:
     )
     parser.add_argument("--alive-fd", type=int, help="a pipe that ends with the supervisor")
     parser.add_argument("--tokens", type=Path, help="the file of tokens")
+    parser.add_argument("--read-needs-token", action="store_true")
     parser.add_argument("--labels-from", type=from_text, help="a broker, as JSON")
+    parser.add_argument("--events", type=eventspec.from_text, default=(), help="as JSON")
     parser.add_argument("--log-level", default="info", choices=logs.LEVELS)
     options = vars(parser.parse_args(given))
     return Options(**options | {"admin_fds": tuple(options["admin_fds"] or ())})
 
 
 def access_of(options: Options, environment: Mapping[str, str]) -> Access:
-    """Return who may ask, from the environment: secrets do not belong into the routing file."""
+    """Return under which names the port is asked: where it is bound, and what deployment adds."""
     names = environment.get("UNDERSTUDY_ADMIN_HOSTS", "").lower().split(",")
     return Access(
         bound_host=options.admin_host,
         names=frozenset(name.strip() for name in names if name.strip()),
-        token=environment.get("UNDERSTUDY_TOKEN", ""),
     )
 
 
 def keyring_of(options: Options, environment: Mapping[str, str]) -> Keyring:
-    """Return who may do what. A file of tokens that cannot be read lets nobody in, until it can."""
-    return Keyring(options.tokens, label_token=environment.get(ENVIRONMENT, ""))
+    """Return who may do what. A file of tokens that cannot be read lets nobody in, until it can.
+
+    Secrets come from the environment: they do not belong into the routing file.
+    """
+    closed: set[Scope] = {READ} if options.read_needs_token else set()
+    if not is_loopback(options.admin_host):
+        closed |= {READ, LABEL}
+    return Keyring(
+        options.tokens,
+        token=environment.get(ENVIRONMENT, ""),
+        label_token=environment.get(LABEL_ENVIRONMENT, ""),
+        closed=closed,
+    )
 
 
 class ControllerProcess:
@@ -123,12 +148,14 @@ class ControllerProcess:
         self._database = state / "understudy.db"
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
+        self._tracer = Tracer(VERSION)
         self._pump = Pump(
             self._engine,
             self._acknowledge,
             runner.run,
-            after_step=self._publisher.write,
+            after_step=self._after_step,
             condemn=lambda why: opening.condemn(self._database, why),
+            on_ingested=self._tracer.take,
         )
         self._hub = Hub(
             state / "control.sock",
@@ -148,8 +175,12 @@ class ControllerProcess:
             self._probe,
             self._database,
             lambda: self._scorers.counts,
+            lambda: self._tracer.counts if self._tracer.is_on else None,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
+        self._events = Events(options.events, self._database, self._write)
+        self._desk.events = self._events
+        self._head_log = HeadLog(self._tell_head)
         self._subscription: Subscription | None = None
         if options.labels_from is not None:
             self._subscription = Subscription(
@@ -212,6 +243,9 @@ class ControllerProcess:
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
+                tasks.create_task(self._desk.keep_verifying(), name="audit"),
+                tasks.create_task(self._tracer.run(), name="tracing"),
+                tasks.create_task(self._events.run(), name="events"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))
@@ -235,8 +269,26 @@ class ControllerProcess:
         self._connection = opening.open_database(self._database)
         return self._make(self._connection, self._publisher.publish, self._publisher.last())
 
+    def _after_step(self) -> None:
+        """In the engine's thread."""
+        self._publisher.write()
+        if self._connection is not None:
+            self._head_log.look(self._connection)
+
+    def _tell_head(self, head: Head) -> None:
+        """From the engine's thread."""
+        self._loop.call_soon_threadsafe(self._desk.note_head, head)
+
+    async def _write(self, act: Callable[[sqlite3.Connection], T]) -> T:
+        def write(_: Controller) -> T:
+            assert self._connection is not None, "it is there as long as the controller is"
+            return act(self._connection)
+
+        return await self._engine.call(write)
+
     async def _adopt(self, intent: Intent, who: str) -> None:
         await self._engine.call(lambda controller: controller.adopt(intent, who))
+        self._tracer.adopt(intent.tracing)
 
     def _send(self, routing: RoutingTable) -> None:
         """From the engine's thread: hand a table to the loop, which sends it."""
@@ -273,6 +325,9 @@ async def serve(options: Options, make: MakeController) -> None:
     """Run the controller process until a signal, or until the supervisor is gone."""
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
+    fault = binding_fault(options.admin_host, options.tokens, os.environ)
+    if fault:
+        raise SystemExit(fault)
     keyring = keyring_of(options, os.environ)
     root = ControllerProcess(options, access_of(options, os.environ), keyring, make)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -107,8 +107,8 @@ class Reloader:
             self._settings = loaded.settings
         if loaded.settings != self._settings:
             log.warning(
-                "listen, tls, admin, state, workers, stop, limits, labels_from and log change at "
-                "the next start only"
+                "listen, tls, admin, state, workers, stop, limits, labels_from, events and log "
+                "change at the next start only"
             )
 
     def _is_at_rest(self) -> bool:

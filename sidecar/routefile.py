@@ -14,7 +14,8 @@ from pydantic import ValidationError
 
 from controller.policy import Intent
 from router.certificate import ServerTls
-from sidecar import yamltree
+from sidecar import eventspec, yamltree
+from sidecar.eventspec import EventSpec, check_events
 from sidecar.natsspec import NatsSpec, check_nats, spec_of
 from sidecar.problem import ConfigError, Problem
 from sidecar.routecheck import check, samples_of
@@ -25,6 +26,7 @@ from sidecar.sample import SampleError, read_samples
 from sidecar.tlsfile import check_files
 from sidecar.tokencheck import check_tokens
 from sidecar.tokenfile import check_token_file
+from sidecar.tracing import check_tracing
 from sidecar.yamltree import Tree, YamlError
 
 
@@ -52,8 +54,12 @@ class Settings:
     """What clients are shown; None serves plain HTTP."""
     tokens: Path | None = None
     """The file of tokens, absolute; None: there is none."""
+    read_needs_token: bool = False
+    """Whether reading from the admin port needs a token on loopback too."""
     labels_from: NatsSpec | None = None
     """None: labels come to the admin port only."""
+    events: tuple[EventSpec, ...] = ()
+    """Who is told of what happens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check_tokens(tree, folder)
     problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
+    problems += check_tracing(tree)
+    problems += check_events(tree, folder)
     samples = _samples(tree, folder, problems)
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))
@@ -164,7 +172,9 @@ def _settings(file: RoutingFile, folder: Path) -> Settings:
         log_level=file.log.level,
         tls=listen_tls_of(file.tls, folder) if file.tls is not None else None,
         tokens=None if file.admin.tokens is None else _absolute(folder, file.admin.tokens),
+        read_needs_token=file.admin.read_needs_token,
         labels_from=None if nats is None else spec_of(nats, folder),
+        events=tuple(eventspec.spec_of(section, folder) for section in file.events),
     )
 
 

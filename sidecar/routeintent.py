@@ -19,6 +19,7 @@ from controller.policy import (
     StageKind,
     StageSpec,
     TokenSpec,
+    TracingSpec,
     WebhookSpec,
 )
 from evaluator.evidence import Role
@@ -56,13 +57,24 @@ def intent_of(
     """
     routes = linked(
         tuple(
-            _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
+            replace(_route(route, samples.get(index, ()), folder), tracing=file.tracing is not None)
+            for index, route in enumerate(file.routes)
         ),
         {route.name: tuple(route.feeds) for route in file.routes},
     )
     return Intent(
-        routes=routes, digest=digest, record=_record(file, folder), store_bytes=file.store.size
+        routes=routes,
+        digest=digest,
+        record=_record(file, folder),
+        tracing=_tracing(file),
+        store_bytes=file.store.size,
     )
+
+
+def _tracing(file: RoutingFile) -> TracingSpec | None:
+    if file.tracing is None:
+        return None
+    return TracingSpec(file.tracing.endpoint, file.tracing.service)
 
 
 def linked(

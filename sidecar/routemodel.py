@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from sidecar.model.event import EventSection
 from sidecar.model.process import (
     Admin,
     LabelsFrom,
@@ -14,6 +15,7 @@ from sidecar.model.process import (
 )
 from sidecar.model.route import RouteSection
 from sidecar.model.section import Section
+from sidecar.model.tracing import Tracing
 from sidecar.routetype import (
     Address,
     FilePath,
@@ -46,6 +48,14 @@ class RoutingFile(Section):
     )
     labels_from: LabelsFrom | None = Field(
         default=None, description="Fetch labels from a broker; off without it."
+    )
+    tracing: Tracing | None = Field(
+        default=None,
+        description="Send spans of what an experiment sees, where the client records its trace; "
+        "off without it, and traceparent is passed on all the same.",
+    )
+    events: list[EventSection] = Field(
+        default=[], max_length=32, description="Who is told of what happens; nobody without it."
     )
     routes: list[RouteSection] = Field(
         min_length=1, max_length=1024, description="The routes; at least one."

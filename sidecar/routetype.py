@@ -406,3 +406,8 @@ Horizon = Annotated[int, *_whole(100, 1_000_000_000)]
 RoleName = Literal["objective", "guardrail", "proxy"]
 Timeout = Literal["hold", "rollback"]
 NeverBuilt = Any
+
+
+def pattern(regex: str, expected: str) -> Any:
+    """Return what makes an annotated ``str`` match ``regex``; write ``*pattern(...)``."""
+    return _pattern(regex, expected), _text(regex)

@@ -77,6 +77,8 @@ def test_every_yaml_block_is_a_routing_file_that_check_accepts(text: str, tmp_pa
     keys = tmp_path / "exposure.keys"  # what a block may name, and check reads
     keys.touch(0o600)
     keys.write_text(f"k1 {'A' * 43}=\n")
+    (tmp_path / "tokens.yaml").write_text("tokens: []\n")
+    (tmp_path / "hook.secret").write_text("A" * 32)
     assert load_routefile(file).intent.routes
 
 

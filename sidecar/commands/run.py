@@ -1,5 +1,6 @@
 """``understudy run FILE``: check the file, then become the supervisor."""
 
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +12,7 @@ from sidecar import cgroup, logs
 from sidecar.handover import HandOverError
 from sidecar.launch import Launch
 from sidecar.listener import ListenError
+from sidecar.permit import binding_fault
 from sidecar.problem import ConfigError
 from sidecar.routefile import Settings, load_routefile
 from sidecar.supervisor import StartError, supervise
@@ -26,13 +28,17 @@ def run(file: Path, *, take_over: bool = False) -> None:
 
     With ``take_over`` a sidecar that runs on the same state directory is replaced.
 
-    Exits with 2 when the file is at fault, and with 1 when the machine does not let us start.
+    Exits with 2 when the file is at fault, or opens the admin port to others without a token, and
+    with 1 when the machine does not let us start.
     """
     try:
         loaded = load_routefile(file)
     except ConfigError as error:
         _leave(str(error), REFUSED)
     settings = loaded.settings
+    fault = binding_fault(settings.admin_host, settings.tokens, os.environ)
+    if fault:
+        _leave(fault, REFUSED)
     logs.configure("supervisor", settings.log_level)
     log.info(
         "starting",
@@ -73,7 +79,9 @@ def launch_of(file: Path, settings: Settings) -> Launch:
         log_level=settings.log_level,
         tls=settings.tls,
         tokens=settings.tokens,
+        read_needs_token=settings.read_needs_token,
         labels_from=settings.labels_from,
+        events=settings.events,
     )
 
 

@@ -10,6 +10,7 @@ from sidecar.routetype import (
     Connections,
     Duration,
     FilePath,
+    Flag,
     NatsName,
     NatsSubject,
     NatsUrl,
@@ -28,6 +29,11 @@ class Admin(Section):
         default=None,
         description="The file of tokens, as SHA-256 only, relative to the routing file; read "
         "again when it changes. With it labels need a token with the scope label.",
+    )
+    read_needs_token: Flag = default(
+        "false",
+        "Whether reading (status, metrics, decisions, audit) needs a token with the "
+        "scope read on loopback too; bound elsewhere it always does.",
     )
 
 

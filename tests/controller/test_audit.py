@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from controller import audit
-from controller.audit import Entry, Head
+from controller.audit import Entry
+from controller.chain import GENESIS, Head, Noted, canonical, hash_of
 from tests.pace import cpu_slowness
 
 ENTRY = Entry(
@@ -41,6 +42,12 @@ def fill(connection: sqlite3.Connection, n: int) -> None:
         audit.append(connection, replace(ENTRY, because=f"reason {k}"))
 
 
+def note(connection: sqlite3.Connection) -> Noted:
+    """Note the head, as a log or a webhook did."""
+    head = audit.head(connection)
+    return Noted(head.hash, head.sequence)
+
+
 def unlock(connection: sqlite3.Connection) -> None:
     """Do what somebody with the file in his hands can do."""
     connection.executescript("DROP TRIGGER audit_is_not_edited; DROP TRIGGER audit_is_not_deleted;")
@@ -51,7 +58,7 @@ def test_a_record_has_every_key_of_the_contract(connection):
     (record,) = audit.records(connection, after=0, limit=10)
     assert set(record) == KEYS
     assert record["at"] == "2027-01-15T08:00:00.123456Z"
-    assert (record["sequence"], record["previous"]) == (1, audit.GENESIS)
+    assert (record["sequence"], record["previous"]) == (1, GENESIS)
 
 
 def test_hash_is_over_the_record_without_it_as_anyone_can_recompute(connection):
@@ -59,12 +66,12 @@ def test_hash_is_over_the_record_without_it_as_anyone_can_recompute(connection):
     for line in audit.export(connection):
         record = json.loads(line)
         digest = record.pop("hash")
-        assert audit._hash(audit.canonical(record)) == digest
+        assert hash_of(canonical(record)) == digest
 
 
 def test_an_empty_chain_holds(connection):
     assert audit.verify(connection).verified
-    assert audit.head(connection) == Head(0, audit.GENESIS)
+    assert audit.head(connection) == Head(0, GENESIS)
 
 
 def test_an_untouched_chain_holds_and_gives_its_head(connection):
@@ -95,7 +102,7 @@ def test_an_edited_record_with_a_fresh_hash_breaks_the_next_link(connection, seq
     forged = body.replace("reason", "excuse")
     connection.execute(
         "UPDATE audit SET body = ?, hash = ? WHERE sequence = ?",
-        (forged, audit._hash(forged), sequence),
+        (forged, hash_of(forged), sequence),
     )
     found = audit.verify(connection)
     assert (found.verified, found.records) == (False, sequence)
@@ -124,14 +131,14 @@ def test_a_body_that_is_no_record_is_found(connection):
     unlock(connection)
     body = "[]"
     connection.execute(
-        "UPDATE audit SET body = ?, hash = ? WHERE sequence = 2", (body, audit._hash(body))
+        "UPDATE audit SET body = ?, hash = ? WHERE sequence = 2", (body, hash_of(body))
     )
     assert audit.verify(connection).because == "record 2 is not a record"
 
 
 def test_a_cut_tail_is_found_only_against_a_noted_head(connection):
     fill(connection, 20)
-    noted = audit.head(connection)
+    noted = note(connection)
     unlock(connection)
     connection.execute("DELETE FROM audit WHERE sequence > 15")
     assert audit.verify(connection).verified
@@ -140,7 +147,7 @@ def test_a_cut_tail_is_found_only_against_a_noted_head(connection):
 
 def test_a_rewritten_chain_is_found_only_against_a_noted_head(connection):
     fill(connection, 5)
-    noted = audit.head(connection)
+    noted = note(connection)
     unlock(connection)
     connection.execute("DELETE FROM audit")
     for _ in range(8):
@@ -151,7 +158,7 @@ def test_a_rewritten_chain_is_found_only_against_a_noted_head(connection):
 
 def test_a_noted_head_stays_part_of_a_growing_chain(connection):
     fill(connection, 5)
-    noted = audit.head(connection)
+    noted = note(connection)
     fill(connection, 5)
     assert audit.verify(connection, noted).verified
 

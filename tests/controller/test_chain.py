@@ -1,229 +1,177 @@
-"""A route that feeds another one: its challenger is judged by what comes of its answers there."""
+"""The chain by itself: what it finds, and what a noted head looks like. promises.md F49."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
-import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from controller.chain import copies, guarding, settled
-from controller.policy import Feed, RouteIntent
-from evaluator.evidence import Role
-from evaluator.join import Label, LabelOutcome, LabelResult
-from evaluator.metric import MetricSpec
-from router.observation import Batch, Exposure, Observation
-from router.table import Route
-from tests.controller.builders import CANARY, FUNCTIONAL, METRICS, PRODUCTION, intent, route_intent
-from tests.controller.simulation import Model, Simulation
-
-ON_RANK = (
-    MetricSpec("errors", "error", Role.GUARDRAIL, margin=0.05),
-    MetricSpec("accuracy", "correct", Role.OBJECTIVE, detect=0.05),
+from controller import audit
+from controller.chain import (
+    GENESIS,
+    HeadError,
+    Noted,
+    Row,
+    canonical,
+    hash_of,
+    read_head,
+    rows_of,
+    told,
+    verify,
 )
-STAGES = (FUNCTIONAL, CANARY, PRODUCTION)
+from tests.controller.test_audit import ENTRY
+
+H = "ab" * 32
 
 
-def pair(on_rank: tuple[MetricSpec, ...] = ON_RANK) -> tuple[RouteIntent, RouteIntent]:
-    """Return digits, which feeds rank."""
-    rank = route_intent(
-        name="rank", path="/rank", champion="rank-1", challengers=(), stages=(), metrics=on_rank
-    )
-    feed = Feed("rank", on_rank, rank.prediction, rank.maturity_s, rank.window_s, None)
-    digits = replace(route_intent(stages=STAGES, metrics=METRICS), feeds=(feed,))
-    return digits, replace(rank, fed_by=("digits",))
+def chain_of(n: int, story: str = "reason") -> list[Row]:
+    """Return ``n`` records as the store has them."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(audit.SCHEMA)
+    for k in range(n):
+        audit.append(connection, replace(ENTRY, because=f"{story} {k}"))
+    rows = list(connection.execute("SELECT sequence, body, hash FROM audit ORDER BY sequence"))
+    connection.close()
+    return rows
 
 
-SOUND = {"digits-1": Model(0.8), "digits-2": Model(0.8)}
-SPOILT = {"digits-1": Model(0.8), "digits-2": Model(0.8, error_rate=0.4)}
-MISLED = {"digits-1": Model(0.9), "digits-2": Model(0.4)}
+WHOLE = chain_of(12)
+NOTED = Noted(WHOLE[-1][2], 12)
 
 
-@dataclass
-class Chain(Simulation):
-    """Each request that digits answers by lot is asked of rank too, if its caller sends the set."""
-
-    on_rank: dict[str, Model] = field(default_factory=lambda: dict(SOUND))
-    """How good rank's answers are to what a variant of digits said."""
-    is_passed_on: bool = True
-
-    def batch(self, n: int) -> Batch:
-        self.sequence += 1
-        seen: list[Observation] = []
-        for _ in range(n):
-            one = self.request()
-            seen.append(one)
-            if isinstance(one, Exposure) and 0.0 < one.propensity < 1.0 and self.is_passed_on:
-                seen.append(self.behind(one))
-        return Batch(self.source, self.sequence, tuple(seen))
-
-    def behind(self, one: Exposure) -> Exposure:
-        said_by = "digits-2" if one.is_challenger else "digits-1"
-        truth, request_id = self.dice.randrange(10), f"{one.request_id}-rank"
-        models, self.models = self.models, self.on_rank
-        outcome = self.answer(said_by, truth)
-        self.models = models
-        if self.sends_labels:
-            label = Label(request_id=request_id, label=json.dumps(truth))
-            self.waiting.append((self.clock.mono_s + self.label_after_s, label))
-        return replace_struct(one, "digits>rank", request_id, outcome)
+def edited(rows: list[Row]) -> list[Row]:
+    sequence, body, digest = rows[6]
+    return [*rows[:6], (sequence, body.replace("reason", "excuse"), digest), *rows[7:]]
 
 
-def replace_struct(one: Exposure, route: str, request_id: str, outcome: object) -> Exposure:
-    return msgspec.structs.replace(one, route=route, request_id=request_id, outcome=outcome)
+def edited_with_a_fresh_hash(rows: list[Row]) -> list[Row]:
+    sequence, body, _ = rows[6]
+    forged = body.replace("reason", "excuse")
+    return [*rows[:6], (sequence, forged, hash_of(forged)), *rows[7:]]
 
 
-Start = Callable[..., Chain]
+def deleted(rows: list[Row]) -> list[Row]:
+    return [*rows[:6], *rows[7:]]
 
 
-@pytest.fixture
-def start(tmp_path: Path):
-    begun: list[Chain] = []
-
-    def begin(**parts: object) -> Chain:
-        given = {"intent": intent(*pair())} | parts
-        begun.append(Chain(tmp_path / f"{len(begun)}.db", **given))
-        return begun[-1]
-
-    yield begin
-    for one in begun:
-        one.stop()
+def swapped(rows: list[Row]) -> list[Row]:
+    """Two records in each other's places, under each other's numbers."""
+    six, seven = rows[6], rows[7]
+    return [*rows[:6], (six[0], *seven[1:]), (seven[0], *six[1:]), *rows[8:]]
 
 
-def route_of(chain: Chain, name: str) -> Route:
-    assert chain.published is not None
-    return next(route for route in chain.published.routes if route.name == name)
+def cut(rows: list[Row]) -> list[Row]:
+    return rows[:9]
 
 
-def test_both_routes_hold_the_same_key_and_know_each_other(start: Start) -> None:
-    chain = start()
-    digits, rank = route_of(chain, "digits").chain, route_of(chain, "rank").chain
-    assert digits is not None and rank is not None
-    assert digits.key == rank.key and len(digits.key) == 32
-    assert (digits.fed_by, rank.fed_by) == ((), ("digits",))
-    chain.restart()
-    kept = route_of(chain, "rank").chain
-    assert kept is not None and kept.key == rank.key  # sets that are under way stay good
+def rewritten(_: list[Row]) -> list[Row]:
+    return chain_of(14, "another story")
 
 
-def test_promotion_waits_for_the_guardrails_of_the_route_behind(start: Start) -> None:
-    chain = start()
-    chain.run("watch")
-    record = next(r for r in chain.audit() if r["action"] == "promote")
-    checks = {one["check"]: one["state"] for one in record["evidence"]["readings"]}
-    assert checks["rank/errors"] == "passed" and checks["errors"] == "passed"
-    assert "rank/errors" in record["because"]
+TAMPERED: dict[str, tuple[Callable[[list[Row]], list[Row]], bool]] = {
+    "an edit": (edited, True),
+    "an edit with a fresh hash": (edited_with_a_fresh_hash, True),
+    "a deletion": (deleted, True),
+    "a swap": (swapped, True),
+    "a cut tail": (cut, False),
+    "a chain written anew": (rewritten, False),
+}
+"""How, and whether the chain alone shows it."""
 
 
-def test_without_the_set_nothing_is_promoted_and_status_says_what_to_send(start: Start) -> None:
-    chain = start(is_passed_on=False)
-    for _ in range(250):
-        chain.tick()
-    status = chain.status()
-    assert (status["phase"], status["step"]) == ("canary", 2)
-    told = next(one for one in status["missing"] if one.startswith("rank/versions"))
-    assert "x-understudy-versions of digits's answer" in told
+@pytest.mark.parametrize("how", TAMPERED)
+def test_each_way_to_tamper_is_found_with_a_noted_head_and_three_without(how: str) -> None:
+    tamper, is_found_alone = TAMPERED[how]
+    rows = tamper(WHOLE)
+    assert verify(rows).verified is not is_found_alone
+    assert not verify(rows, NOTED).verified
+    assert not verify(rows, Noted(NOTED.hash)).verified
 
 
-def test_challenger_that_spoils_the_route_behind_is_rolled_back_and_the_stage_is_named(
-    start: Start,
-) -> None:
-    chain = start(on_rank=SPOILT)
-    assert chain.run("rolled_back", "watch") == "rolled_back"
-    because = chain.status()["because"]
-    assert because.startswith("rank/") and "under this set of versions" in because
-    record = chain.audit()[-1]
-    found = {one["check"]: one["state"] for one in record["evidence"]["readings"]}
-    assert found["harm"] != "tripped"  # by itself it did well
+@pytest.mark.parametrize("how", TAMPERED)
+def test_an_export_shows_it_as_the_store_does(how: str) -> None:
+    rows = TAMPERED[how][0](WHOLE)
+    lines = [canonical(json.loads(body) | {"hash": digest}) for _, body, digest in rows]
+    if how == "a swap":  # an export has no numbers but those in the records
+        lines = [lines[k] for k in (*range(6), 6, 7, *range(8, 12))]
+    assert verify(rows_of(lines)).verified == verify(rows).verified
+    assert not verify(rows_of(lines), NOTED).verified
 
 
-def test_labels_of_the_route_behind_judge_the_one_in_front(start: Start) -> None:
-    """rank has no experiment of its own: its labels are accepted for the chain."""
-    chain = start(on_rank=MISLED)
-    assert chain.run("rolled_back", "watch") == "rolled_back"
-    assert chain.status()["because"].startswith("rank/")
+def test_a_whole_export_holds_however_its_json_is_written() -> None:
+    records = [json.loads(body) | {"hash": digest} for _, body, digest in WHOLE]
+    lines = [canonical(record) + "\n" for record in records]
+    assert list(rows_of(lines)) == WHOLE
+    for shape in ({}, {"ensure_ascii": False, "indent": None, "separators": (" , ", " : ")}):
+        lines = [json.dumps(record, **shape) for record in records]  # type: ignore[arg-type] # mixed
+        assert verify(rows_of(lines), NOTED).records == 12
 
 
-def test_status_shows_each_stage_by_itself(start: Start) -> None:
-    chain = start(is_passed_on=True)
-    chain.run("canary", n=0)
-    for _ in range(20):
-        chain.tick()
-    stages = chain.status()["chain"]
-    assert [one["route"] for one in stages] == ["digits", "rank"]
-    assert stages[1]["exposures_champion"] > 0
-    assert chain.status(1)["chain"] == []
-    chain.run("rolled_back", "promoted")
-    assert chain.status()["chain"] == []
+@given(st.data())
+def test_no_changed_byte_of_an_export_goes_unnoticed(data: st.DataObject) -> None:
+    lines = [canonical(json.loads(body) | {"hash": digest}) for _, body, digest in WHOLE]
+    which = data.draw(st.integers(0, len(lines) - 1))
+    at = data.draw(st.integers(0, len(lines[which]) - 1))
+    put = data.draw(st.characters(codec="utf-8", exclude_characters=lines[which][at]))
+    changed = lines[which][:at] + put + lines[which][at + 1 :]
+    lines[which] = changed
+    found = verify(rows_of(lines))
+    assert not found.verified and found.records == which
 
 
-def test_evidence_of_both_stages_survives_a_restart(start: Start) -> None:
-    chain = start()
-    chain.run("canary", n=0)
-    for _ in range(40):
-        chain.tick()
-    before = chain.status()
-    chain.restart()
-    after = chain.status()
-    assert after["chain"] == before["chain"]
-    assert {c["check"]: c["n"] for c in after["checks"]} == {
-        c["check"]: c["n"] for c in before["checks"]
-    }
-    chain.run("watch")
+@pytest.mark.parametrize("line", ["", "[]", "{", '"x"', '{"hash": 1}', '{"sequence": 1}'])
+def test_a_line_that_is_no_record_breaks_the_chain_there(line: str) -> None:
+    found = verify(rows_of([line]))
+    assert (found.verified, found.records) == (False, 0)
+    assert found.because.startswith("record 1 ")
 
 
-def test_experiment_on_the_route_behind_ends_with_the_first_ones(start: Start) -> None:
-    chain = start(on_rank=SPOILT)
-    chain.run("rolled_back")
-    trials = chain.controller._intake._trials
-    assert trials == {}
+def test_half_a_surrogate_pair_is_a_broken_record_and_no_crash() -> None:
+    assert not verify(rows_of(['{"hash": "x", "sequence": 1, "who": "\\ud800"}'])).verified
 
 
-# The pure part.
+def test_the_empty_chain_holds_and_any_head_but_its_own_is_missing_in_it() -> None:
+    assert verify([]).verified and verify([], Noted(GENESIS, 0)).verified
+    assert not verify([], Noted(H)).verified and not verify([], Noted(H, 1)).verified
 
 
-def test_no_metric_of_the_route_behind_asks_for_a_gain() -> None:
-    specs = (
-        *ON_RANK,
-        MetricSpec("agrees", "agreement", Role.PROXY, at_least=0.9),
-        MetricSpec("floor", "correct", Role.OBJECTIVE, at_least=0.5),
-        MetricSpec("same", "correct", Role.OBJECTIVE, within=0.02),
-    )
-    roles = {spec.name: spec.role for spec in guarding(specs)}
-    assert roles == {
-        "errors": Role.GUARDRAIL,
-        "accuracy": Role.PROXY,
-        "floor": Role.GUARDRAIL,
-        "same": Role.GUARDRAIL,
-    }
+@pytest.mark.parametrize(
+    ("text", "noted"),
+    [
+        (H, Noted(H)),
+        (f" {H.upper()}\n\n", Noted(H)),
+        (f"7:{H}", Noted(H, 7)),
+        (f'{{"sequence": 7, "hash": "{H}", "event": "audit"}}', Noted(H, 7)),
+        (f'{{"data": {{"sequence": 7, "hash": "{H}"}}, "type": "x"}}', Noted(H, 7)),
+        (f'{{"hash": "{GENESIS}"}}\n{{"sequence": 2, "hash": "{H}"}}\n', Noted(H, 2)),
+    ],
+)
+def test_a_head_is_read_from_wherever_it_was_written(text: str, noted: Noted) -> None:
+    assert read_head(text) == noted
 
 
-CHAINED = {"digits>rank": "rank", "embed>rank": "rank"}
+@pytest.mark.parametrize("text", ["", "h3", H[:-1], f"x:{H}", "{}", '{"hash": "h"}', f"-1:{H}"])
+def test_what_names_no_head_is_refused(text: str) -> None:
+    with pytest.raises(HeadError):
+        read_head(text)
 
 
-def test_label_is_copied_to_every_chain_that_its_route_ends() -> None:
-    labels = [
-        Label("q1", "7"),
-        Label("q2", "7", route="rank"),
-        Label("q3", "7", route="other"),
-        Label("q4", "7", token="v1.k.p.m"),
-        LabelResult(LabelOutcome.FORGED, "no"),
-    ]
-    found = [(place, one.route) for place, one in copies(labels, CHAINED)]
-    assert found == [
-        (0, "digits>rank"),
-        (0, "embed>rank"),
-        (1, "digits>rank"),
-        (1, "embed>rank"),
-    ]
-    assert copies(labels, {}) == []
+def test_what_is_told_of_a_check_is_itself_a_head_to_note() -> None:
+    answer = told(verify(WHOLE))
+    assert answer["verified"] is True and answer["records"] == 12
+    assert read_head(json.dumps(answer)) == NOTED
 
 
-def test_sender_is_told_what_became_of_the_label_itself_or_else_of_its_copy() -> None:
-    unknown = LabelResult(LabelOutcome.UNKNOWN, "nobody knows it")
-    accepted = LabelResult(LabelOutcome.ACCEPTED, "joined", "digits>rank")
-    own = LabelResult(LabelOutcome.LATE, "too late", "rank")
-    more = copies([Label("q1", "7"), Label("q2", "7")], {"digits>rank": "rank"})
-    told = settled([unknown, own], more, [accepted, accepted], {"digits>rank": "rank"})
-    assert told == [replace(accepted, route="rank"), own]
+def test_memory_holds_one_record_at_a_time() -> None:
+    seen: list[int] = []
+
+    def rows() -> Iterator[Row]:
+        for row in WHOLE:
+            seen.append(row[0])
+            yield row
+        assert seen == list(range(1, 13))
+
+    assert verify(rows()).verified

@@ -621,3 +621,59 @@ def test_scorer_is_offered_what_waits_for_a_label_in_batches_and_only_on_its_rou
     (following,) = simulation.controller.to_score({"digits": last})
     assert following.due[0].sequence > last
     assert simulation.controller.to_score({"digits": 10**9}) == []
+
+
+# After a promotion.
+
+
+def cooling(start: Start, cool_down_s: float) -> Simulation:
+    """Two challengers; the first is promoted, turns bad, and is taken back."""
+    route = replace(route_intent(challengers=("digits-2", "digits-3")), cool_down_s=cool_down_s)
+    simulation = start(models=BETTER | {"digits-3": Model(0.95)}, intent=intent(route))
+    simulation.run("watch")
+    simulation.models["digits-2"] = Model(0.9, error_rate=0.6)
+    for _ in range(400):
+        simulation.tick(40)
+        if simulation.status()["history"]:
+            break
+    assert simulation.status()["history"][0]["phase"] == "rolled_back"
+    return simulation
+
+
+def test_a_new_champion_is_taken_back_at_once_and_no_gate_is_asked(start):
+    simulation = start(models=BETTER, intent=intent(route_intent(stages=ALL_STAGES)))
+    simulation.run("watch")
+    simulation.models = FAILING
+    n_records, began_s = len(simulation.audit()), simulation.clock.mono_s
+    while simulation.phase == "watch":
+        assert simulation.controller.pending_gates() == []
+        simulation.tick(200)
+    assert simulation.clock.mono_s - began_s <= 10.0  # of the clock that the traffic is played by
+    assert simulation.route.split == Split(champion="digits-1")
+    [record] = simulation.audit()[n_records:]
+    assert (record["action"], record["phase_from"]) == ("rollback", "watch")
+
+
+@pytest.mark.parametrize("phase", ["watch", "promoted"])
+def test_a_person_takes_it_back_within_the_act_itself(start, phase):
+    simulation = start(models=BETTER, intent=intent(route_intent(stages=ALL_STAGES)))
+    simulation.run(phase)
+    simulation.controller.act("digits", Act.ROLLBACK, "ana", "complaints")
+    assert simulation.route.split == Split(champion="digits-1")
+
+
+def test_the_next_challenger_is_not_promoted_before_the_route_has_cooled_down(start):
+    simulation = cooling(start, cool_down_s=5000.0)
+    assert 4990.0 < simulation.status()["cool_down_s"] <= 5000.0
+    simulation.run("canary")  # it is tried all the same
+    while simulation.status()["step"] < 2 or len(simulation.status()["missing"]) > 1:
+        simulation.tick(40)
+    [missing] = simulation.status()["missing"]
+    assert missing.startswith("cool_down: nothing is promoted for another ")
+    simulation.clock.advance(simulation.status()["cool_down_s"] - 5.0)
+    simulation.restart()  # which forgets none of it
+    simulation.tick(40)
+    assert (simulation.phase, simulation.status()["challenger"]) == ("canary", "digits-3")
+    simulation.clock.advance(5.0)
+    simulation.tick(40)
+    assert simulation.phase == "watch"

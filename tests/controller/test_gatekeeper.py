@@ -1,13 +1,14 @@
 """The gatekeeper: what is asked of whom, and which answers count."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from controller.controller import Act
 from controller.gates.report import GateReport
-from controller.policy import StageKind
+from controller.policy import OnHookTimeout, StageKind, WebhookSpec
 from controller.rollout import BEFORE_TRAFFIC, Phase
 from controller.store import load_routes
 from tests.controller.builders import (
@@ -17,6 +18,7 @@ from tests.controller.builders import (
     intent,
     route_intent,
 )
+from tests.controller.simulation import FAILING, Simulation
 from tests.controller.test_reviewer import Scene
 
 PASSED = GateReport("digits-2", True, "so")
@@ -93,3 +95,115 @@ def test_a_pass_by_much_is_remembered_with_the_rollout(scene):
     scene.gates.take(task, PASSED)
     scene.reviewer.look()
     assert scene.rollout.phase is Phase.CANARY
+
+
+# Webhooks, in a whole rollout.
+
+YES = GateReport("", True, "answered 200")
+
+
+def asked(
+    start: Callable[..., Simulation], stage: str, on_timeout: OnHookTimeout, **parts: object
+) -> Simulation:
+    """A simulation in which a webhook must confirm that ``stage`` may be left."""
+    hook = WebhookSpec(name="risk", url="http://h/x", timeout_s=60.0, on_timeout=on_timeout)
+    stages = tuple(
+        replace(one, webhooks=(replace(hook, **parts),)) if one.kind.value == stage else one
+        for one in ALL_STAGES
+    )
+    return start(intent=intent(route_intent(stages=stages)))
+
+
+def until_called(simulation: Simulation) -> None:
+    for _ in range(2000):
+        if simulation.called:
+            return
+        simulation.tick()
+    raise AssertionError(f"nobody is called: {simulation.status()}")
+
+
+@pytest.mark.parametrize("stage", ["functional", "security", "shadow", "canary"])
+def test_a_stage_is_left_when_its_webhook_confirms(start, stage):
+    simulation = asked(start, stage, OnHookTimeout.HOLD)
+    until_called(simulation)
+    for _ in range(20):
+        simulation.tick()
+    assert simulation.phase == stage
+    assert simulation.status()["missing"] == ["webhook risk: has not answered yet"]
+    simulation.hooks["risk"] = YES
+    for _ in range(3):
+        simulation.tick()
+    assert simulation.phase != stage
+    record = next(r for r in simulation.audit() if (r["phase_from"], r["phase_to"]) == MOVES[stage])
+    last = record["evidence"]["gate"]["checks"][-1]
+    assert (last["name"], last["passed"]) == ("webhook risk", True)
+
+
+MOVES = {
+    "functional": ("functional", "performance"),
+    "security": ("security", "shadow"),
+    "shadow": ("shadow", "canary"),
+    "canary": ("canary", "watch"),
+}
+
+
+def test_guardrails_watch_while_a_webhook_is_waited_for(start):
+    simulation = asked(start, "canary", OnHookTimeout.HOLD)
+    until_called(simulation)
+    simulation.models = FAILING
+    assert simulation.run("rolled_back", at_most=100) == "rolled_back"
+    assert simulation.controller.pending_gates() == []
+
+
+@pytest.mark.parametrize(
+    ("on_timeout", "phase"),
+    [
+        (OnHookTimeout.ABORT, "rolled_back"),
+        (OnHookTimeout.PROCEED, "watch"),
+        (OnHookTimeout.HOLD, "canary"),
+    ],
+)
+def test_silence_is_what_the_file_says_it_is(start, on_timeout, phase):
+    simulation = asked(start, "canary", on_timeout)
+    until_called(simulation)
+    for _ in range(125):
+        simulation.tick(5)
+    assert simulation.phase == phase
+    if on_timeout is not OnHookTimeout.HOLD:
+        checks = simulation.audit()[-1]["evidence"]["gate"]["checks"]
+        assert "60 s are over" in checks[-1]["because"]
+
+
+def test_who_holds_for_ever_holds_until_the_stages_own_limit(start):
+    simulation = asked(start, "canary", OnHookTimeout.HOLD)
+    until_called(simulation)
+    simulation.clock.advance(7200.0)
+    simulation.tick()
+    assert simulation.phase == "rolled_back"
+
+
+@pytest.mark.parametrize(("each_step", "step"), [(True, 0), (False, 2)])
+def test_a_webhook_may_be_asked_before_every_step(start, each_step, step):
+    simulation = asked(start, "canary", OnHookTimeout.HOLD, each_step=each_step)
+    until_called(simulation)
+    assert simulation.status()["step"] == step
+
+
+def test_a_held_rollout_asks_nobody(start):
+    simulation = asked(start, "canary", OnHookTimeout.ABORT)
+    until_called(simulation)
+    simulation.controller.act("digits", Act.HOLD, "ana", "wait")
+    simulation.tick()
+    simulation.called.clear()
+    simulation.clock.advance(200.0)
+    simulation.tick()
+    assert (simulation.called, simulation.phase) == ([], "canary")
+
+
+def test_a_restart_asks_again(start):
+    simulation = asked(start, "shadow", OnHookTimeout.HOLD)
+    until_called(simulation)
+    simulation.called.clear()
+    simulation.restart()
+    until_called(simulation)
+    assert simulation.phase == "shadow"

@@ -1,8 +1,12 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from controller.policy import StageKind, StageSpec
+from controller.consent import Approval, Glass
+from controller.judge import Action, judge, required
+from controller.policy import OnHookTimeout, StageKind, StageSpec, WebhookSpec
 from controller.rollout import (
     BEFORE_TRAFFIC,
     DEFAULT_AT_MOST_S,
@@ -14,6 +18,8 @@ from controller.rollout import (
     Phase,
     Rollout,
     after,
+    approvals_needed,
+    cooling_after,
     elapse,
     hold,
     limit_s,
@@ -21,13 +27,19 @@ from controller.rollout import (
     resume,
     stage_for,
     way_forward,
+    webhooks_asked,
 )
+from evaluator.evidence import CheckState, Role
 from tests.controller.builders import (
     CANARY,
     FUNCTIONAL,
+    NOW_S,
     PERFORMANCE,
+    PRODUCTION,
     SECURITY,
     SHADOW,
+    evidence,
+    reading,
     route_intent,
 )
 
@@ -233,3 +245,94 @@ def test_a_variant_cannot_challenge_itself():
 def test_a_negative_step_is_refused():
     with pytest.raises(ValueError, match="step must be >= 0, got -1"):
         rollout(step=-1)
+
+
+# Approvals, webhooks, broken glass.
+
+
+def test_approvals_are_of_one_stage_and_outlive_its_steps():
+    given = (Approval("ana", "good", 0.0),)
+    stepped = moved(rollout(Phase.CANARY, approvals=given), Event.STEP_PASSED)
+    assert stepped.approvals == given
+    assert moved(stepped, Event.PROVEN).approvals == ()
+
+
+def test_people_approve_stages_and_webhooks_steps_where_they_say_so():
+    hooks = tuple(
+        WebhookSpec(name, "http://h/x", 60.0, OnHookTimeout.HOLD, each_step=name == "each")
+        for name in ("once", "each")
+    )
+    policy = route_intent(stages=(SHADOW, replace(CANARY, approvals=2, webhooks=hooks)))
+    canary = rollout(Phase.CANARY)
+    assert approvals_needed(policy, canary, Event.STEP_PASSED) == 0
+    assert approvals_needed(policy, canary, Event.PROVEN) == 2
+    assert [hook.name for hook in webhooks_asked(policy, canary, Event.STEP_PASSED)] == ["each"]
+    assert webhooks_asked(policy, canary, Event.PROVEN) == hooks
+    for phase in (Phase.QUEUED, *FINISHED):
+        assert approvals_needed(policy, rollout(phase), Event.STARTED) == 0
+        assert webhooks_asked(policy, rollout(phase), Event.STARTED) == ()
+
+
+def test_broken_glass_is_over_with_the_rollout():
+    forced = rollout(Phase.WATCH, glass=Glass("ana", "outage", 0.0, 10.0))
+    assert moved(forced, Event.EXPIRED).glass is None
+    assert after(Phase.WATCH, Event.EXPIRED) is Phase.ROLLED_BACK
+
+
+# Cool-down: after a new champion was taken back, the route rests.
+
+
+def test_only_a_promotion_that_is_undone_lets_the_route_cool_down():
+    policy = replace(route_intent(), cool_down_s=60.0)
+    for phase, edges in TRANSITIONS.items():
+        for event, target in edges.items():
+            is_undone = phase in (Phase.WATCH, Phase.PROMOTED) and target is Phase.ROLLED_BACK
+            assert cooling_after(policy, phase, event) == (60.0 if is_undone else 0.0)
+
+
+SHOWN = {
+    "good": evidence(
+        reading("accuracy", CheckState.PASSED, Role.OBJECTIVE),
+        reading("errors", CheckState.PASSED),
+        counts={"pairs": 10**6, "exposures_challenger": 10**9},
+    ),
+    "open": evidence(
+        reading("accuracy", CheckState.UNDECIDED, Role.OBJECTIVE),
+        reading("errors", CheckState.UNDECIDED),
+    ),
+    "harm": evidence(harm=CheckState.TRIPPED),
+}
+
+
+NEWS = ("good", "good", "harm", "open")  # mostly good: what is never promoted is never undone
+SHORT = (replace(CANARY, shares_buckets=(5000,)), PRODUCTION)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.floats(0.0, 20_000.0),
+    st.lists(st.tuples(st.floats(10.0, 5000.0), st.sampled_from(NEWS)), min_size=20, max_size=60),
+)
+def test_no_news_however_it_comes_makes_a_route_flip_flop(cool_down_s, news):
+    """Challengers without end, each judged by whatever is shown: between a rollback from production
+    and the next promotion there is always the whole cool-down."""
+    policy = replace(route_intent(stages=SHORT), cool_down_s=cool_down_s)
+    now_s, left_s, undone_at_s = 0.0, 0.0, None
+    present = rollout()
+    for dt_s, shown in news:
+        now_s, left_s = now_s + dt_s, max(0.0, left_s - dt_s)
+        present = replace(elapse(present, dt_s), counts_at_entry={})
+        found = SHOWN[shown]
+        asked = required(policy, present, found, now_s=NOW_S, cooling_s=left_s)
+        verdict = judge(asked).action if present.phase in WITH_TRAFFIC else Action.PROMOTE
+        if verdict is Action.HOLD:
+            continue
+        event = Event.HARMED if verdict is Action.ROLLBACK else way_forward(policy, present)
+        left_s = cooling_after(policy, present.phase, event) or left_s
+        before, present = present.phase, moved(present, event)
+        if present.phase is Phase.WATCH and undone_at_s is not None:
+            assert now_s - undone_at_s >= cool_down_s - 1e-6
+        if before is Phase.WATCH and present.phase is Phase.ROLLED_BACK:
+            undone_at_s = now_s
+        if present.phase in FINISHED:
+            present = rollout()

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sidecar.keyring import Keyring
 from sidecar.probe import Probe
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
+from sidecar.tokenfile import Scope
 from tests.sidecar.double import Double
 
 TOKEN = "a-secret-of-some-length"
@@ -40,6 +42,7 @@ class AdminBench:
         token: str = TOKEN,
         label_token: str = "",
         tokens: Path | None = None,
+        closed: Collection[Scope] = (),
     ) -> None:
         self.double = Double()
         self.file = folder / "routing.yaml"
@@ -63,9 +66,10 @@ class AdminBench:
             self.probe,
             database,
         )
-        access = Access(bound_host="127.0.0.1", token=token)
-        keyring = Keyring(tokens, label_token=label_token)
-        self.client = TestClient(TestServer(application(self.desk, access, keyring)))
+        access = Access(bound_host="127.0.0.1")
+        keyring = Keyring(tokens, token=token, label_token=label_token, closed=closed)
+        self.app = application(self.desk, access, keyring)
+        self.client = TestClient(TestServer(self.app))
 
     async def _adopt(self, intent: Any, who: str) -> None:
         await self.engine.call(lambda controller: controller.adopt(intent, who))

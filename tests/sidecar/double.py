@@ -32,6 +32,7 @@ class Double:
         self.ejected: list[tuple[str, str, int]] = []
         self.reports: list[tuple[str, GateReport]] = []
         self.acts: list[tuple[Any, ...]] = []
+        self.glass_s: float | None = None
         self.fences: list[int] = []
         self.gates: list[GateTask] = []
         self.intents: list[Intent] = []
@@ -106,7 +107,14 @@ class Double:
             raise self.step_error
 
     def act(
-        self, route: str, act: Act, who: str, reason: str, *, break_glass: bool = False
+        self,
+        route: str,
+        act: Act,
+        who: str,
+        reason: str,
+        *,
+        break_glass: bool = False,
+        glass_s: float | None = None,
     ) -> None:
         self._note(f"act {act.value}")
         if route != "digits":
@@ -114,6 +122,7 @@ class Double:
         if act is Act.PROMOTE and not break_glass:
             raise ActRefused("the gates are not passed")
         self.acts.append((route, act, who, reason, break_glass))
+        self.glass_s = glass_s
 
     def status(self) -> dict[str, object]:
         self._note("status", is_writing=False)

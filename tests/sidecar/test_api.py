@@ -14,6 +14,7 @@ from controller.tokens import FORGED
 from router.table import RoutingTable
 from sidecar import api, labels
 from sidecar.labels import Fault, Parsed
+from sidecar.tokenfile import digest_of
 from tests.sidecar.admin_bench import TOKEN, AdminBench
 from tests.sidecar.double import HOSTILE
 
@@ -143,6 +144,14 @@ async def test_empty_audit_verifies(bench: AdminBench) -> None:
     assert content["verified"] is True and content["records"] == 0 and len(content["head"]) == 64
 
 
+async def test_a_noted_head_that_is_not_in_the_chain_is_missed(bench: AdminBench) -> None:
+    found = await (await bench.get(f"/v1/audit/verify?head=3:{'ab' * 32}")).json()
+    assert found["verified"] is False and "ends at 0" in found["because"]
+    found = await (await bench.get(f"/v1/audit/verify?head={'0' * 64}")).json()
+    assert found["verified"] is True
+    await refused(await bench.get("/v1/audit/verify?head=h3"), 400)
+
+
 async def test_labels_answer_counts_and_each_that_was_not_accepted(bench: AdminBench) -> None:
     lines = [LABEL, '{"request_id": "b", "label": NaN}', '{"request_id": "unknown-c", "label": 2}']
     response = await bench.post("/v1/labels", "\n".join(lines), "application/x-ndjson")
@@ -201,10 +210,10 @@ async def test_large_body_is_refused_and_a_large_good_one_is_not(bench: AdminBen
 
 
 async def test_reload_says_what_is_wrong(bench: AdminBench) -> None:
-    response = await bench.post("/-/reload")
+    response = await bench.post("/-/reload", Authorization=BEARER)
     assert response.status == 200 and await response.json() == {"reloaded": True}
     bench.file.write_text("routes: []\n...\n")
-    error = await refused(await bench.post("/-/reload"), 422)
+    error = await refused(await bench.post("/-/reload", Authorization=BEARER), 422)
     assert str(bench.file) in error
 
 
@@ -223,6 +232,13 @@ async def test_promotion_by_hand_needs_the_glass_to_be_broken(bench: AdminBench)
     assert bench.double.acts == [("digits", Act.PROMOTE, "ada", "urgent", True)]
 
 
+async def test_a_broken_glass_has_its_time(bench: AdminBench) -> None:
+    body = '{"who": "ada", "reason": "urgent", "break_glass": true, "for": "90m"}'
+    path = "/v1/routes/digits/promote"
+    assert (await bench.post(path, body, Authorization=BEARER)).status == 200
+    assert bench.double.glass_s == 5400.0
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -235,6 +251,9 @@ async def test_promotion_by_hand_needs_the_glass_to_be_broken(bench: AdminBench)
         '{"who": "ada", "reason": "\\ud800"}',
         '{"who": "ada", "reason": "x", "break_glass": "yes"}',
         '{"who": "ada", "reason": "x", "force": true}',
+        '{"who": "ada", "reason": "x", "for": "2h"}',
+        '{"who": "ada", "reason": "x", "break_glass": true, "for": "soon"}',
+        '{"who": "ada", "reason": "x", "break_glass": true, "for": 7200}',
         json.dumps({"who": "a" * 201, "reason": "x"}),
         "[" * 100_000,
     ],
@@ -272,41 +291,187 @@ async def test_label_token_is_asked_for_once_it_is_set(tmp_path: Path) -> None:
 ATTACKS = {
     "no token": ({}, PERSON, "application/json", 401),
     "wrong token": ({"Authorization": "Bearer wrong"}, PERSON, "application/json", 401),
+    "longer token": ({"Authorization": BEARER + "x"}, PERSON, "application/json", 401),
+    "half a token": ({"Authorization": BEARER[:-1]}, PERSON, "application/json", 401),
+    "another scheme": ({"Authorization": f"Basic {TOKEN}"}, PERSON, "application/json", 401),
+    "token in the address": ({}, PERSON, "application/json", 401),
+    "label token": ({"Authorization": "Bearer labels-only"}, PERSON, "application/json", 403),
     "foreign host": ({"Host": "rebind.evil.test"}, PERSON, "application/json", 421),
     "foreign origin": ({"Origin": "http://evil.test"}, PERSON, "application/json", 403),
+    "opaque origin": ({"Origin": "null"}, PERSON, "application/json", 403),
+    "another site": ({"Sec-Fetch-Site": "cross-site"}, PERSON, "application/json", 403),
     "form": ({}, "who=ada", "application/x-www-form-urlencoded", 415),
     "plain text": ({}, PERSON, "text/plain", 415),
 }
+"""What is sent, and what it is answered."""
+BROWSERS = {"foreign host", "foreign origin", "opaque origin", "another site", "form", "plain text"}
+"""Attacks in which the token is the right one: the browser has it, and is talked into using it."""
+ADDRESSES = sorted({address.replace("{name}", "digits") for address in (*READS, *WRITES)})
 
 
-@pytest.mark.parametrize(
-    ("path", "attack"), list(itertools.product(WRITES, ATTACKS)), ids=lambda value: str(value)
-)
-async def test_no_attack_changes_anything(bench: AdminBench, path: str, attack: str) -> None:
-    headers, body, kind, expected = ATTACKS[attack]
-    if path in ("/v1/labels", "/-/reload") and "token" in attack:
-        return  # whoever reaches the port may send labels and ask for the file to be read
-    if "token" not in attack:
-        headers = headers | {"Authorization": BEARER}
-    await refused(await bench.post(path, body, kind, **headers), expected)
-    assert set(bench.double.calls) <= {"step"}
+async def shut_bench(folder: Path) -> AdminBench:
+    """One on which everything needs a token."""
+    one = AdminBench(folder, label_token="labels-only", closed=("read", "label"))
+    await one.start()
+    return one
+
+
+async def test_no_attack_on_any_write_changes_anything(tmp_path: Path) -> None:
+    """promises.md F41, F42: every route that changes state x every attack."""
+    bench = await shut_bench(tmp_path)
+    for path, attack in itertools.product(WRITES, ATTACKS):
+        headers, body, kind, expected = ATTACKS[attack]
+        if attack in BROWSERS:
+            secret = "labels-only" if path == "/v1/labels" else TOKEN
+            headers = headers | {"Authorization": f"Bearer {secret}"}
+        if (path, attack) == ("/v1/labels", "label token"):
+            continue  # that is what it is for
+        if attack == "token in the address":
+            path += f"?token={TOKEN}&access_token={TOKEN}"
+        await refused(await bench.post(path, body, kind, **headers), expected)
+        assert set(bench.double.calls) <= {"step"}, (path, attack)
+    await bench.close()
+
+
+async def test_no_read_is_answered_without_its_token_once_reads_are_closed(
+    tmp_path: Path,
+) -> None:
+    """promises.md F41, F42: every route that tells something x every attack."""
+    bench = await shut_bench(tmp_path)
+    for path in READS:
+        is_open = path in ("/livez", "/readyz")
+        wanted = path == "/v1/labels/wanted"
+        for given, expected in (
+            ({}, 401),
+            ({"Authorization": "Bearer wrong"}, 401),
+            ({"Authorization": "Bearer labels-only"}, 200 if wanted else 403),
+            ({"Authorization": BEARER}, 403 if wanted else 200),
+        ):
+            response = await bench.get(path, **given)
+            assert (response.status in (200, 503)) if is_open else (response.status == expected)
+        right = "Bearer labels-only" if wanted else BEARER
+        await refused(await bench.get(path, Host="rebind.evil.test", Authorization=right), 421)
+    await bench.close()
+
+
+def test_every_address_of_the_port_is_in_these_tests(bench: AdminBench) -> None:
+    """A route that somebody adds is attacked too, or says here why it need not be."""
+    served = set()
+    for route in bench.app.router.routes():
+        assert route.resource is not None
+        address = route.resource.canonical.replace("{name}", "digits")
+        served |= {address.replace("{act}", act) for act in api.ACTS}
+    assert served - {"/healthz"} == set(ADDRESSES)
 
 
 @pytest.mark.parametrize("path", WRITES)
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"])
 async def test_nothing_but_post_changes_anything(bench: AdminBench, path: str, method: str) -> None:
     headers = {"Authorization": BEARER, "Content-Type": "application/json"}
     response = await bench.client.request(method, path, data=PERSON, headers=headers)
-    await refused(response, 405)
+    if method == "HEAD":
+        assert response.status == 405
+    else:
+        await refused(response, 405)
     assert response.headers["Allow"] == "POST"
+    assert "Access-Control-Allow-Origin" not in response.headers
     assert set(bench.double.calls) <= {"step"}
+
+
+TOKENS = {
+    "ada": "operate",
+    "bob": "approve",
+    "root": "admin",
+    "eve": "label",
+    "tv": "read",
+}
+
+
+@pytest.fixture
+async def named(tmp_path: Path) -> AsyncIterator[AdminBench]:
+    """A bench with a token for each scope, each one's secret its holder's name twice."""
+    rows = [
+        f"  - {{name: {name}, sha256: {digest_of(name * 2).hex()}, scopes: [{scope}]}}\n"
+        for name, scope in TOKENS.items()
+    ]
+    (tmp_path / "tokens.yaml").write_text("tokens:\n" + "".join(rows))
+    one = AdminBench(tmp_path, tokens=tmp_path / "tokens.yaml", closed=("read", "label"))
+    await one.start()
+    yield one
+    await one.close()
+
+
+def of(name: str) -> str:
+    return f"Bearer {name * 2}"
+
+
+async def test_each_scope_opens_what_is_its_own_and_nothing_else(named: AdminBench) -> None:
+    glass = '{"reason": "urgent", "break_glass": true}'
+    asked: dict[str, tuple[str, str, set[str]]] = {
+        "hold": ("/v1/routes/digits/hold", PERSON, {"ada"}),
+        "glass": ("/v1/routes/digits/promote", glass, {"root"}),
+        "reload": ("/-/reload", "", {"root"}),
+        "label": ("/v1/labels", LABEL, {"eve"}),
+    }
+    for what, (path, body, allowed) in asked.items():
+        for name in TOKENS:
+            response = await named.post(path, body, Authorization=of(name))
+            assert response.status == (200 if name in allowed else 403), (what, name)
+    for name in TOKENS:
+        response = await named.get("/v1/status", Authorization=of(name))
+        assert response.status == (403 if name == "eve" else 200)
+    assert [act[:3] for act in named.double.acts] == [
+        *(("digits", Act.HOLD, "ada"), ("digits", Act.PROMOTE, "root")),
+    ]
+
+
+async def test_the_token_says_who_acts_and_the_body_only_what_he_calls_himself(
+    named: AdminBench,
+) -> None:
+    path = "/v1/routes/digits/hold"
+    for body in ('{"who": "root", "reason": "mine"}', '{"reason": "mine"}', PERSON):
+        assert (await named.post(path, body, Authorization=of("ada"))).status == 200
+    reasons = ["mine (says to be: root)", "mine", "looks wrong"]
+    assert [act[2:4] for act in named.double.acts] == [("ada", reason) for reason in reasons]
+    assert (await named.post("/-/reload", Authorization=of("root"))).status == 200
+    assert "adopt by root" in named.double.calls
+
+
+async def test_the_environments_token_claims_a_name_and_never_one_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "tokens.yaml").write_text("tokens: []\n")
+    bench = AdminBench(tmp_path, tokens=tmp_path / "tokens.yaml")
+    await bench.start()
+    path = "/v1/routes/digits/hold"
+    assert (await bench.post(path, PERSON, Authorization=BEARER)).status == 200
+    assert bench.double.acts[0][2] == "ada (UNDERSTUDY_TOKEN)"
+    for name in ("controller", "Policy", "recovery"):
+        body = json.dumps({"who": name, "reason": "x"})
+        await refused(await bench.post(path, body, Authorization=BEARER), 400)
+    await bench.close()
+
+
+async def test_breaking_the_glass_needs_admin_whatever_else_one_may(tmp_path: Path) -> None:
+    row = f"tokens: [{{name: ada, sha256: {digest_of('x').hex()}, scopes: [operate, SCOPE]}}]\n"
+    for scope, expected in (("approve", 403), ("admin", 200)):
+        (tmp_path / scope).mkdir()
+        (tmp_path / "tokens.yaml").write_text(row.replace("SCOPE", scope))
+        bench = AdminBench(tmp_path / scope, tokens=tmp_path / "tokens.yaml")
+        await bench.start()
+        body = '{"reason": "urgent", "break_glass": true}'
+        response = await bench.post("/v1/routes/digits/promote", body, Authorization="Bearer x")
+        assert response.status == expected
+        assert len(bench.double.acts) == (expected == 200)
+        await bench.close()
 
 
 @pytest.mark.parametrize("path", [*READS, "/nothing/here", "/v1/routes/absent"])
 async def test_every_answer_carries_the_headers_that_keep_browsers_out(
     bench: AdminBench, path: str
 ) -> None:
-    bench.double.records = [{"sequence": 1, "because": HOSTILE, "route": "r", "action": "a"}]
+    bench.double.records = [
+        {"sequence": 1, "because": HOSTILE, "who": HOSTILE, "route": HOSTILE, "action": HOSTILE}
+        | {"challenger": HOSTILE, "evidence": {HOSTILE: [HOSTILE]}, "artifact": HOSTILE}
+    ]
     response = await bench.get(path)
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert "default-src 'none'" in response.headers["Content-Security-Policy"]

@@ -81,3 +81,38 @@ async def test_metrics_count_each_move_once_over_many_scrapes(bench: AdminBench)
         text = (await bench.desk.metrics()).decode()
         line = 'understudy_decisions_total{action="advance",route="digits"} 2499.0'
         assert line in text
+
+
+async def test_the_audit_is_walked_by_itself_and_metrics_say_how_it_went(
+    bench: AdminBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = open_database(tmp_path / "understudy.db")
+    with store.transaction(connection):
+        entry = Entry(at_ns=1, who="ada", route="r", action="hold", because="x", config_digest="d")
+        audit.append(connection, entry)
+    assert b"understudy_audit_verified " not in await bench.desk.metrics()
+    monkeypatch.setattr(module, "VERIFY_EVERY_S", 0.01)
+    task = asyncio.get_running_loop().create_task(bench.desk.keep_verifying())
+    try:
+        await _until_metrics(bench, b"understudy_audit_verified 1.0")
+        with store.transaction(connection):
+            connection.execute("INSERT INTO audit VALUES (7, '{}', 'x')")
+        await _until_metrics(bench, b"understudy_audit_verified 0.0")
+    finally:
+        task.cancel()
+        connection.close()
+
+
+async def _until_metrics(bench: AdminBench, line: bytes) -> None:
+    async with asyncio.timeout(30):
+        while line not in await bench.desk.metrics():
+            await asyncio.sleep(0.01)
+
+
+async def test_metrics_know_the_disk(bench: AdminBench) -> None:
+    text = (await bench.desk.metrics()).decode()
+    free, size = (
+        float(text.split(f"\nunderstudy_disk_{word}_bytes ")[1].split("\n")[0])
+        for word in ("free", "size")
+    )
+    assert 0 <= free <= size

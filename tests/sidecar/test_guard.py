@@ -4,7 +4,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from sidecar.guard import Access, Refusal, check_sender, check_token, host_name, reply
+from sidecar.guard import Access, Refusal, check_sender, host_name, reply
 
 LOCAL = Access(bound_host="127.0.0.1")
 WIDE = Access(bound_host="0.0.0.0", names=frozenset({"understudy.example.org"}))
@@ -67,31 +67,6 @@ def test_post_from_the_same_site_or_from_no_site_passes() -> None:
     assert status(ask("POST", "/-/reload")) == 200
 
 
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ("Bearer secret", 200),
-        ("bearer secret", 200),
-        ("Bearer  secret ", 200),
-        ("Bearer wrong", 401),
-        ("Bearer ", 401),
-        ("secret", 401),
-        ("Basic secret", 401),
-        ("Bearer secre", 401),
-        ("Bearer secrét", 401),
-        ("", 401),
-    ],
-)
-def test_token_is_the_whole_secret_or_nothing(given: str, expected: int) -> None:
-    try:
-        check_token(ask("POST", Authorization=given), "secret")
-    except Refusal as refusal:
-        assert refusal.headers["WWW-Authenticate"] == "Bearer"
-        assert refusal.status == expected
-    else:
-        assert expected == 200
-
-
 def test_host_name_drops_port_and_brackets() -> None:
     assert [host_name(text) for text in ("A:1", "[::1]:8081", "::1", "", "[::1")] == [
         *("a", "::1", "::1", "", "::1"),
@@ -102,8 +77,3 @@ def test_markup_is_escaped_in_every_answer() -> None:
     response = reply({"name": '<img src=x onerror="alert(1)">&'})
     assert response.text is not None
     assert not set("<>&") & set(response.text)
-
-
-def test_secrets_are_not_in_the_repr() -> None:
-    access = Access(bound_host="127.0.0.1", token="hidden-1")
-    assert "hidden" not in repr(access)

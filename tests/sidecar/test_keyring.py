@@ -37,6 +37,47 @@ def test_the_secret_of_the_environment_is_one_more_token(tmp_path: Path) -> None
     ]
 
 
+def test_the_environments_operator_may_all_but_label_and_approve() -> None:
+    key = Keyring(token="own").find("own")
+    assert key is not None and key.is_shared and key.name == "UNDERSTUDY_TOKEN"
+    assert key.scopes == {"read", "operate", "admin"}
+    both = Keyring(token="own", label_token="own").find("own")
+    assert both is not None and both.scopes == {"read", "operate", "admin", "label"}
+
+
+def test_reading_is_open_until_it_is_closed_and_what_changes_state_is_never_open() -> None:
+    ring = Keyring()
+    assert not ring.needs("read") and not ring.needs("label")
+    assert all(ring.needs(scope) for scope in ("operate", "approve", "admin"))
+    shut = Keyring(closed=("read", "label"))
+    assert shut.needs("read") and shut.needs("label")
+
+
+def test_a_token_is_none_from_the_moment_at_which_it_expires(tmp_path: Path) -> None:
+    wall = Clock()
+    row = entry("one").replace("}", ", expires: 1970-01-01T01:00Z}")
+    (tmp_path / "t").write_text("tokens:\n" + row)
+    ring = Keyring(tmp_path / "t", wall_s=wall)
+    wall.now_s = 3599.9
+    assert names(ring, "one") == ["one"]
+    wall.now_s = 3600.0
+    assert names(ring, "one") == [None]
+    assert ring.gives("label"), "there is somebody who may, with a new token"
+
+
+def test_both_tokens_of_a_rotation_are_good_until_the_old_ones_line_is_gone(
+    tmp_path: Path,
+) -> None:
+    clock = Clock()
+    new = entry("new").replace("name: new", "name: old")
+    (tmp_path / "t").write_text("tokens:\n" + entry("old") + new)
+    ring = Keyring(tmp_path / "t", clock_s=clock)
+    assert names(ring, "old", "new") == ["old", "old"]
+    (tmp_path / "t").write_text("tokens:\n" + new)
+    clock.now_s += LOOK_S
+    assert names(ring, "old", "new") == [None, "old"]
+
+
 def test_a_change_is_seen_after_a_second_and_a_fault_changes_nothing(tmp_path: Path) -> None:
     clock = Clock()
     (tmp_path / "t").write_text("tokens:\n" + entry("one"))

@@ -7,6 +7,7 @@ import pytest
 
 from router.certificate import ServerTls
 from router.overload import Limits
+from sidecar.eventspec import EventSpec
 from sidecar.launch import Launch, controller_command, router_command
 from sidecar.natsspec import NatsSpec
 from sidecar.process import options_of
@@ -77,6 +78,15 @@ def test_controller_is_told_where_labels_come_from_and_who_may_send_them(tmp_pat
     assert argv[-4:-1] == ("--tokens", "/tokens.yaml", "--labels-from")
     options = options_of([*argv[3:]])
     assert (options.tokens, options.labels_from) == (Path("/tokens.yaml"), spec)
+
+
+def test_controller_is_told_who_may_read_and_whom_to_tell(tmp_path: Path) -> None:
+    specs = (EventSpec(name="ops", url="https://h.example.org/", secret_env="S"),)
+    told = launch(tmp_path, read_needs_token=True, events=specs)
+    options = options_of([*controller_command(told, 99, []).argv[3:]])
+    assert options.read_needs_token and options.events == specs
+    options = options_of([*controller_command(launch(tmp_path), 99, []).argv[3:]])
+    assert not options.read_needs_token and options.events == ()
 
 
 def test_routers_are_told_which_certificate_to_show(tmp_path: Path) -> None:

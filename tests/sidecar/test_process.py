@@ -13,12 +13,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from controller import audit
 from controller.controller import Controller
 from controller.store import StoreError
 from router import frames, table
@@ -28,21 +31,31 @@ from router.table import RoutingTable
 from router.tasks import spawn
 from sidecar import lockfile
 from sidecar import process as module
+from sidecar.eventspec import EventSpec
 from sidecar.guard import Access
 from sidecar.keyring import Keyring
 from sidecar.process import ControllerProcess, Options, access_of, keyring_of, options_of
+from tests.controller.test_audit import ENTRY
 from tests.pace import slowness
 from tests.sidecar.admin_bench import ROUTES
 from tests.sidecar.double import Double
+from tests.sidecar.hook import Hook
 
 
 class Run:
     """A controller process inside this one."""
 
-    def __init__(self, folder: Path, admin_fds: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        admin_fds: tuple[int, ...] = (),
+        events: tuple[EventSpec, ...] = (),
+    ) -> None:
         self.folder = folder
         (folder / "routing.yaml").write_text(ROUTES)
-        self.options = Options(folder / "routing.yaml", folder, "127.0.0.1", 0, admin_fds)
+        self.options = Options(
+            folder / "routing.yaml", folder, "127.0.0.1", 0, admin_fds, events=events
+        )
         self.double = Double()
         self.open_error: Exception | None = None
         self.published: list[RoutingTable | None] = []
@@ -111,6 +124,31 @@ async def test_router_is_served_from_hello_to_the_last_receipt(tmp_path: Path) -
     writer.close()
 
 
+async def test_each_record_is_told_to_the_log_the_metrics_and_the_webhook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOOK_SECRET", "0123456789abcdef01234567")
+    async with Hook() as hook:
+        spec = EventSpec(name="ops", url=hook.url, secret_env="HOOK_SECRET")
+        run = Run(tmp_path, events=(spec,))
+        await run.until(lambda: "step" in run.double.calls)
+        await run.until(lambda: _counted(tmp_path, "outbox") == 1)
+        with closing(sqlite3.connect(tmp_path / "understudy.db", isolation_level=None)) as store:
+            head = audit.append(store, ENTRY)
+        (got,) = await hook.count(1)
+        assert json.loads(got.body)["data"]["hash"] == head.hash
+        content = (await run.get("/v1/status"))[1]
+        assert content["audit_head"] == {"sequence": 1, "hash": head.hash}
+        assert content["events"][0]["name"] == "ops"
+        await run.stop()
+
+
+def _counted(folder: Path, table: str) -> int:
+    with closing(sqlite3.connect(folder / "understudy.db")) as store:
+        (n,) = store.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(n)
+
+
 async def test_controller_is_told_which_table_the_routers_had(tmp_path: Path) -> None:
     (tmp_path / "table.msgpack").write_bytes(table.to_bytes(RoutingTable(version=41)))
     run = Run(tmp_path)
@@ -171,6 +209,15 @@ def test_command_line_is_what_the_supervisor_writes() -> None:
     assert options_of(f"{line} --admin-fd 3 --admin-fd 4".split()).admin_fds == (3, 4)
 
 
+async def test_process_does_not_open_its_port_to_others_without_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_TOKEN", raising=False)
+    options = Options(tmp_path / "routing.yaml", tmp_path, "0.0.0.0", 0)
+    with pytest.raises(SystemExit, match="understudy token new"):
+        await module.serve(options, lambda *_: Double().controller)
+
+
 async def test_admin_port_may_be_a_socket_that_listens_already(tmp_path: Path) -> None:
     """Who connects while nobody accepts is answered by the next process, not refused."""
     with socket.create_server(("127.0.0.1", 0)) as admin:
@@ -200,12 +247,16 @@ def test_secrets_and_names_come_from_the_environment(tmp_path: Path) -> None:
         "UNDERSTUDY_ADMIN_HOSTS": "A.example.org, b.example.org,",
     }
     access = access_of(options, environment)
-    assert (access.token, access.bound_host) == ("t", "0.0.0.0")
+    assert access.bound_host == "0.0.0.0"
     assert access.names == {"a.example.org", "b.example.org"}
     assert access_of(options, {}) == Access(bound_host="0.0.0.0")
+    assert keyring_of(options, environment).find("t") is not None
     assert keyring_of(options, environment).find("l") is not None
-    assert not keyring_of(options, {}).needs("label")
-    absent = Options(Path("f"), Path("s"), "0.0.0.0", 1, tokens=tmp_path / "tokens.yaml")
+    local = Options(Path("f"), Path("s"), "127.0.0.1", 1)
+    assert not keyring_of(local, {}).needs("label") and not keyring_of(local, {}).needs("read")
+    assert keyring_of(replace(local, read_needs_token=True), {}).needs("read")
+    assert keyring_of(options, {}).needs("label") and keyring_of(options, {}).needs("read")
+    absent = Options(Path("f"), Path("s"), "127.0.0.1", 1, tokens=tmp_path / "tokens.yaml")
     assert keyring_of(absent, {}).needs("label")
 
 

@@ -14,7 +14,7 @@ def test_unknown_key_names_the_nearest_known_one() -> None:
 
 def test_unknown_key_like_no_other_lists_the_known_ones() -> None:
     problem = only_problem(with_part("admin: {listen: 127.0.0.1:8081}", "admin: {xyz: 1}"))
-    assert problem.expected == "one of listen, tokens"
+    assert problem.expected == "one of listen, tokens, read_needs_token"
 
 
 def test_unknown_key_at_the_top_is_an_error() -> None:

@@ -5,12 +5,10 @@ from typing import Any
 import pytest
 
 from sidecar.commands import audit
-from sidecar.commands.audit import export, verify
+from sidecar.commands.audit import export
 from tests.sidecar.fake_admin import FakeAdmin
 
 RECORDS = [{"sequence": n, "hash": f"h{n}", "because": "é"} for n in range(1, 6)]
-WHOLE = {"verified": True, "records": 5, "head": "h5"}
-VERIFY = "/v1/audit/verify"
 
 
 @pytest.fixture(autouse=True)
@@ -26,30 +24,6 @@ def pages(records: list[dict[str, Any]]) -> dict[str, tuple[int, Any]]:
         )
         for after in range(len(RECORDS) + 1)
     }
-
-
-def test_whole_chain_exits_0(capsys: pytest.CaptureFixture[str]) -> None:
-    with FakeAdmin({VERIFY: (200, WHOLE)}) as admin:
-        assert verify(admin.url, head=None, as_json=False) == 0
-    assert capsys.readouterr().out == "whole: 5 records, head h5\n"
-
-
-@pytest.mark.parametrize("answer", [{"verified": False}, {"verified": "yes"}, {}])
-def test_anything_but_verified_exits_1(
-    answer: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with FakeAdmin({VERIFY: (200, answer)}) as admin:
-        assert verify(admin.url, head=None, as_json=False) == 1
-    assert capsys.readouterr().out.startswith("BROKEN")
-
-
-def test_head_seen_earlier_must_still_be_in_the_chain(capsys: pytest.CaptureFixture[str]) -> None:
-    """A chain without its last records is whole in itself."""
-    with FakeAdmin({VERIFY: (200, WHOLE), **pages(RECORDS)}) as admin:
-        assert verify(admin.url, head="h3", as_json=False) == 0
-    with FakeAdmin({VERIFY: (200, WHOLE), **pages(RECORDS[:2])}) as admin:
-        assert verify(admin.url, head="h3", as_json=True) == 1
-    assert json.loads(capsys.readouterr().out.splitlines()[1])["head_found"] is False
 
 
 def test_export_writes_every_record_once_in_order(
@@ -73,8 +47,6 @@ def test_export_into_a_missing_folder_says_so(
 
 def test_refusing_sidecar_exits_1_and_silent_one_3(capsys: pytest.CaptureFixture[str]) -> None:
     with FakeAdmin({}) as admin:
-        assert verify(admin.url, head=None, as_json=False) == 1
         assert export(admin.url, out=None) == 1
-    assert verify(admin.url, head=None, as_json=False) == 3
     assert export(admin.url, out=None) == 3
     assert capsys.readouterr().out == ""

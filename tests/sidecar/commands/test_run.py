@@ -62,6 +62,27 @@ def test_taken_admin_port_exits_with_1_and_names_it(
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
 
 
+def test_admin_port_for_others_without_a_token_exits_with_2_and_says_what_to_do(
+    file: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UNDERSTUDY_TOKEN", raising=False)
+    text = file.read_text().replace("PORT", "18999")
+    file.write_text("admin: {listen: 0.0.0.0:18998}\n" + text)
+    assert exit_code(file) == 2
+    said = capsys.readouterr().err
+    assert "0.0.0.0" in said and "understudy token new" in said and "UNDERSTUDY_TOKEN" in said
+    assert not (file.parent / "state").exists()
+
+
+def test_launch_tells_the_controller_who_may_read_and_whom_to_tell(file: Path) -> None:
+    hook = "{name: ops, url: 'https://h.example.org/', secret_env: S}"
+    head = f"admin: {{read_needs_token: true}}\nevents: [{hook}]\n"
+    file.write_text(head + file.read_text().replace("PORT", "18999"))
+    launch = command.launch_of(file, load_routefile(file).settings)
+    assert launch.read_needs_token
+    assert [spec.name for spec in launch.events] == ["ops"]
+
+
 def test_state_in_use_exits_with_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file.write_text(file.read_text().replace("PORT", "18999"))
     (file.parent / "state").mkdir()
