@@ -29,6 +29,7 @@ from controller.landing import Landings
 from controller.missing import Standing
 from controller.mover import Mover
 from controller.policy import Intent, RouteIntent, ScorerSpec
+from controller.registrar import Registrar
 from controller.reviewer import CONTROLLER, Reviewer
 from controller.rollout import OBSERVED, WITH_TRAFFIC, Event, Phase, Rollout, elapse
 from controller.status import RouteView, render_route
@@ -92,8 +93,14 @@ class Controller:
             loss=_loss(store.damage(connection), stored, published),
         )
         self._gates = Gatekeeper(self._mover, clock)
+        self.registrar = Registrar(connection, self._mover, clock)
+        """The model versions: what is registered, and what is proven of the challengers."""
+        self._mover.vouch = self.registrar.account
+        self._gates.model_of = self.registrar.model_of
         self._landings = Landings(self._mover, self._intake, clock)
-        self._reviewer = Reviewer(self._mover, self._intake, self._gates, self._landings, clock)
+        self._reviewer = Reviewer(
+            self._mover, self._intake, self._gates, self._landings, clock, self.registrar
+        )
         self._has_begun = False
         self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
         self._ages = Ages(clock.wall_ns(), clock.monotonic_s())
@@ -105,6 +112,7 @@ class Controller:
             self._intake.record_to(intent.record)
             self._intake.bound(intent.store_bytes)
         self._intake.sign_for(() if intent is None else intent.routes)
+        self._intake.show(() if intent is None else intent.routes)
 
     def adopt(self, intent: Intent, who: str) -> None:
         """Take over a routing file: the first, or a changed one.
@@ -114,9 +122,11 @@ class Controller:
         """
         self._begin()
         self._adopter.adopt(intent, who)
+        self.registrar.remember(intent)
         self._intake.record_to(intent.record)
         self._intake.bound(intent.store_bytes)
         self._intake.sign_for(intent.routes)
+        self._intake.show(intent.routes)
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         """Count observations; return the highest durable sequence of each source.
@@ -271,6 +281,15 @@ class Controller:
             raise ActRefused(f"no experiment is under way on {route!r}: nothing waits for a label")
         return found
 
+    def disagreements(self, route: str) -> dict[str, Any]:
+        """Return the pairs of ``route`` that disagree most, as its file lets people see them.
+
+        UnknownRoute if there is none of that name.
+        """
+        if route not in self._mover.states:
+            raise UnknownRoute(f"there is no route {route!r}")
+        return self._intake.disagreements(route)
+
     def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the latest moves of challengers, newest first."""
         actions = ("advance", "promote", "rollback")
@@ -412,14 +431,16 @@ class Controller:
             required=(
                 self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
             ),
+            proven=self.registrar.readings(state, state.rollout) if state.rollout else (),
             gate=self._gates.report(state),
             outside=self._gates.confirmation(state.name),
             sponsors=self._sponsors(state),
         )
 
     def _sponsors(self, state: RouteState) -> tuple[str, ...]:
-        """Return who asked for the challenger: others approve it."""
-        return (state.asked_by,) if state.asked_by else ()
+        """Return who asked for the challenger, and who registered it: others approve it."""
+        registered_by = self.registrar.registered_by(state)
+        return tuple(who for who in (state.asked_by, registered_by) if who)
 
 
 def _kept_s(route: RouteIntent) -> float:

@@ -107,6 +107,19 @@ def is_mended(policy: RouteIntent, rollout: Rollout, evidence: Evidence | None) 
     return judge(proof).action is Action.PROMOTE
 
 
+def expired(policy: RouteIntent | None, rollout: Rollout, evidence: Evidence | None) -> str:
+    """Return why a promotion around the gates ends now; empty if it does not."""
+    glass = rollout.glass
+    if glass is None or policy is None or not glass.is_over(rollout.in_step_s):
+        return ""
+    if is_mended(policy, rollout, evidence):
+        return ""
+    return (
+        f"break-glass of {glass.who} ended after {glass.until_s:.0f} s: its checks have not "
+        "passed, and nobody renewed it"
+    )
+
+
 def futile(policy: RouteIntent, rollout: Rollout, evidence: Evidence | None) -> str | None:
     """Return why the rollout should stop because it will hardly succeed; None if it should not.
 

@@ -6,6 +6,7 @@ Owns the state of every route. It does what it is told; whether it may is for it
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from controller import feed, store
 from controller.account import NO_GROUNDS, Grounds, action_of, entry_of
@@ -15,6 +16,7 @@ from controller.basis import with_basis
 from controller.clock import Clock
 from controller.consent import Glass
 from controller.family import alpha_objective, least_claim
+from controller.gates.functionalspec import FunctionalSpec
 from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
@@ -67,6 +69,8 @@ class Mover:
         self.states = store.load_routes(connection)
         self._chain_key = _key_in(traffic.table) or entropy(CHAIN_KEY_BYTES)
         """Kept in the table, as salts are: a new one makes the sets under way worthless."""
+        self.vouch: Callable[[RouteState], tuple[str | None, dict[str, Any]]] = _for_nobody
+        """Returns the digest of a challenger's artifact, and what is proven of it."""
 
     @property
     def digest(self) -> str:
@@ -221,7 +225,8 @@ class Mover:
         grounds: Grounds = NO_GROUNDS,
     ) -> Entry:
         """Return the audit's account of a change, dated now."""
-        return entry_of(
+        artifact, proven = self.vouch(before if before.rollout is not None else now)
+        entry = entry_of(
             before,
             now,
             at_ns=self._clock.wall_ns(),
@@ -232,6 +237,7 @@ class Mover:
             tables=tables,
             grounds=grounds,
         )
+        return replace(entry, artifact=artifact, evidence=entry.evidence | proven)
 
     def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
         now_s = self.wall_s()
@@ -341,9 +347,15 @@ class Mover:
         self._intake.settled()
 
 
+def _for_nobody(_: RouteState) -> tuple[str | None, dict[str, Any]]:
+    return None, {}
+
+
 def _lean(route: RouteIntent) -> RouteIntent:
     """Return ``route`` without sample bodies: they may be megabytes, and states are saved often."""
-    return replace(route, stages=tuple(replace(stage, samples=()) for stage in route.stages))
+    bare = FunctionalSpec()  # schemas may be as large
+    stages = tuple(replace(stage, samples=(), functional=bare) for stage in route.stages)
+    return replace(route, stages=stages)
 
 
 def _policy_of(state: RouteState) -> RouteIntent:

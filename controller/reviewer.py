@@ -12,10 +12,11 @@ from controller.gates.confirm import Confirmation
 from controller.gates.report import GateReport
 from controller.health import EASED, Ailment, eased, is_passable, soundness
 from controller.intake import Intake
-from controller.judge import Action, Verdict, futile, is_mended, judge, overdue, required
+from controller.judge import Action, Verdict, expired, futile, is_mended, judge, overdue, required
 from controller.landing import Landings
 from controller.mover import Mover
 from controller.policy import OnTimeout
+from controller.registrar import Registrar
 from controller.rollout import (
     BEFORE_TRAFFIC,
     OBSERVED,
@@ -45,12 +46,19 @@ class Reviewer:
     """One thread; made and used by the Controller."""
 
     def __init__(
-        self, mover: Mover, intake: Intake, gates: Gatekeeper, landings: Landings, clock: Clock
+        self,
+        mover: Mover,
+        intake: Intake,
+        gates: Gatekeeper,
+        landings: Landings,
+        clock: Clock,
+        registrar: Registrar,
     ) -> None:
         self._mover = mover
         self._intake = intake
         self._gates = gates
         self._landings = landings
+        self._registrar = registrar
         self._clock = clock
         self._has_news = True
         self._looked_at_s = clock.monotonic_s()
@@ -71,6 +79,8 @@ class Reviewer:
 
     def review(self, state: RouteState, rollout: Rollout) -> None:
         """Move one rollout as its stage asks; StoreError from a move forward."""
+        if self._refuse(state, rollout):
+            return
         if rollout.phase in WITH_TRAFFIC:
             self._weigh(state, rollout)
         elif rollout.phase in BEFORE_TRAFFIC:
@@ -83,11 +93,13 @@ class Reviewer:
     def look_back(self) -> None:
         """Roll back what must be, and nothing else: for when the store takes no writes."""
         for state, rollout in self._mover.rollouts(WITH_TRAFFIC):
+            if self._refuse(state, rollout):
+                continue
             evidence = self.evidence(state.name)
             verdict = judge(self.required(state, rollout, evidence))
             if verdict.action is Action.ROLLBACK:
                 self._roll_back(state, Event.HARMED, verdict.because, evidence)
-            elif because := self._expired(state, rollout, evidence):
+            elif because := expired(state.policy, rollout, evidence):
                 self._roll_back(state, Event.EXPIRED, because, evidence)
 
     def evidence(self, route: str) -> Evidence | None:
@@ -149,6 +161,14 @@ class Reviewer:
             held = replace(state, rollout=hold(rollout, by=POLICY, reason=why))
             self._mover.annotate(held, who=CONTROLLER, action="hold", because=why)
 
+    def _refuse(self, state: RouteState, rollout: Rollout) -> bool:
+        """Roll back a challenger that is not what was registered; return whether it was."""
+        because = self._registrar.mismatch(state, rollout)
+        if because:
+            evidence = self.evidence(state.name) if rollout.phase in WITH_TRAFFIC else None
+            self._roll_back(state, Event.REFUSED, because, evidence)
+        return bool(because)
+
     def _pass_gate(self, state: RouteState, rollout: Rollout) -> None:
         """Do what the gate of a stage before traffic found."""
         report = self._gates.report(state)
@@ -168,7 +188,7 @@ class Reviewer:
         verdict = judge(self.required(state, rollout, evidence))
         if verdict.action is Action.ROLLBACK:
             self._roll_back(state, Event.HARMED, verdict.because, evidence)
-        elif because := self._expired(state, rollout, evidence):
+        elif because := expired(state.policy, rollout, evidence):
             self._roll_back(state, Event.EXPIRED, because, evidence)
         elif state.policy is not None and is_mended(state.policy, rollout, evidence):
             self._mend(state, rollout, evidence)
@@ -190,6 +210,9 @@ class Reviewer:
         """Leave the stage, unless people or webhooks have yet to say that it may be left."""
         policy = state.policy or self._mover.serving()[state.name]
         event = way_forward(policy, rollout)
+        if not self._is_proven(state, rollout, event):
+            self._check_time(state, rollout, evidence, report)
+            return
         outside = self._gates.confirm(state, rollout, event)
         found = _with_checks(rollout, report, outside)
         if outside.refused:
@@ -198,6 +221,15 @@ class Reviewer:
             self._check_time(state, rollout, evidence, found)
         else:
             self._go_forward(state, event, because, evidence, found)
+
+    def _is_proven(self, state: RouteState, rollout: Rollout, event: Event) -> bool:
+        """Whether the challenger is shown to be what was registered.
+
+        Before a promotion its files are read once more: until then it waits.
+        """
+        if self._registrar.missing(state, rollout):
+            return False
+        return event is not Event.PROVEN or self._registrar.may_promote(state, rollout)
 
     def _wait(
         self, state: RouteState, rollout: Rollout, verdict: Verdict, evidence: Evidence | None
@@ -234,18 +266,6 @@ class Reviewer:
             state = replace(state, rollout=rollout)
             self._mover.put(state)
         self._leave(state, rollout, because, evidence, None)
-
-    def _expired(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> str:
-        """Return why a promotion around the gates ends now; empty if it does not."""
-        glass = rollout.glass
-        if glass is None or state.policy is None or not glass.is_over(rollout.in_step_s):
-            return ""
-        if is_mended(state.policy, rollout, evidence):
-            return ""
-        return (
-            f"break-glass of {glass.who} ended after {glass.until_s:.0f} s: its checks have not "
-            "passed, and nobody renewed it"
-        )
 
     def _mend(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> None:
         """Take note that what was forced has proven itself: it stands like any other promotion."""

@@ -102,6 +102,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.ESTABLISHED: Phase.PROMOTED,
         Event.INSTALLED: Phase.PROMOTED,
         Event.TIMED_OUT: Phase.ROLLED_BACK,  # only if the file says so: the route is closed
+        Event.REFUSED: Phase.ROLLED_BACK,  # it is not what was registered: better nobody
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,
         Event.REMEMBERED: Phase.ROLLED_BACK,

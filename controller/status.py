@@ -14,6 +14,8 @@ from controller.account import (
     reading_json,
 )
 from controller.audit import iso
+from controller.bar import bars
+from controller.ladder import ladder_json
 from controller.missing import Standing, asked_of, missing_of, unmet
 from controller.policy import RouteIntent
 from controller.rollout import Phase, Rollout, stage_for
@@ -83,12 +85,15 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "phase": rollout.phase.value if rollout else None,
         "step": rollout.step if rollout else 0,
         "steps": len(stage_for(policy, Phase.CANARY).shares_buckets) if is_canary else 0,
+        "ladder": ladder_json(policy, rollout),
+        "in_step_s": round(rollout.in_step_s, 1) if rollout else 0.0,
         "share": challenger_share(state),
         "mirror_share": mirror_share(state),
         "held_by": rollout.held_by if rollout else None,
         "hold_reason": rollout.hold_reason if rollout else state.hold_reason,
         "because": rollout.because if rollout else "",
         "since": iso(round(rollout.entered_at_s * 1e9)) if rollout else None,
+        "began": iso(round(rollout.began_at_s * 1e9)) if rollout else None,
         "experiment": rollout.experiment if rollout else None,
         "missing": list(missing_of(view.standing)),
         "gate": gate_json(rollout.phase if rollout else None, view.standing.gate).get("gate"),
@@ -97,7 +102,7 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "break_glass": _glass(rollout),
         "cool_down_s": round(state.cooling_s, 1),
         "expected_seconds": expected_s(view),
-        "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
+        "checks": _checks(policy, evidence),
         "required": [_required(view, reading) for reading in view.standing.required],
         "last_observation": _iso_s(evidence.last_observation_s) if evidence else None,
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
@@ -117,6 +122,13 @@ def render_route(view: RouteView) -> dict[str, Any]:
             for past in reversed(state.history)
         ],
     }
+
+
+def _checks(policy: RouteIntent, evidence: Evidence | None) -> list[dict[str, Any]]:
+    """Return every reading, each with what its effect must exceed (None: no such number)."""
+    needed = bars(policy)
+    readings = evidence.readings if evidence is not None else ()
+    return [reading_json(r) | {"must_exceed": needed.get(r.check)} for r in readings]
 
 
 def _approval(standing: Standing) -> dict[str, Any] | None:

@@ -21,9 +21,11 @@ from sidecar.guard import Access, Answer, Refusal, guard, reply
 from sidecar.keyring import Keyring
 from sidecar.labelport import LabelPort
 from sidecar.labels import Parsed
+from sidecar.modelport import ModelPort
 from sidecar.permit import ACTS as ACTS_NEED
 from sidecar.permit import MAX_WHO_CHARS, actor, check_address, check_scope
 from sidecar.quantity import parse_duration_s
+from sidecar.query import number
 from sidecar.tokenfile import ADMIN, OPERATE
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -63,6 +65,7 @@ def application(desk: Desk, access: Access, keyring: Keyring) -> web.Application
     app.router.add_get("/v1/labels/wanted", _wanted)
     app.router.add_post("/-/reload", _reload)
     app.router.add_post("/v1/routes/{name}/{act}", _act)
+    ModelPort(desk, keyring).add_to(app)
     return app
 
 
@@ -119,13 +122,13 @@ async def _find_route(request: web.Request) -> dict[str, Any]:
 
 async def _decisions(request: web.Request) -> web.Response:
     route = request.query.get("route")
-    found = await request.app[DESK].decisions(route, _number(request, "limit", 100, 1, MAX_LIMIT))
+    found = await request.app[DESK].decisions(route, number(request, "limit", 100, 1, MAX_LIMIT))
     return reply({"decisions": found})
 
 
 async def _audit(request: web.Request) -> web.Response:
-    after = _number(request, "after", 0, 0, 2**63 - 1)
-    limit = _number(request, "limit", 100, 1, MAX_LIMIT)
+    after = number(request, "after", 0, 0, 2**63 - 1)
+    limit = number(request, "limit", 100, 1, MAX_LIMIT)
     desk = request.app[DESK]
     records = await desk.audit(after, limit)
     return reply({"records": records, "head": (await desk.head()).hash})
@@ -153,8 +156,8 @@ async def _labels(request: web.Request) -> web.Response:
 
 async def _wanted(request: web.Request) -> web.Response:
     request.app[LABELS].check(request)
-    after = _number(request, "after", 0, 0, 2**63 - 1)
-    limit = _number(request, "limit", 100, 1, MAX_WANTED)
+    after = number(request, "after", 0, 0, 2**63 - 1)
+    limit = number(request, "limit", 100, 1, MAX_WANTED)
     desk, route = request.app[DESK], request.query.get("route")
     if route is None:
         names = [one["name"] for one in (await desk.status()).get("routes", ())]
@@ -277,14 +280,3 @@ def _words(value: object, name: str, max_chars: int, remedy: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise Refusal(400, f"{name} is not valid Unicode", remedy)
     return value.strip()
-
-
-def _number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and low <= int(text) <= high):
-        raise Refusal(
-            400, f"{name} is not a whole number from {low} to {high}", f"leave {name} out"
-        )
-    return int(text)

@@ -101,6 +101,30 @@ def check(file: RoutingFile, as_json: Json = False) -> None:
 
 
 @app.command()
+def gate(
+    file: RoutingFile,
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="A route of the file.")],
+    *,
+    challenger: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The first of the route if not said.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GATE", help="functional or performance; both if not said."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the gates of a route against its servers, without a sidecar: for a CI pipeline.
+
+    Exit code 0 if all are passed, 1 if one failed, 4 if it is undecided, such as a golden set
+    that is too small, 2 for a refused routing file.
+    """
+    module = _module("gate")
+    asked = module.Asked(file, route, challenger, tuple(only or ()), as_json)
+    raise typer.Exit(module.gate(asked))
+
+
+@app.command()
 def status(
     admin: Admin = DEFAULT_ADMIN,
     as_json: Json = False,
@@ -213,13 +237,20 @@ def promote(
     break_glass: Annotated[
         bool, typer.Option("--break-glass", help="Around the gates; the record says so for ever.")
     ] = False,
+    lasting: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="TIME", help="How long it stands on that alone: 2h; 1h if not said."
+        ),
+    ] = None,
     token_file: TokenFile = None,
     admin: Admin = DEFAULT_ADMIN,
     as_json: Json = False,
 ) -> None:
     """Make a challenger the champion: when every gate is passed, or with --break-glass."""
     said = {"reason": reason, "who": who, "token_file": token_file}
-    _act("promote", route, **said, break_glass=break_glass, admin=admin, as_json=as_json)
+    glass = {"break_glass": break_glass, "lasting": lasting}
+    _act("promote", route, **said, **glass, admin=admin, as_json=as_json)
 
 
 @app.command()
@@ -417,6 +448,128 @@ def label(
         as_json=as_json,
     )
     raise typer.Exit(module.label(asked))
+
+
+@app.command()
+def register(
+    ref: Annotated[str, typer.Argument(metavar="NAME:VERSION", help="What it is called here.")],
+    *,
+    artifact: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Its file or folder; with --from, where to put what is fetched."
+        ),
+    ] = None,
+    uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="Where its files are, if not on this machine.")
+    ] = None,
+    digest: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="Of what is at --uri, as declared.")
+    ] = None,
+    training_data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What it was trained on: digest and row hashes. Repeat."),
+    ] = None,
+    training_columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C", help="The only columns by which rows are compared."),
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(metavar="REV", help="The revision of the code that made it.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="A hyperparameter. Repeat.")
+    ] = None,
+    meta: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Anything else to remember. Repeat.")
+    ] = None,
+    parent: Annotated[
+        str | None, typer.Option(metavar="NAME:VERSION", help="What it was made from.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers for it.")] = None,
+    request_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON Schema of a request's body.")
+    ] = None,
+    response_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON Schema of an answer's body.")
+    ] = None,
+    inference_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Open Inference model metadata (JSON).")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sample requests, one JSON body a line.")
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="KEY", help="Sign with this Ed25519 key (PEM).")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="mlflow://NAME/VERSION",
+            help="Take files and lineage from the MLflow server at MLFLOW_TRACKING_URI.",
+        ),
+    ] = None,
+    who: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Your name, if the token has none.")
+    ] = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Register a model version: its files by digest, where it comes from, who vouches for it.
+
+    UNDERSTUDY_TOKEN holds the token. Exit code 1 if it is refused, 2 for wrong usage, 3 if nothing
+    answers. Registering the same again is harmless; the same name for anything else is refused.
+    """
+    module = _module("register")
+    asked = module.Asked(
+        ref=ref,
+        admin=admin,
+        artifact=artifact,
+        uri=uri,
+        digest=digest,
+        training=tuple(training_data or ()),
+        columns=training_columns,
+        code=code,
+        params=tuple(param or ()),
+        metadata=tuple(meta or ()),
+        parent=parent,
+        owner=owner,
+        request_schema=request_schema,
+        response_schema=response_schema,
+        inference=inference_schema,
+        samples=samples,
+        sign=sign,
+        source=source,
+        who=who,
+        as_json=as_json,
+    )
+    raise typer.Exit(module.register(asked))
+
+
+@app.command()
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Only versions of this name.")
+    ] = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Show the registered model versions, their stages and aliases."""
+    raise typer.Exit(_module("models").models(admin, name, as_json=as_json))
+
+
+@app.command()
+def lineage(
+    ref: Annotated[
+        str,
+        typer.Argument(metavar="NAME:VERSION", help="Or NAME@champion, NAME@challenger."),
+    ],
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Show what a model version was made from: data, code, parents."""
+    raise typer.Exit(_module("lineage").lineage(admin, ref, as_json=as_json))
 
 
 @app.command()

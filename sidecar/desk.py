@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +17,11 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from controller import audit, store
+from controller import audit, store, timeline
 from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
+from controller.lineage import ModelVersion
+from controller.registry import Registered
 from controller.store import StoreError
 from evaluator.join import Label, LabelResult
 from router.tasks import spawn
@@ -35,6 +38,13 @@ from sidecar.tally import PAGE, Tally
 from sidecar.ways import Ways
 
 
+class Telling(Protocol):
+    """What tells another registry of transitions."""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return how far it is, and what keeps it; None if there is nobody to tell."""
+
+
 class Subscription(Protocol):
     """What fetches labels by itself."""
 
@@ -46,6 +56,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 VERIFY_EVERY_S = 3600.0
 """Between two walks of the audit's chain; a million records take a thread less than a minute."""
+STEPS_BETWEEN_LOOKS = 1_000
+"""Of SQLite's machine: about a hundred records."""
 STATUS_S = 1.0
 """After this an older status is answered, with its age."""
 ANSWER_S = 5.0
@@ -86,6 +98,7 @@ class Desk:
         database: Path,
         scored: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         spans: Callable[[], Mapping[str, int] | None] = lambda: None,
+        gate_progress: Callable[[str], dict[str, int] | None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._pump = pump
@@ -100,6 +113,8 @@ class Desk:
         """What became of the answers offered to scorers, by route."""
         self._spans = spans
         """What became of spans; None while nothing is traced."""
+        self._gate_progress = gate_progress
+        """How far the gate of a route has come; None if none is under way."""
         self.ways = Ways()
         """Of labels, and what became of what came in by them."""
         self.subscription: Subscription | None = None
@@ -108,6 +123,8 @@ class Desk:
         """Who is told of what happens; None until the process has made it."""
         self._noted: Head | None = None
         """Where the audit ends, as far as we were told; None before that."""
+        self.writeback: Telling | None = None
+        """Tells an MLflow registry of transitions; None while the process is being put together."""
         self._tally = Tally()
         self._verified: tuple[bool, float] | None = None
         """Whether the audit was whole, and the wall clock of that; None before the first time."""
@@ -128,10 +145,13 @@ class Desk:
         if self._hub.table is not None and "routes" in status:
             counts = self._counts.total()
             status["routes"] = with_standby(status["routes"], self._hub.table, counts)
+        for route in status.get("routes", ()):
+            route["gate_progress"] = self._gate_progress(str(route.get("name")))
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
         status["labels_from"] = self._fetched()
+        status["mlflow"] = self.writeback.state() if self.writeback is not None else None
         status["events"] = [] if self.events is None else self.events.told()
         status["audit_head"] = None if self._noted is None else asdict(self._noted)
         status["store_error"] = self._pump.store_error or status.get("store_error")
@@ -207,6 +227,16 @@ class Desk:
         """Return which requests are to be labelled; ActRefused where nothing waits for any."""
         return await self._ask(lambda c: c.wanted(route, after=after, limit=limit))
 
+    async def disagreements(self, route: str) -> dict[str, Any]:
+        """Return the pairs of ``route`` that disagree most, as its file shows them; ActRefused."""
+        return await self._ask(lambda controller: controller.disagreements(route))
+
+    async def timeline(self, route: str, before: int, limit: int) -> list[dict[str, Any]]:
+        """Return audit records of ``route``, newest first, in a thread of their own."""
+        return await asyncio.to_thread(
+            self._read, lambda found: timeline.page(found, route, before=before, limit=limit)
+        )
+
     async def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest moves of traffic."""
         return await self._ask(lambda controller: controller.decisions(route, limit))
@@ -220,8 +250,20 @@ class Desk:
         return await asyncio.to_thread(self._read, audit.head)
 
     async def verify(self, noted: Noted | None = None) -> Verification:
-        """Check the whole audit chain, on a connection and a thread of its own."""
-        found = await asyncio.to_thread(self._read, lambda one: audit.verify(one, noted))
+        """Check the whole audit chain, on a connection and a thread of its own.
+
+        Who is cancelled meanwhile leaves no thread behind that the process would wait for.
+        """
+        stop = threading.Event()
+
+        def walk(connection: sqlite3.Connection) -> Verification:
+            connection.set_progress_handler(stop.is_set, STEPS_BETWEEN_LOOKS)
+            return audit.verify(connection, noted)
+
+        try:
+            found = await asyncio.to_thread(self._read, walk)
+        finally:
+            stop.set()
         if noted is None:  # a head that is not there is who asked's to explain
             self._verified = found.verified, time.time()
         return found
@@ -254,6 +296,8 @@ class Desk:
     ) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.
 
+        ``glass_s``: how long a promotion around the gates may last; None: the default.
+
         After Busy it may still be done: its record is in the audit if it was.
         """
         try:
@@ -267,6 +311,23 @@ class Desk:
         except Exception as error:  # the controller may be half changed: start again from the disk
             self._pump.fail(error)
             raise
+
+    @property
+    def database(self) -> Path:
+        """Return the state's file: what belongs to it lies beside it."""
+        return self._database
+
+    async def register(self, model: ModelVersion) -> Registered:
+        """Write a model version; RegistrationRefused when it may not be."""
+        return await self._ask(lambda c: c.registrar.register(model))
+
+    async def models(self, name: str | None) -> list[dict[str, Any]]:
+        """Return every model version (of one name), the oldest first."""
+        return await self._ask(lambda c: c.registrar.overview(name))
+
+    async def model(self, text: str) -> dict[str, Any]:
+        """Return NAME:VERSION or NAME@ALIAS whole, with its line; UnknownModel."""
+        return await self._ask(lambda c: c.registrar.describe(text))
 
     async def reload(self, who: str) -> str | None:
         """Read the routing file again; return what is wrong with it, or None."""

@@ -24,26 +24,31 @@ from controller import opening
 from controller.chain import Head
 from controller.clock import SystemClock
 from controller.controller import Controller
-from controller.gates import runner
+from controller.gates.runner import GateRunner
 from controller.policy import Intent
+from controller.rowset import folder_beside
 from controller.store import StoreError
 from router.table import RoutingTable
 from router.tasks import spawn
 from sidecar import eventspec, lockfile, logs
 from sidecar.api import application
 from sidecar.counts import Counts
+from sidecar.dashboard.board import Board
+from sidecar.dashboard.recorder import Recorder
 from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.events import Events
 from sidecar.eventspec import EventSpec
 from sidecar.guard import Access
 from sidecar.headlog import HeadLog
+from sidecar.history import History
 from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, LABEL_ENVIRONMENT, Keyring
 from sidecar.metrics import VERSION
 from sidecar.natsspec import NatsSpec, from_text
 from sidecar.permit import binding_fault, is_loopback
 from sidecar.probe import Probe
+from sidecar.prover import Prover
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
@@ -51,6 +56,7 @@ from sidecar.scorer import Scorers
 from sidecar.subscription import Subscription
 from sidecar.tokenfile import LABEL, READ, Scope
 from sidecar.tracing import Tracer
+from sidecar.writeback import Writeback
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -149,10 +155,11 @@ class ControllerProcess:
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
         self._tracer = Tracer(VERSION)
+        self._gates = GateRunner(folder_beside(self._database))
         self._pump = Pump(
             self._engine,
             self._acknowledge,
-            runner.run,
+            self._gates.run,
             after_step=self._after_step,
             condemn=lambda why: opening.condemn(self._database, why),
             on_ingested=self._tracer.take,
@@ -176,8 +183,12 @@ class ControllerProcess:
             self._database,
             lambda: self._scorers.counts,
             lambda: self._tracer.counts if self._tracer.is_on else None,
+            self._gates.board.of,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
+        self._prover = Prover(self._engine, self._pump.fail)
+        self._writeback = Writeback(self._engine, self._desk, state / "mlflow.json")
+        self._desk.writeback = self._writeback
         self._events = Events(options.events, self._database, self._write)
         self._desk.events = self._events
         self._head_log = HeadLog(self._tell_head)
@@ -187,8 +198,12 @@ class ControllerProcess:
                 options.labels_from, self._desk.label, self._desk.ways
             )
             self._desk.subscription = self._subscription
+        self._history = History(state / "history.db")
+        self._recorder = Recorder(self._history, self._desk.status, counts.total)
+        app = application(self._desk, access, keyring)
+        Board(self._desk, self._history, self._recorder).attach(app)
         self._runner = web.AppRunner(
-            application(self._desk, access, keyring),
+            app,
             access_log=None,
             shutdown_timeout=API_STOP_S,
         )
@@ -245,7 +260,10 @@ class ControllerProcess:
                 tasks.create_task(self._scorers.run(), name="scorers"),
                 tasks.create_task(self._desk.keep_verifying(), name="audit"),
                 tasks.create_task(self._tracer.run(), name="tracing"),
+                tasks.create_task(self._prover.run(), name="prover"),
+                tasks.create_task(self._writeback.run(), name="writeback"),
                 tasks.create_task(self._events.run(), name="events"),
+                tasks.create_task(self._recorder.run(), name="recorder"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))
@@ -261,6 +279,7 @@ class ControllerProcess:
         self._hub.close()
         await self._hub.wait_closed()
         await self._engine.close(finish=lambda _: None)
+        await asyncio.to_thread(self._history.close)
         if self._connection is not None:
             self._connection.close()
 

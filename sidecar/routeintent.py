@@ -4,16 +4,20 @@ import os.path
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from controller.policy import (
     BrokenSpec,
     ColdStartSpec,
     Feed,
     Intent,
+    MlflowSpec,
     OnFutility,
     OnHookTimeout,
     OnTimeout,
     RecordSpec,
+    RegistrySpec,
+    ReportsSpec,
     RouteIntent,
     ScorerSpec,
     StageKind,
@@ -26,38 +30,41 @@ from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
 from router.table import Match, Tls, Variant
+from sidecar.gateintent import Schemas, with_gates
 from sidecar.model.coldstart import AbsoluteCheck, ColdStart
+from sidecar.model.functional import Functional
 from sidecar.model.gated import Gated
 from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
+from sidecar.model.performance import Performance
 from sidecar.model.process import ListenTls
+from sidecar.model.registry import Registry, Reports
 from sidecar.model.route import MatchSection, RouteSection
-from sidecar.model.stage import (
-    Canary,
-    Functional,
-    Performance,
-    Production,
-    RolloutSection,
-    Security,
-    Shadow,
-    Stage,
-)
+from sidecar.model.security import Security
+from sidecar.model.stage import Canary, Production, RolloutSection, Shadow, Stage
 from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import RoutingFile
 
 
 def intent_of(
-    file: RoutingFile, samples: Mapping[int, tuple[bytes, ...]], digest: str, folder: Path
+    file: RoutingFile,
+    samples: Mapping[int, tuple[bytes, ...]],
+    digest: str,
+    folder: Path,
+    schemas: Mapping[int, Schemas] = MappingProxyType({}),
 ) -> Intent:
     """Return the intent of a file that passed every check.
 
-    ``samples`` maps the index of a route to the request bodies of its functional stage; files are
-    relative to ``folder``.
+    ``samples`` maps the index of a route to the request bodies of its functional stage, ``schemas``
+    to the JSON Schemas that it names; files are relative to ``folder``.
     """
     routes = linked(
         tuple(
-            replace(_route(route, samples.get(index, ()), folder), tracing=file.tracing is not None)
+            replace(
+                _route(route, samples.get(index, ()), folder, schemas.get(index, {})),
+                tracing=file.tracing is not None,
+            )
             for index, route in enumerate(file.routes)
         ),
         {route.name: tuple(route.feeds) for route in file.routes},
@@ -68,6 +75,32 @@ def intent_of(
         record=_record(file, folder),
         tracing=_tracing(file),
         store_bytes=file.store.size,
+        registry=_registry(file.registry, folder),
+    )
+
+
+def _registry(section: Registry, folder: Path) -> RegistrySpec:
+    return RegistrySpec(
+        required=section.required,
+        keys=absolute(folder, section.keys),
+        mlflow=None if section.mlflow is None else MlflowSpec(section.mlflow.url),
+    )
+
+
+def _models(route: RouteSection) -> tuple[tuple[str, str], ...]:
+    variants = (route.champion, *route.challengers)
+    return tuple(
+        (one.name, one.model) for one in variants if one is not None and one.model is not None
+    )
+
+
+def _reports(section: Reports) -> ReportsSpec:
+    return ReportsSpec(
+        path=section.path,
+        version=section.version,
+        digest=section.digest,
+        version_header=section.version_header,
+        digest_header=section.digest_header,
     )
 
 
@@ -109,7 +142,9 @@ def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:
     return RecordSpec(os.path.abspath(folder / file.record.folder), file.record.size)
 
 
-def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> RouteIntent:
+def _route(
+    route: RouteSection, samples: tuple[bytes, ...], folder: Path, schemas: Schemas
+) -> RouteIntent:
     by_protocol = defaults(route.protocol, route.match.path)
     labels, limits, rollout = route.labels, route.limits, route.rollout
     missing = labels.missing if labels is not None else "ignore"
@@ -125,7 +160,12 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         metrics=metrics,
         champion_broken=_broken(rollout) if rollout is not None else None,
         cold_start=_cold_start(route.cold_start, metrics) if route.cold_start else None,
-        stages=tuple(_stage(stage, samples, by_protocol.ready_path) for stage in stages),
+        stages=tuple(
+            with_gates(
+                _stage(stage, samples, by_protocol.ready_path), stage, route, folder, schemas
+            )
+            for stage in stages
+        ),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,
         unit_header=route.unit.header.lower() if route.unit is not None else None,
         alpha=rollout.alpha if rollout is not None else 0.05,
@@ -146,6 +186,9 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         copy_only=_lower(route.mirror_headers.only),
         upgrade=tuple(route.upgrade),
         token=_token(labels, folder) if labels is not None else None,
+        models=_models(route),
+        reports=_reports(route.reports) if route.reports is not None else None,
+        shown=route.dashboard.show,
     )
 
 

@@ -1,4 +1,4 @@
-"""``understudy hold|resume|rollback|approve|promote ROUTE``: a person's act, with a name and a reason."""
+"""``understudy hold|resume|rollback|approve|promote ROUTE``: a person's act, and its reason."""
 
 import getpass
 import json
@@ -28,6 +28,8 @@ class Asked:
     admin: str
     token_file: Path | None
     break_glass: bool = False
+    lasting: str | None = None
+    """How long a broken glass lasts, as written; None: what the sidecar takes for usual."""
     as_json: bool = False
 
 
@@ -44,6 +46,8 @@ def act(asked: Asked, environment: Mapping[str, str] | None = None) -> int:
     content: dict[str, object] = {"who": who, "reason": asked.reason}
     if asked.break_glass:
         content["break_glass"] = True
+    if asked.lasting is not None:
+        content["for"] = asked.lasting
     path = f"/v1/routes/{quote(asked.route, safe='')}/{asked.act}"
     try:
         route = post(asked.admin, path, content, token)

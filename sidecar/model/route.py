@@ -3,8 +3,10 @@
 from pydantic import Field
 
 from sidecar.model.coldstart import ColdStart
+from sidecar.model.dashboard import Dashboard
 from sidecar.model.label import Labels
 from sidecar.model.metric import MetricSection
+from sidecar.model.registry import Reports
 from sidecar.model.section import Section
 from sidecar.model.stage import RolloutSection
 from sidecar.model.variant import VariantSection
@@ -149,6 +151,11 @@ class RouteSection(Section):
     challengers: list[VariantSection] = Field(
         default=[], max_length=16, description="Tried one after the other, in this order."
     )
+    reports: Reports | None = Field(
+        default=None,
+        description="Where variants say which registered version they run; they are asked before "
+        "traffic, then once a minute.",
+    )
     metrics: dict[Name, MetricSection] = Field(
         default={},
         max_length=32,
@@ -164,6 +171,9 @@ class RouteSection(Section):
     )
     response_header: Flag = default(
         "false", "Whether clients are told in x-understudy-variant which variant answered."
+    )
+    dashboard: Dashboard = Field(
+        default=Dashboard(), description="What the dashboard may show of requests and answers."
     )
     rollout: RolloutSection | None = Field(
         default=None, description="How challengers are judged; needed as soon as there is one."

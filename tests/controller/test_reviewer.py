@@ -13,6 +13,7 @@ from controller.landing import Landings
 from controller.mover import Mover
 from controller.opening import open_database
 from controller.policy import OnFutility, OnTimeout
+from controller.registrar import Registrar
 from controller.reviewer import LOOK_EVERY_S, Reviewer
 from controller.rollout import BEFORE_TRAFFIC, Phase, Rollout, hold, resume
 from controller.store import RouteState
@@ -62,7 +63,10 @@ class Scene:
         self.mover.intent = intent()
         self.gates = Gatekeeper(self.mover, self.clock)
         landings = Landings(self.mover, self.intake, self.clock)
-        self.reviewer = Reviewer(self.mover, self.intake, self.gates, landings, self.clock)
+        registrar = Registrar(self.connection, self.mover, self.clock)
+        self.reviewer = Reviewer(
+            self.mover, self.intake, self.gates, landings, self.clock, registrar
+        )
         self.stand_at(Phase.SHADOW)
         traffic._table = RoutingTable(
             version=1,

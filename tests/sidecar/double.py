@@ -17,11 +17,27 @@ from sidecar.tablefile import champion_only
 HOSTILE = '<img src=x onerror="alert(1)">&'
 
 
+class DoubleRegistrar:
+    """A registry with one version, as the admin port tells it; nothing is to be proven."""
+
+    mlflow = None
+
+    def tasks(self) -> list[Any]:
+        return []
+
+    def overview(self, name: str | None) -> list[dict[str, Any]]:
+        return [self.describe(HOSTILE)]
+
+    def describe(self, text: str) -> dict[str, Any]:
+        return {"ref": text, "owner": HOSTILE}
+
+
 class Double:
     """Takes everything in, at once; ``is_full`` makes it refuse as a full disk does."""
 
     def __init__(self, publish: Callable[[RoutingTable], None] = lambda _: None) -> None:
         self.publish = publish
+        self.registrar = DoubleRegistrar()
         self.is_full = False
         self.hang = threading.Event()
         """Cleared, every call waits for it."""
@@ -128,6 +144,10 @@ class Double:
         self._note("status", is_writing=False)
         return STATUS | {"config_digest": self.intents[-1].digest if self.intents else ""}
 
+    def disagreements(self, route: str) -> dict[str, Any]:
+        self._note("disagreements", is_writing=False)
+        return dict(NOTHING_SHOWN)
+
     def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         self._note("decisions", is_writing=False)
         return [{"route": route, "limit": limit, "because": HOSTILE}]
@@ -137,6 +157,10 @@ class Double:
         return [record for record in self.records if record["sequence"] > after][:limit]
 
 
+NOTHING_SHOWN: dict[str, Any] = {
+    **{"show": "nothing", "experiment": None},
+    **{"compared": 0, "differ": 0, "pairs": []},
+}
 ROUTE: dict[str, object] = {
     "name": "digits",
     "champion": "digits-1",

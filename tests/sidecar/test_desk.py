@@ -1,6 +1,8 @@
 """The desk: bounded waits, and an older answer where there is one. See also test_api."""
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -27,6 +29,14 @@ async def bench(tmp_path: Path) -> AsyncIterator[AdminBench]:
 async def test_status_is_fresh_while_the_engine_answers(bench: AdminBench) -> None:
     status = await bench.desk.status()
     assert status["table_version"] == 17 and "stale_s" not in status
+
+
+async def test_status_says_how_far_the_gate_of_a_route_has_come(bench: AdminBench) -> None:
+    [route, *_] = (await bench.desk.status())["routes"]
+    assert route["gate_progress"] is None
+    bench.gate_progress[route["name"]] = {"rows_done": 3, "rows": 10}
+    [route, *_] = (await bench.desk.status())["routes"]
+    assert route["gate_progress"] == {"rows_done": 3, "rows": 10}
 
 
 async def test_status_before_the_engine_has_started_is_what_the_process_knows(
@@ -116,3 +126,27 @@ async def test_metrics_know_the_disk(bench: AdminBench) -> None:
         for word in ("free", "size")
     )
     assert 0 <= free <= size
+
+
+async def test_a_walk_that_nobody_waits_for_ends_soon(
+    bench: AdminBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a sidecar with a long audit could not stop."""
+    open_database(tmp_path / "understudy.db").close()
+    started, ended = threading.Event(), threading.Event()
+    endless = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n) SELECT k FROM n"
+
+    def walk(connection: sqlite3.Connection, noted: object) -> None:
+        try:
+            for _ in connection.execute(endless):
+                started.set()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(audit, "verify", walk)
+    task = asyncio.get_running_loop().create_task(bench.desk.verify())
+    assert await asyncio.to_thread(started.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ended.wait, 30)

@@ -29,6 +29,13 @@ def test_an_act_is_sent_with_name_reason_and_token(
     assert capsys.readouterr().out.startswith(f"{name} done: digits: champion digits-1")
 
 
+def test_a_broken_glass_may_be_given_its_time() -> None:
+    with FakeAdmin(DONE) as admin:
+        given = asked(admin.url, act="promote", break_glass=True, lasting="2h", who="eve")
+        assert act(given, ENVIRONMENT) == 0
+    assert admin.sent[0][1]["for"] == "2h"
+
+
 def test_break_glass_is_said_only_where_it_was_asked_for() -> None:
     with FakeAdmin(DONE) as admin:
         assert act(asked(admin.url, act="promote", break_glass=True, who="eve"), ENVIRONMENT) == 0
