@@ -11,11 +11,12 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evaluator.metric import LABELLED
 from sidecar.metrickeys import check_metric
+from sidecar.model.functional import Functional
 from sidecar.model.label import Labels
 from sidecar.model.metric import MetricSection
 from sidecar.model.process import Admin
 from sidecar.model.route import Limits, MatchSection
-from sidecar.model.stage import Canary, Functional, Shadow
+from sidecar.model.stage import Canary, Shadow
 from sidecar.model.variant import VariantSection
 from sidecar.problem import Path, Problem
 from sidecar.protocol import PROTOCOLS, inference, may_match
