@@ -28,6 +28,7 @@ from controller.intake import Intake
 from controller.missing import Standing
 from controller.mover import Mover
 from controller.policy import Intent, RouteIntent, ScorerSpec
+from controller.registrar import Registrar
 from controller.reviewer import CONTROLLER, Reviewer
 from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, elapse
 from controller.status import RouteView, render_route
@@ -91,7 +92,11 @@ class Controller:
             loss=_loss(store.damage(connection), stored, published),
         )
         self._gates = Gatekeeper(self._mover, clock)
-        self._reviewer = Reviewer(self._mover, self._intake, self._gates, clock)
+        self.registrar = Registrar(connection, self._mover, clock)
+        """The model versions: what is registered, and what is proven of the challengers."""
+        self._mover.vouch = self.registrar.account
+        self._gates.model_of = self.registrar.model_of
+        self._reviewer = Reviewer(self._mover, self._intake, self._gates, clock, self.registrar)
         self._has_begun = False
         self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
         self._ages = Ages(clock.wall_ns(), clock.monotonic_s())
@@ -113,6 +118,7 @@ class Controller:
         """
         self._begin()
         self._adopter.adopt(intent, who)
+        self.registrar.remember(intent)
         self._intake.record_to(intent.record)
         self._intake.bound(intent.store_bytes)
         self._intake.sign_for(intent.routes)
@@ -401,14 +407,16 @@ class Controller:
             required=(
                 self._reviewer.required(state, state.rollout, evidence) if state.rollout else ()
             ),
+            proven=self.registrar.readings(state, state.rollout) if state.rollout else (),
             gate=self._gates.report(state),
             outside=self._gates.confirmation(state.name),
             sponsors=self._sponsors(state),
         )
 
     def _sponsors(self, state: RouteState) -> tuple[str, ...]:
-        """Return who asked for the challenger: others approve it."""
-        return (state.asked_by,) if state.asked_by else ()
+        """Return who asked for the challenger, and who registered it: others approve it."""
+        registered_by = self.registrar.registered_by(state)
+        return tuple(who for who in (state.asked_by, registered_by) if who)
 
 
 def _kept_s(route: RouteIntent) -> float:

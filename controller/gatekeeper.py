@@ -1,5 +1,6 @@
 """Which gates are to be run for the rollouts, whom else to ask, and what they found."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from controller.clock import Clock
@@ -7,6 +8,7 @@ from controller.gates.confirm import Confirmation, Confirmations
 from controller.gates.report import GateReport
 from controller.gates.schedule import Schedule
 from controller.gates.task import GateTask, HookCall
+from controller.lineage import ModelVersion
 from controller.mover import Mover
 from controller.plan import variant_of
 from controller.policy import RouteIntent
@@ -29,6 +31,8 @@ class Gatekeeper:
         self._clock = clock
         self._schedule = Schedule()
         self._outside = Confirmations()
+        self.model_of: Callable[[RouteIntent, str], ModelVersion | None] = _unregistered
+        """Returns what is registered of a variant."""
 
     def pending(self) -> list[GateTask]:
         """Return what is to be asked now: at most one gate a route, and its webhooks."""
@@ -105,7 +109,13 @@ class Gatekeeper:
             experiment=rollout.experiment,
             challenger=variant_of(route, rollout.challenger),
             champion=variant_of(route, state.champion),
+            model=self.model_of(route, rollout.challenger),
+            champion_model=self.model_of(route, state.champion),
         )
 
     def _policy(self, state: RouteState) -> RouteIntent:
         return state.policy or self._mover.serving()[state.name]
+
+
+def _unregistered(_route: RouteIntent, _variant: str) -> ModelVersion | None:
+    return None

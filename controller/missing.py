@@ -28,6 +28,8 @@ class Standing:
     """What the rollout is judged by."""
     required: Sequence[Reading] = ()
     """What the present stage asks for."""
+    proven: Sequence[Reading] = ()
+    """What is proven of the challenger: that it is what was registered."""
     gate: GateReport | None = None
     """What the gate of the present stage found last; None before it did, and where it has none."""
     outside: Confirmation = field(default_factory=Confirmation)
@@ -84,10 +86,10 @@ def unmet(standing: Standing) -> tuple[str, ...]:
     if rollout.phase is Phase.QUEUED:
         return held
     if rollout.phase in BEFORE_TRAFFIC:
-        return (*held, *_unpassed(rollout, standing.gate))
+        return (*held, *_unpassed(rollout, standing.gate), *missing(standing.proven))
     if not standing.required:
-        return (*held, "no check has reported")
-    return (*held, *missing(standing.required))
+        return (*held, "no check has reported", *missing(standing.proven))
+    return (*held, *missing(standing.required), *missing(standing.proven))
 
 
 def _forced(rollout: Rollout) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ Owns the state of every route. It does what it is told; whether it may is for it
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from controller import store
 from controller.account import ACTIONS, NO_GROUNDS, Grounds, entry_of
@@ -15,6 +16,7 @@ from controller.basis import with_basis
 from controller.clock import Clock
 from controller.consent import Glass
 from controller.family import alpha_objective, least_claim
+from controller.gates.functionalspec import FunctionalSpec
 from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
@@ -62,6 +64,8 @@ class Mover:
         self.intent = store.load_intent(connection)
         """The file that was adopted last; None before the first."""
         self.states = store.load_routes(connection)
+        self.vouch: Callable[[RouteState], tuple[str | None, dict[str, Any]]] = _for_nobody
+        """Returns the digest of a challenger's artifact, and what is proven of it."""
 
     @property
     def digest(self) -> str:
@@ -204,7 +208,8 @@ class Mover:
         grounds: Grounds = NO_GROUNDS,
     ) -> Entry:
         """Return the audit's account of a change, dated now."""
-        return entry_of(
+        artifact, proven = self.vouch(before if before.rollout is not None else now)
+        entry = entry_of(
             before,
             now,
             at_ns=self._clock.wall_ns(),
@@ -215,6 +220,7 @@ class Mover:
             tables=tables,
             grounds=grounds,
         )
+        return replace(entry, artifact=artifact, evidence=entry.evidence | proven)
 
     def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
         now_s = self.wall_s()
@@ -317,9 +323,15 @@ class Mover:
         self._intake.settled()
 
 
+def _for_nobody(_: RouteState) -> tuple[str | None, dict[str, Any]]:
+    return None, {}
+
+
 def _lean(route: RouteIntent) -> RouteIntent:
     """Return ``route`` without sample bodies: they may be megabytes, and states are saved often."""
-    return replace(route, stages=tuple(replace(stage, samples=()) for stage in route.stages))
+    bare = FunctionalSpec()  # schemas may be as large
+    stages = tuple(replace(stage, samples=(), functional=bare) for stage in route.stages)
+    return replace(route, stages=stages)
 
 
 def _policy_of(state: RouteState) -> RouteIntent:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from controller import audit, decided, outbox
+from controller import audit, decided, outbox, registry
 from controller.mark import SUFFIX, Mark, read_mark
 from controller.store import (
     SCHEMA,
@@ -178,7 +178,8 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     """Bring the schema from ``version`` (0: a new file) to ours, in one transaction."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in statements(SCHEMA + audit.SCHEMA + outbox.SCHEMA + decided.SCHEMA):
+        parts = (SCHEMA, audit.SCHEMA, outbox.SCHEMA, decided.SCHEMA, registry.SCHEMA)
+        for statement in statements("".join(parts)):
             connection.execute(statement)
         if version == 1:
             log.info("the state is upgraded", schema=SCHEMA_VERSION, of=from_first(connection))

@@ -1,8 +1,11 @@
 """The declared ladder: stages, and what each needs. Pure values, made from the routing file."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from controller.gates.functionalspec import FunctionalSpec
+from controller.gates.goldenspec import PerformanceSpec
+from controller.gates.securityspec import SecuritySpec
 from evaluator.journal import MAX_BYTES
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
@@ -82,6 +85,12 @@ class StageSpec:
     """functional: request bodies (JSON) that the challenger must answer with 200."""
     ready_path: str | None = None
     """functional: GET must answer 200; None asks only that the port accepts connections."""
+    functional: FunctionalSpec = field(default_factory=FunctionalSpec)
+    """functional: what is asked beside samples and readiness."""
+    performance: PerformanceSpec | None = None
+    """performance: the golden set, and what must be shown on it."""
+    security: SecuritySpec | None = None
+    """security: what the model must not have."""
     approvals: int = 0
     """So many different people must approve before the stage is left with success."""
     webhooks: tuple[WebhookSpec, ...] = ()
@@ -112,6 +121,42 @@ class TokenSpec:
     """Answers up to this size are held back until they are whole."""
     joins: bool
     """Whether the token alone joins a label to its exposure: nothing of it is kept meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportsSpec:
+    """Where a variant says which model version it runs."""
+
+    path: str
+    """GET of it must answer 200; {name} and {version} stand for those of the registered version."""
+    version: str | None = None
+    """JMESPath to the version in the answer's JSON; None: it is not looked for there."""
+    digest: str | None = None
+    """JMESPath to the digest."""
+    version_header: str | None = None
+    """Header of the answer that holds the version."""
+    digest_header: str | None = None
+    """Header of the answer that holds the digest."""
+
+
+@dataclass(frozen=True, slots=True)
+class MlflowSpec:
+    """The MLflow registry that is told where its versions stand."""
+
+    url: str
+    """Of the tracking server, without a slash at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySpec:
+    """What model versions must show."""
+
+    required: bool = False
+    """Whether a challenger that is not registered is refused by the rollout."""
+    keys: str = ""
+    """Absolute path of the public keys that are trusted; empty: signatures are not asked for."""
+    mlflow: MlflowSpec | None = None
+    """None: nobody is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +199,10 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    models: tuple[tuple[str, str], ...] = ()
+    """Variant and NAME:VERSION of the registered version that it runs."""
+    reports: ReportsSpec | None = None
+    """Where variants say what they run; None: they are not asked."""
     shown: str = "nothing"
     """What people see of a pair that disagrees: "predictions" or "nothing"."""
     tracing: bool = False
@@ -200,3 +249,4 @@ class Intent:
     """None: no spans."""
     store_bytes: int = MAX_BYTES
     """Size of the store's file from which on no observation is taken in."""
+    registry: RegistrySpec = RegistrySpec()

@@ -10,6 +10,7 @@ from controller.intake import Intake
 from controller.judge import Action, Verdict, expired, futile, is_mended, judge, overdue, required
 from controller.mover import Mover
 from controller.policy import OnTimeout
+from controller.registrar import Registrar
 from controller.rollout import (
     BEFORE_TRAFFIC,
     WITH_TRAFFIC,
@@ -33,10 +34,18 @@ LOOK_EVERY_S = 1.0
 class Reviewer:
     """One thread; made and used by the Controller."""
 
-    def __init__(self, mover: Mover, intake: Intake, gates: Gatekeeper, clock: Clock) -> None:
+    def __init__(
+        self,
+        mover: Mover,
+        intake: Intake,
+        gates: Gatekeeper,
+        clock: Clock,
+        registrar: Registrar,
+    ) -> None:
         self._mover = mover
         self._intake = intake
         self._gates = gates
+        self._registrar = registrar
         self._clock = clock
         self._has_news = True
         self._looked_at_s = clock.monotonic_s()
@@ -57,6 +66,8 @@ class Reviewer:
 
     def review(self, state: RouteState, rollout: Rollout) -> None:
         """Move one rollout as its stage asks; StoreError from a move forward."""
+        if self._refuse(state, rollout):
+            return
         if rollout.phase in WITH_TRAFFIC:
             self._weigh(state, rollout)
         elif rollout.phase in BEFORE_TRAFFIC:
@@ -67,6 +78,8 @@ class Reviewer:
     def look_back(self) -> None:
         """Roll back what must be, and nothing else: for when the store takes no writes."""
         for state, rollout in self._mover.rollouts(WITH_TRAFFIC):
+            if self._refuse(state, rollout):
+                continue
             evidence = self.evidence(state.name)
             verdict = judge(self.required(state, rollout, evidence))
             if verdict.action is Action.ROLLBACK:
@@ -91,6 +104,14 @@ class Reviewer:
             now_s=self._mover.wall_s(),
             cooling_s=state.cooling_s,
         )
+
+    def _refuse(self, state: RouteState, rollout: Rollout) -> bool:
+        """Roll back a challenger that is not what was registered; return whether it was."""
+        because = self._registrar.mismatch(state, rollout)
+        if because:
+            evidence = self.evidence(state.name) if rollout.phase in WITH_TRAFFIC else None
+            self._roll_back(state, Event.REFUSED, because, evidence)
+        return bool(because)
 
     def _pass_gate(self, state: RouteState, rollout: Rollout) -> None:
         """Do what the gate of a stage before traffic found."""
@@ -131,6 +152,9 @@ class Reviewer:
         """Leave the stage, unless people or webhooks have yet to say that it may be left."""
         policy = state.policy or self._mover.serving()[state.name]
         event = way_forward(policy, rollout)
+        if not self._is_proven(state, rollout, event):
+            self._check_time(state, rollout, evidence, report)
+            return
         outside = self._gates.confirm(state, rollout, event)
         found = _with_checks(rollout, report, outside)
         if outside.refused:
@@ -139,6 +163,15 @@ class Reviewer:
             self._check_time(state, rollout, evidence, found)
         else:
             self._go_forward(state, event, because, evidence, found)
+
+    def _is_proven(self, state: RouteState, rollout: Rollout, event: Event) -> bool:
+        """Whether the challenger is shown to be what was registered.
+
+        Before a promotion its files are read once more: until then it waits.
+        """
+        if self._registrar.missing(state, rollout):
+            return False
+        return event is not Event.PROVEN or self._registrar.may_promote(state, rollout)
 
     def _wait(
         self, state: RouteState, rollout: Rollout, verdict: Verdict, evidence: Evidence | None

@@ -21,6 +21,7 @@ from sidecar.guard import Access, Answer, Refusal, guard, reply
 from sidecar.keyring import Keyring
 from sidecar.labelport import LabelPort
 from sidecar.labels import Parsed
+from sidecar.modelport import ModelPort
 from sidecar.permit import ACTS as ACTS_NEED
 from sidecar.permit import MAX_WHO_CHARS, actor, check_address, check_scope
 from sidecar.quantity import parse_duration_s
@@ -64,6 +65,7 @@ def application(desk: Desk, access: Access, keyring: Keyring) -> web.Application
     app.router.add_get("/v1/labels/wanted", _wanted)
     app.router.add_post("/-/reload", _reload)
     app.router.add_post("/v1/routes/{name}/{act}", _act)
+    ModelPort(desk, keyring).add_to(app)
     return app
 
 

@@ -101,6 +101,30 @@ def check(file: RoutingFile, as_json: Json = False) -> None:
 
 
 @app.command()
+def gate(
+    file: RoutingFile,
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="A route of the file.")],
+    *,
+    challenger: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The first of the route if not said.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GATE", help="functional or performance; both if not said."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the gates of a route against its servers, without a sidecar: for a CI pipeline.
+
+    Exit code 0 if all are passed, 1 if one failed, 4 if it is undecided, such as a golden set
+    that is too small, 2 for a refused routing file.
+    """
+    module = _module("gate")
+    asked = module.Asked(file, route, challenger, tuple(only or ()), as_json)
+    raise typer.Exit(module.gate(asked))
+
+
+@app.command()
 def status(
     admin: Admin = DEFAULT_ADMIN,
     as_json: Json = False,
@@ -427,6 +451,128 @@ def label(
 
 
 @app.command()
+def register(
+    ref: Annotated[str, typer.Argument(metavar="NAME:VERSION", help="What it is called here.")],
+    *,
+    artifact: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Its file or folder; with --from, where to put what is fetched."
+        ),
+    ] = None,
+    uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="Where its files are, if not on this machine.")
+    ] = None,
+    digest: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="Of what is at --uri, as declared.")
+    ] = None,
+    training_data: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="What it was trained on: digest and row hashes. Repeat."),
+    ] = None,
+    training_columns: Annotated[
+        str | None,
+        typer.Option(metavar="A,B,C", help="The only columns by which rows are compared."),
+    ] = None,
+    code: Annotated[
+        str | None, typer.Option(metavar="REV", help="The revision of the code that made it.")
+    ] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="A hyperparameter. Repeat.")
+    ] = None,
+    meta: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Anything else to remember. Repeat.")
+    ] = None,
+    parent: Annotated[
+        str | None, typer.Option(metavar="NAME:VERSION", help="What it was made from.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(metavar="NAME", help="Who answers for it.")] = None,
+    request_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON Schema of a request's body.")
+    ] = None,
+    response_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSON Schema of an answer's body.")
+    ] = None,
+    inference_schema: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Open Inference model metadata (JSON).")
+    ] = None,
+    samples: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sample requests, one JSON body a line.")
+    ] = None,
+    sign: Annotated[
+        Path | None, typer.Option(metavar="KEY", help="Sign with this Ed25519 key (PEM).")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="mlflow://NAME/VERSION",
+            help="Take files and lineage from the MLflow server at MLFLOW_TRACKING_URI.",
+        ),
+    ] = None,
+    who: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Your name, if the token has none.")
+    ] = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Register a model version: its files by digest, where it comes from, who vouches for it.
+
+    UNDERSTUDY_TOKEN holds the token. Exit code 1 if it is refused, 2 for wrong usage, 3 if nothing
+    answers. Registering the same again is harmless; the same name for anything else is refused.
+    """
+    module = _module("register")
+    asked = module.Asked(
+        ref=ref,
+        admin=admin,
+        artifact=artifact,
+        uri=uri,
+        digest=digest,
+        training=tuple(training_data or ()),
+        columns=training_columns,
+        code=code,
+        params=tuple(param or ()),
+        metadata=tuple(meta or ()),
+        parent=parent,
+        owner=owner,
+        request_schema=request_schema,
+        response_schema=response_schema,
+        inference=inference_schema,
+        samples=samples,
+        sign=sign,
+        source=source,
+        who=who,
+        as_json=as_json,
+    )
+    raise typer.Exit(module.register(asked))
+
+
+@app.command()
+def models(
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Only versions of this name.")
+    ] = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Show the registered model versions, their stages and aliases."""
+    raise typer.Exit(_module("models").models(admin, name, as_json=as_json))
+
+
+@app.command()
+def lineage(
+    ref: Annotated[
+        str,
+        typer.Argument(metavar="NAME:VERSION", help="Or NAME@champion, NAME@challenger."),
+    ],
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Show what a model version was made from: data, code, parents."""
+    raise typer.Exit(_module("lineage").lineage(admin, ref, as_json=as_json))
+
+
+@app.command()
 def demo(
     scenario: Annotated[
         Scenario, typer.Option(help="What the challenger is like.")
@@ -443,8 +589,7 @@ def demo(
 
     Exit code 0 only if the scenario ended as it should.
     """
-    play = _module("demo")
-    play.demo(scenario, json, play.EXAMPLE if config is None else config)
+    _module("demo").demo(scenario, json, config)
 
 
 @audit_app.command("verify")

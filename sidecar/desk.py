@@ -20,6 +20,8 @@ import structlog
 from controller import audit, store, timeline
 from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
+from controller.lineage import ModelVersion
+from controller.registry import Registered
 from controller.store import StoreError
 from evaluator.join import Label, LabelResult
 from router.tasks import spawn
@@ -34,6 +36,13 @@ from sidecar.reload import Reloader
 from sidecar.standby import with_standby
 from sidecar.tally import PAGE, Tally
 from sidecar.ways import Ways
+
+
+class Telling(Protocol):
+    """What tells another registry of transitions."""
+
+    def state(self) -> dict[str, Any] | None:
+        """Return how far it is, and what keeps it; None if there is nobody to tell."""
 
 
 class Subscription(Protocol):
@@ -89,6 +98,7 @@ class Desk:
         database: Path,
         scored: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         spans: Callable[[], Mapping[str, int] | None] = lambda: None,
+        gate_progress: Callable[[str], dict[str, int] | None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._pump = pump
@@ -103,6 +113,8 @@ class Desk:
         """What became of the answers offered to scorers, by route."""
         self._spans = spans
         """What became of spans; None while nothing is traced."""
+        self._gate_progress = gate_progress
+        """How far the gate of a route has come; None if none is under way."""
         self.ways = Ways()
         """Of labels, and what became of what came in by them."""
         self.subscription: Subscription | None = None
@@ -111,6 +123,8 @@ class Desk:
         """Who is told of what happens; None until the process has made it."""
         self._noted: Head | None = None
         """Where the audit ends, as far as we were told; None before that."""
+        self.writeback: Telling | None = None
+        """Tells an MLflow registry of transitions; None while the process is being put together."""
         self._tally = Tally()
         self._verified: tuple[bool, float] | None = None
         """Whether the audit was whole, and the wall clock of that; None before the first time."""
@@ -131,10 +145,13 @@ class Desk:
         if self._hub.table is not None and "routes" in status:
             counts = self._counts.total()
             status["routes"] = with_standby(status["routes"], self._hub.table, counts)
+        for route in status.get("routes", ()):
+            route["gate_progress"] = self._gate_progress(str(route.get("name")))
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}
         status["labels_from"] = self._fetched()
+        status["mlflow"] = self.writeback.state() if self.writeback is not None else None
         status["events"] = [] if self.events is None else self.events.told()
         status["audit_head"] = None if self._noted is None else asdict(self._noted)
         status["store_error"] = self._pump.store_error or status.get("store_error")
@@ -294,6 +311,23 @@ class Desk:
         except Exception as error:  # the controller may be half changed: start again from the disk
             self._pump.fail(error)
             raise
+
+    @property
+    def database(self) -> Path:
+        """Return the state's file: what belongs to it lies beside it."""
+        return self._database
+
+    async def register(self, model: ModelVersion) -> Registered:
+        """Write a model version; RegistrationRefused when it may not be."""
+        return await self._ask(lambda c: c.registrar.register(model))
+
+    async def models(self, name: str | None) -> list[dict[str, Any]]:
+        """Return every model version (of one name), the oldest first."""
+        return await self._ask(lambda c: c.registrar.overview(name))
+
+    async def model(self, text: str) -> dict[str, Any]:
+        """Return NAME:VERSION or NAME@ALIAS whole, with its line; UnknownModel."""
+        return await self._ask(lambda c: c.registrar.describe(text))
 
     async def reload(self, who: str) -> str | None:
         """Read the routing file again; return what is wrong with it, or None."""

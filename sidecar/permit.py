@@ -34,6 +34,7 @@ NEEDS: dict[str, Scope | None] = {
     "POST /v1/labels": OPEN,  # sidecar/labelport.py asks: it counts whom it refuses
     "GET /v1/labels/wanted": OPEN,  # likewise
     "POST /v1/routes/{name}/{act}": OPERATE,  # or what ACTS says, or ADMIN for breaking the glass
+    "POST /v1/models": OPERATE,
     "POST /-/reload": ADMIN,
 }
 ACTS: dict[str, Scope] = {"approve": APPROVE}

@@ -24,8 +24,9 @@ from controller import opening
 from controller.chain import Head
 from controller.clock import SystemClock
 from controller.controller import Controller
-from controller.gates import runner
+from controller.gates.runner import GateRunner
 from controller.policy import Intent
+from controller.rowset import folder_beside
 from controller.store import StoreError
 from router.table import RoutingTable
 from router.tasks import spawn
@@ -47,6 +48,7 @@ from sidecar.metrics import VERSION
 from sidecar.natsspec import NatsSpec, from_text
 from sidecar.permit import binding_fault, is_loopback
 from sidecar.probe import Probe
+from sidecar.prover import Prover
 from sidecar.publisher import Publisher
 from sidecar.pump import Pump
 from sidecar.reload import Reloader
@@ -54,6 +56,7 @@ from sidecar.scorer import Scorers
 from sidecar.subscription import Subscription
 from sidecar.tokenfile import LABEL, READ, Scope
 from sidecar.tracing import Tracer
+from sidecar.writeback import Writeback
 
 RETRY_S = 1.0
 """Between two attempts to open the state."""
@@ -152,10 +155,11 @@ class ControllerProcess:
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
         self._tracer = Tracer(VERSION)
+        self._gates = GateRunner(folder_beside(self._database))
         self._pump = Pump(
             self._engine,
             self._acknowledge,
-            runner.run,
+            self._gates.run,
             after_step=self._after_step,
             condemn=lambda why: opening.condemn(self._database, why),
             on_ingested=self._tracer.take,
@@ -179,8 +183,12 @@ class ControllerProcess:
             self._database,
             lambda: self._scorers.counts,
             lambda: self._tracer.counts if self._tracer.is_on else None,
+            self._gates.board.of,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
+        self._prover = Prover(self._engine, self._pump.fail)
+        self._writeback = Writeback(self._engine, self._desk, state / "mlflow.json")
+        self._desk.writeback = self._writeback
         self._events = Events(options.events, self._database, self._write)
         self._desk.events = self._events
         self._head_log = HeadLog(self._tell_head)
@@ -252,6 +260,8 @@ class ControllerProcess:
                 tasks.create_task(self._scorers.run(), name="scorers"),
                 tasks.create_task(self._desk.keep_verifying(), name="audit"),
                 tasks.create_task(self._tracer.run(), name="tracing"),
+                tasks.create_task(self._prover.run(), name="prover"),
+                tasks.create_task(self._writeback.run(), name="writeback"),
                 tasks.create_task(self._events.run(), name="events"),
                 tasks.create_task(self._recorder.run(), name="recorder"),
             ]

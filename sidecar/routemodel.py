@@ -13,6 +13,7 @@ from sidecar.model.process import (
     Stop,
     Store,
 )
+from sidecar.model.registry import Registry
 from sidecar.model.route import RouteSection
 from sidecar.model.section import Section
 from sidecar.model.tracing import Tracing
@@ -48,6 +49,9 @@ class RoutingFile(Section):
     )
     labels_from: LabelsFrom | None = Field(
         default=None, description="Fetch labels from a broker; off without it."
+    )
+    registry: Registry = Field(
+        default=Registry(), description="What model versions must show before they are promoted."
     )
     tracing: Tracing | None = Field(
         default=None,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from controller.lineage import ModelVersion
 from controller.policy import RouteIntent, StageKind, StageSpec, WebhookSpec
 from router.table import Variant
 
@@ -31,6 +32,9 @@ class GateTask:
     challenger: Variant
     champion: Variant
     """Who answers users now."""
+    model: ModelVersion | None = None
+    """The challenger as it is registered; None: it names no version, or that is not there."""
+    champion_model: ModelVersion | None = None
     hook: HookCall | None = None
     """The webhook that is to be called; None: the stage's own gate is to be run."""
 

@@ -8,6 +8,7 @@ from pydantic import WithJsonSchema as As
 from sidecar.model.dashboard import Dashboard
 from sidecar.model.label import Labels
 from sidecar.model.metric import MetricSection
+from sidecar.model.registry import Reports
 from sidecar.model.section import Section
 from sidecar.model.stage import RolloutSection
 from sidecar.model.variant import VariantSection
@@ -145,6 +146,11 @@ class RouteSection(Section):
     ] = Field(default=None, validate_default=False)
     challengers: list[VariantSection] = Field(
         default=[], max_length=16, description="Tried one after the other, in this order."
+    )
+    reports: Reports | None = Field(
+        default=None,
+        description="Where variants say which registered version they run; they are asked before "
+        "traffic, then once a minute.",
     )
     metrics: dict[Name, MetricSection] = Field(
         default={},

@@ -7,6 +7,7 @@ from sidecar.routetype import (
     Connections,
     FilePath,
     HostName,
+    ModelName,
     Name,
     PositiveDuration,
     Url,
@@ -53,6 +54,10 @@ class VariantSection(Section):
     url: Url = Field(
         description="Where it answers: http://HOST:PORT, https://HOST:PORT or unix:///PATH, "
         "nothing more."
+    )
+    model: ModelName | None = Field(
+        default=None,
+        description="The registered version that it runs, such as fraud:7 (`understudy register`).",
     )
     tls: VariantTls | None = Field(
         default=None,

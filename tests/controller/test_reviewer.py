@@ -12,6 +12,7 @@ from controller.intake import Intake
 from controller.mover import Mover
 from controller.opening import open_database
 from controller.policy import OnFutility, OnTimeout
+from controller.registrar import Registrar
 from controller.reviewer import LOOK_EVERY_S, Reviewer
 from controller.rollout import BEFORE_TRAFFIC, Phase, Rollout, hold, resume
 from controller.store import RouteState
@@ -60,7 +61,8 @@ class Scene:
         self.mover = Mover(self.connection, self.clock, traffic, self.intake, lambda n: b"\x01" * n)
         self.mover.intent = intent()
         self.gates = Gatekeeper(self.mover, self.clock)
-        self.reviewer = Reviewer(self.mover, self.intake, self.gates, self.clock)
+        registrar = Registrar(self.connection, self.mover, self.clock)
+        self.reviewer = Reviewer(self.mover, self.intake, self.gates, self.clock, registrar)
         self.stand_at(Phase.SHADOW)
         traffic._table = RoutingTable(
             version=1,

@@ -17,11 +17,27 @@ from sidecar.tablefile import champion_only
 HOSTILE = '<img src=x onerror="alert(1)">&'
 
 
+class DoubleRegistrar:
+    """A registry with one version, as the admin port tells it; nothing is to be proven."""
+
+    mlflow = None
+
+    def tasks(self) -> list[Any]:
+        return []
+
+    def overview(self, name: str | None) -> list[dict[str, Any]]:
+        return [self.describe(HOSTILE)]
+
+    def describe(self, text: str) -> dict[str, Any]:
+        return {"ref": text, "owner": HOSTILE}
+
+
 class Double:
     """Takes everything in, at once; ``is_full`` makes it refuse as a full disk does."""
 
     def __init__(self, publish: Callable[[RoutingTable], None] = lambda _: None) -> None:
         self.publish = publish
+        self.registrar = DoubleRegistrar()
         self.is_full = False
         self.hang = threading.Event()
         """Cleared, every call waits for it."""
