@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check compile bench bench-labels faults calibrate load fuzz soak schema fmt clean
+.PHONY: setup demo test check compile bench bench-labels faults calibrate load fuzz soak schema deploy pages site fmt clean
 
 setup: .venv/.made ## the virtual environment, from the lock file with hashes
 
@@ -64,6 +64,15 @@ load: setup ## an interactive load test, see loadtests/README.md
 
 schema: setup ## config/schema.json from the models in sidecar/routefile.py
 	$(BIN)/python -m sidecar.schema > config/schema.json
+
+pages: setup ## docs/cli.md and docs/routing-file.md, from the command line and the schema
+	$(BIN)/python scripts/pages.py
+
+site: setup ## the documentation as a site, strictly, into build/site (needs nothing from outside)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+deploy: setup ## rules, dashboard and docs/metrics.md from the metrics (sidecar/monitoring)
+	$(BIN)/python -m sidecar.monitoring.files
 
 fmt: setup ## format in place
 	$(BIN)/ruff format .

@@ -40,6 +40,8 @@ class Basis:
     rollout: Rollout
     policy: RouteIntent
     evidence: Evidence
+    cooling_s: float
+    """What was left of the time in which nothing is promoted after a rollback."""
     snapshot: str
     """SHA-256 of the evaluator's state, hex; empty if it was not kept."""
 
@@ -61,6 +63,7 @@ def with_basis(
         "last_observation_s": evidence.last_observation_s,
         "rollout": msgspec.to_builtins(before.rollout),
         "policy": msgspec.to_builtins(before.policy),
+        "cooling_s": before.cooling_s,
         "exact": _exact(evidence),
         "snapshot": "" if snapshot is None else digest_of(snapshot),
     }
@@ -78,6 +81,7 @@ def basis_of(record: Mapping[str, Any]) -> Basis:
             _as(Rollout, said["rollout"]),
             _as(RouteIntent, said["policy"]),
             _evidence(record["evidence"], said),
+            said["cooling_s"],
             said["snapshot"],
         )
     except (KeyError, TypeError, ValueError) as error:  # msgspec's errors are ValueErrors

@@ -108,6 +108,7 @@ class Controller:
             self._intake.record_to(intent.record)
             self._intake.bound(intent.store_bytes)
         self._intake.sign_for(() if intent is None else intent.routes)
+        self._intake.show(() if intent is None else intent.routes)
 
     def adopt(self, intent: Intent, who: str) -> None:
         """Take over a routing file: the first, or a changed one.
@@ -121,6 +122,7 @@ class Controller:
         self._intake.record_to(intent.record)
         self._intake.bound(intent.store_bytes)
         self._intake.sign_for(intent.routes)
+        self._intake.show(intent.routes)
 
     def ingest(self, batches: Sequence[Batch]) -> dict[str, int]:
         """Count observations; return the highest durable sequence of each source.
@@ -272,6 +274,15 @@ class Controller:
         if found is None:
             raise ActRefused(f"no experiment is under way on {route!r}: nothing waits for a label")
         return found
+
+    def disagreements(self, route: str) -> dict[str, Any]:
+        """Return the pairs of ``route`` that disagree most, as its file lets people see them.
+
+        UnknownRoute if there is none of that name.
+        """
+        if route not in self._mover.states:
+            raise UnknownRoute(f"there is no route {route!r}")
+        return self._intake.disagreements(route)
 
     def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the latest moves of challengers, newest first."""

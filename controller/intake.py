@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from controller import store
+from controller.disagreement import Disagreements
 from controller.dispute import Disputes, Record, unrecorded
 from controller.failpoint import pass_by
 from controller.labelcount import LabelCounts
@@ -27,7 +28,7 @@ from evaluator.join import Judgable, Label, LabelResult
 from evaluator.journal import Journal, JournalFull
 from evaluator.metric import ExperimentPlan
 from evaluator.waiting import Due
-from router.observation import Batch
+from router.observation import Batch, MirroredPair
 from router.token import Served
 
 KEEP_SOURCES_NS = 7 * 86_400 * SECOND_NS
@@ -52,6 +53,7 @@ class Intake:
         self._labels = LabelCounts()
         self._disputes = Disputes(connection)
         self._tokens = Tokens()
+        self._disagreements = Disagreements()
         self._recording = Recording(connection, self._trials)
 
     def record_to(self, spec: RecordSpec | None) -> None:
@@ -64,6 +66,14 @@ class Intake:
     def sign_for(self, routes: Iterable[RouteIntent]) -> None:
         """Take tokens of these routes from now on, and of no others."""
         self._tokens.use(routes)
+
+    def show(self, routes: Iterable[RouteIntent]) -> None:
+        """Keep what these routes let people see of pairs that disagree, and of no others."""
+        self._disagreements.use(routes)
+
+    def disagreements(self, route: str) -> dict[str, Any]:
+        """Return the pairs of ``route`` that disagree most, JSON-ready, as its file lets us."""
+        return self._disagreements.told(route)
 
     def recording(self) -> dict[str, object] | None:
         """Return what became of the recording, JSON-ready; None if there is none."""
@@ -375,5 +385,7 @@ class Intake:
             judgable = trial.evaluator.observe(observation)
             trial.is_changed = True
             self._recording.observed(observation)
+            if isinstance(observation, MirroredPair):
+                self._disagreements.note(observation, trial.evaluator.compared)
             if judgable is not None and trial.is_kept(judgable):
                 waiting.setdefault(observation.route, []).append(judgable)

@@ -107,6 +107,19 @@ def is_mended(policy: RouteIntent, rollout: Rollout, evidence: Evidence | None) 
     return judge(proof).action is Action.PROMOTE
 
 
+def expired(policy: RouteIntent | None, rollout: Rollout, evidence: Evidence | None) -> str:
+    """Return why a promotion around the gates ends now; empty if it does not."""
+    glass = rollout.glass
+    if glass is None or policy is None or not glass.is_over(rollout.in_step_s):
+        return ""
+    if is_mended(policy, rollout, evidence):
+        return ""
+    return (
+        f"break-glass of {glass.who} ended after {glass.until_s:.0f} s: its checks have not "
+        "passed, and nobody renewed it"
+    )
+
+
 def futile(policy: RouteIntent, rollout: Rollout, evidence: Evidence | None) -> str | None:
     """Return why the rollout should stop because it will hardly succeed; None if it should not.
 
@@ -155,9 +168,11 @@ def _sentence(reading: Reading) -> str:
     return f"{reading.check}: {reading.because}"
 
 
-def _fact(check: str, is_met: bool, because: str, *, n: int = 0) -> Reading:
+def _fact(
+    check: str, is_met: bool, because: str, *, n: int = 0, least: int | None = None
+) -> Reading:
     state = CheckState.PASSED if is_met else CheckState.UNDECIDED
-    return Reading(check, check, Role.INTEGRITY, state, because, n=n)
+    return Reading(check, check, Role.INTEGRITY, state, because, n=n, n_expected=least)
 
 
 def _facts(
@@ -206,7 +221,7 @@ def _fresh(evidence: Evidence, now_s: float) -> Reading:
 
 def _amount(rollout: Rollout, evidence: Evidence, count: str, least: int) -> Reading:
     n = evidence.counts.get(count, 0) - rollout.counts_at_entry.get(count, 0)
-    return _fact(count, n >= least, f"{n} of {least} in this step", n=n)
+    return _fact(count, n >= least, f"{n} of {least} in this step", n=n, least=least)
 
 
 def _bad_news(evidence: Evidence) -> list[Reading]:

@@ -88,6 +88,7 @@ def lay_out(
         copy_strip=serving.copy_strip,
         copy_only=serving.copy_only,
         upgrade=serving.upgrade,
+        tracing=serving.tracing,
         signing=_signing(serving, policy) if is_on else None,
     )
 

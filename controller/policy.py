@@ -194,6 +194,10 @@ class RouteIntent:
     """Variant and NAME:VERSION of the registered version that it runs."""
     reports: ReportsSpec | None = None
     """Where variants say what they run; None: they are not asked."""
+    shown: str = "nothing"
+    """What people see of a pair that disagrees: "predictions" or "nothing"."""
+    tracing: bool = False
+    """As in ``router.table.Route``."""
     cool_down_s: float = 0.0
     """After a rollback from production: so long nothing is promoted on this route by evidence."""
 
@@ -201,6 +205,16 @@ class RouteIntent:
     def has_experiment(self) -> bool:
         """Whether there is anything to try."""
         return bool(self.challengers)
+
+
+@dataclass(frozen=True, slots=True)
+class TracingSpec:
+    """Where spans are sent."""
+
+    endpoint: str
+    """http://HOST:PORT or https://, the base of an OTLP/HTTP receiver."""
+    service: str
+    """``service.name`` of the spans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +236,8 @@ class Intent:
     """SHA-256 of the file's bytes, hex; goes into every audit record."""
     record: RecordSpec | None = None
     """None: nothing is recorded."""
+    tracing: TracingSpec | None = None
+    """None: no spans."""
     store_bytes: int = MAX_BYTES
     """Size of the store's file from which on no observation is taken in."""
     registry: RegistrySpec = RegistrySpec()

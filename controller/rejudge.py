@@ -6,19 +6,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from controller.basis import Basis, NoBasis, basis_of, digest_of
-from controller.judge import Action, futile, judge, overdue, required
+from controller.judge import Action, expired, futile, is_mended, judge, overdue, required
 from controller.policy import OnTimeout, RouteIntent
-from controller.rollout import Event, Rollout, way_forward
+from controller.rollout import (
+    Event,
+    Rollout,
+    approvals_needed,
+    way_forward,
+    webhooks_asked,
+)
 from controller.trial import experiment_plan
 from evaluator.evaluator import Evaluator
 from evaluator.evidence import Evidence
 
 BY_EVIDENCE = frozenset(
     {Event.CLEARED_FOR_CANARY, Event.STEP_PASSED, Event.PROVEN, Event.WATCH_PASSED}
-    | {Event.HARMED, Event.FUTILE, Event.TIMED_OUT}
+    | {Event.HARMED, Event.FUTILE, Event.EXPIRED, Event.TIMED_OUT}
 )
-"""Moves that the evidence and the policy alone decide. Others are a person's, a router's, or a
-change of the file; the evidence beside them is what was known at the time."""
+"""Moves that the evidence, the policy and what people approved decide. Others are a person's, a
+router's, a gate's, or a change of the file; the evidence beside them is what was known then."""
 
 
 class Outcome(enum.Enum):
@@ -47,17 +53,31 @@ class Rejudged:
 
 
 def weigh(
-    policy: RouteIntent, rollout: Rollout, evidence: Evidence, *, now_s: float
+    policy: RouteIntent,
+    rollout: Rollout,
+    evidence: Evidence,
+    *,
+    now_s: float,
+    cooling_s: float = 0.0,
+    is_confirmed: bool = True,
 ) -> tuple[Event | None, str]:
-    """Return the move that the evidence asks for and why; None: hold. As ``Reviewer`` does."""
-    verdict = judge(required(policy, rollout, evidence, now_s=now_s))
+    """Return the move that is asked for and why; None: hold. As ``Reviewer`` does.
+
+    ``is_confirmed``: whether the webhooks that the stage asks had all said that it may be left.
+    """
+    verdict = judge(required(policy, rollout, evidence, now_s=now_s, cooling_s=cooling_s))
     if verdict.action is Action.ROLLBACK:
         return Event.HARMED, verdict.because
+    if because := expired(policy, rollout, evidence):
+        return Event.EXPIRED, because
+    if is_mended(policy, rollout, evidence):
+        return None, "every check that was gone around has passed since"
     if verdict.action is Action.PROMOTE and rollout.held_by is None:
-        return way_forward(policy, rollout), verdict.because
-    why = futile(policy, rollout, evidence)
-    if why is not None:
-        return Event.FUTILE, why
+        event = way_forward(policy, rollout)
+        if is_confirmed and len(rollout.approvals) >= approvals_needed(policy, rollout, event):
+            return event, verdict.because
+    elif because := futile(policy, rollout, evidence) or "":
+        return Event.FUTILE, because
     if overdue(policy, rollout) is OnTimeout.ROLLBACK:
         return Event.TIMED_OUT, f"{rollout.phase.value} lasted longer than the file allows"
     return None, verdict.because
@@ -87,7 +107,18 @@ def rejudge(record: Mapping[str, Any], snapshot: bytes | None = None) -> Rejudge
 
 
 def _weighed(basis: Basis, evidence: Evidence) -> tuple[Event | None, str]:
-    return weigh(basis.policy, basis.rollout, evidence, now_s=evidence.at_s)
+    policy, rollout = basis.policy, basis.rollout
+    waits = basis.event is Event.TIMED_OUT and bool(
+        webhooks_asked(policy, rollout, way_forward(policy, rollout))
+    )
+    return weigh(
+        policy,
+        rollout,
+        evidence,
+        now_s=evidence.at_s,
+        cooling_s=basis.cooling_s,
+        is_confirmed=not waits,
+    )
 
 
 def _from_evidence(basis: Basis, snapshot: bytes | None) -> tuple[Outcome, str]:

@@ -7,7 +7,7 @@ from controller.gatekeeper import Gatekeeper
 from controller.gates.confirm import Confirmation
 from controller.gates.report import GateReport
 from controller.intake import Intake
-from controller.judge import Action, Verdict, futile, is_mended, judge, overdue, required
+from controller.judge import Action, Verdict, expired, futile, is_mended, judge, overdue, required
 from controller.mover import Mover
 from controller.policy import OnTimeout
 from controller.registrar import Registrar
@@ -84,7 +84,7 @@ class Reviewer:
             verdict = judge(self.required(state, rollout, evidence))
             if verdict.action is Action.ROLLBACK:
                 self._roll_back(state, Event.HARMED, verdict.because, evidence)
-            elif because := self._expired(state, rollout, evidence):
+            elif because := expired(state.policy, rollout, evidence):
                 self._roll_back(state, Event.EXPIRED, because, evidence)
 
     def evidence(self, route: str) -> Evidence | None:
@@ -130,7 +130,7 @@ class Reviewer:
         verdict = judge(self.required(state, rollout, evidence))
         if verdict.action is Action.ROLLBACK:
             self._roll_back(state, Event.HARMED, verdict.because, evidence)
-        elif because := self._expired(state, rollout, evidence):
+        elif because := expired(state.policy, rollout, evidence):
             self._roll_back(state, Event.EXPIRED, because, evidence)
         elif state.policy is not None and is_mended(state.policy, rollout, evidence):
             self._mend(state, rollout, evidence)
@@ -189,18 +189,6 @@ class Reviewer:
             self._mover.annotate(bare, who=CONTROLLER, action="withdraw", because=because)
         else:
             self._check_time(state, rollout, evidence)
-
-    def _expired(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> str:
-        """Return why a promotion around the gates ends now; empty if it does not."""
-        glass = rollout.glass
-        if glass is None or state.policy is None or not glass.is_over(rollout.in_step_s):
-            return ""
-        if is_mended(state.policy, rollout, evidence):
-            return ""
-        return (
-            f"break-glass of {glass.who} ended after {glass.until_s:.0f} s: its checks have not "
-            "passed, and nobody renewed it"
-        )
 
     def _mend(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> None:
         """Take note that what was forced has proven itself: it stands like any other promotion."""

@@ -13,11 +13,13 @@ from controller.account import (
     reading_json,
 )
 from controller.audit import iso
+from controller.bar import bars
+from controller.ladder import ladder_json
 from controller.missing import Standing, asked_of, missing_of, unmet
 from controller.policy import RouteIntent
 from controller.rollout import Phase, Rollout, stage_for
 from controller.store import RouteState
-from evaluator.evidence import CheckState, Evidence, Role
+from evaluator.evidence import CheckState, Evidence, Reading, Role
 
 COUNTS = (
     "pairs",
@@ -78,12 +80,15 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "phase": rollout.phase.value if rollout else None,
         "step": rollout.step if rollout else 0,
         "steps": len(stage_for(policy, Phase.CANARY).shares_buckets) if is_canary else 0,
+        "ladder": ladder_json(policy, rollout),
+        "in_step_s": round(rollout.in_step_s, 1) if rollout else 0.0,
         "share": challenger_share(state),
         "mirror_share": mirror_share(state),
         "held_by": rollout.held_by if rollout else None,
         "hold_reason": rollout.hold_reason if rollout else state.hold_reason,
         "because": rollout.because if rollout else "",
         "since": iso(round(rollout.entered_at_s * 1e9)) if rollout else None,
+        "began": iso(round(rollout.began_at_s * 1e9)) if rollout else None,
         "experiment": rollout.experiment if rollout else None,
         "missing": list(missing_of(view.standing)),
         "gate": gate_json(rollout.phase if rollout else None, view.standing.gate).get("gate"),
@@ -92,7 +97,9 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "break_glass": _glass(rollout),
         "cool_down_s": round(state.cooling_s, 1),
         "expected_seconds": expected_s(view),
-        "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
+        "checks": _checks(policy, evidence),
+        "required": [_required(view, reading) for reading in view.standing.required],
+        "last_observation": _iso_s(evidence.last_observation_s) if evidence else None,
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
         "labels": view.labels,
         "maturing": _maturing(view),
@@ -107,6 +114,13 @@ def render_route(view: RouteView) -> dict[str, Any]:
             for past in reversed(state.history)
         ],
     }
+
+
+def _checks(policy: RouteIntent, evidence: Evidence | None) -> list[dict[str, Any]]:
+    """Return every reading, each with what its effect must exceed (None: no such number)."""
+    needed = bars(policy)
+    readings = evidence.readings if evidence is not None else ()
+    return [reading_json(r) | {"must_exceed": needed.get(r.check)} for r in readings]
 
 
 def _approval(standing: Standing) -> dict[str, Any] | None:
@@ -164,8 +178,7 @@ def expected_s(view: RouteView) -> float | None:
     declared_s = _declared_rest_s(view.state.policy or view.route, rollout)
     if rollout.phase is Phase.WATCH:
         return round(declared_s, 1)
-    elapsed_s = view.evidence.at_s - rollout.began_at_s
-    if elapsed_s <= 0:
+    if view.evidence.at_s <= rollout.began_at_s:
         return None
     slowest = declared_s
     for reading in view.evidence.readings:
@@ -174,10 +187,56 @@ def expected_s(view: RouteView) -> float | None:
         if reading.state is CheckState.UNKNOWN:
             return None
         if reading.state is CheckState.UNDECIDED:
-            if reading.n_expected is None or reading.n <= 0:
+            rest_s = check_expected_s(view, reading)
+            if rest_s is None:
                 return None
-            slowest = max(slowest, (reading.n_expected - reading.n) * elapsed_s / reading.n)
+            slowest = max(slowest, rest_s)
     return round(slowest, 1) if math.isfinite(slowest) else None
+
+
+def check_expected_s(view: RouteView, reading: Reading) -> float | None:
+    """Return in how many seconds an open check may decide at the present rate; None if unknown."""
+    rollout = view.state.rollout
+    if rollout is None or not rollout.is_running or view.evidence is None:
+        return None
+    elapsed_s = view.evidence.at_s - rollout.began_at_s
+    if reading.state is not CheckState.UNDECIDED or reading.n_expected is None:
+        return None
+    if reading.n <= 0 or elapsed_s <= 0:
+        return None
+    return round(max(0.0, (reading.n_expected - reading.n) * elapsed_s / reading.n), 1)
+
+
+def _required(view: RouteView, reading: Reading) -> dict[str, Any]:
+    """Return one thing that the stage asks for, with when it may be there."""
+    rollout = view.state.rollout
+    expected = check_expected_s(view, reading)
+    if reading.state is CheckState.UNDECIDED and reading.role is Role.INTEGRITY and rollout:
+        expected = _fact_expected_s(view, rollout, reading)
+    return {
+        "check": reading.check,
+        "role": reading.role.value,
+        "state": reading.state.value,
+        "because": reading.because,
+        "n": reading.n,
+        "n_expected": reading.n_expected,
+        "expected_seconds": expected,
+    }
+
+
+def _fact_expected_s(view: RouteView, rollout: Rollout, reading: Reading) -> float | None:
+    """Return when a count or a time of the present step is full, seconds from now."""
+    if reading.check == "time":
+        stage = stage_for(view.state.policy or view.route, rollout.phase)
+        least_s = stage.watch_s if rollout.phase is Phase.WATCH else stage.for_at_least_s
+        return round(max(0.0, least_s - rollout.in_step_s), 1)
+    if reading.n_expected is None or reading.n <= 0 or rollout.in_step_s <= 0:
+        return None
+    return round((reading.n_expected - reading.n) * rollout.in_step_s / reading.n, 1)
+
+
+def _iso_s(at_s: float | None) -> str | None:
+    return None if at_s is None else iso(round(at_s * 1e9))
 
 
 def _declared_rest_s(policy: RouteIntent, rollout: Rollout) -> float:

@@ -59,6 +59,11 @@ class Evaluator:
         self._end_epoch_if_long()
         return judgable
 
+    @property
+    def compared(self) -> tuple[str | None, str | None] | None:
+        """What champion and challenger predicted in the last pair, as in ``Observer.compared``."""
+        return self._observer.compared
+
     def judge(self, judgable: Judgable, label: str | None) -> None:
         """Take in an observation at maturity with its label (canonical JSON text) or without.
 

@@ -24,9 +24,13 @@ class Observer:
         self._sight = sight
         self._panel = panel
         self._state = state
+        self.compared: tuple[str | None, str | None] | None = None
+        """What champion and challenger predicted in the last pair (canonical JSON text, None where
+        an answer holds none); None when nothing was compared."""
 
     def pair(self, pair: MirroredPair) -> Judgable | None:
         """Take in both answers to one request, or the champion's if there is no other."""
+        self.compared = None
         champion, challenger = pair.champion, pair.challenger
         is_lost = bool(pair.loss) or challenger is None
         if pair.loss not in OUTSIDE:
@@ -41,6 +45,7 @@ class Observer:
         self._count_errors(champion, challenger)
         self._panel.forecast.learn("error", pair.at_ns, not is_failed(champion))
         a, b = self._read(champion, False), self._read(challenger, True)
+        self.compared = (a.text, b.text)
         one, other = self._sight.answer(champion, a), self._sight.answer(challenger, b)
         seen = Paired(
             self._state.epoch,

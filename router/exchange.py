@@ -8,6 +8,7 @@ order of states is in states.py; docs/life-of-a-request.md walks through it.
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
+from router import trace
 from router.call import Call
 from router.errors import RequestError
 from router.message import CHUNKED, IDEMPOTENT, AnswerHead, RequestHead
@@ -48,7 +49,7 @@ class Exchange:
     __slots__ = (
         "_at_ns", "_body_bytes", "_call", "_decision", "_downstream", "_failed", "_has_retried",
         "_head", "_is_body_done", "_is_chunked_answer", "_is_held", "_keeps_alive", "_kept",
-        "_live", "_loss", "_pair", "_server", "request_id", "state",
+        "_live", "_loss", "_pair", "_server", "_span", "request_id", "state",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +81,10 @@ class Exchange:
         """Whether the challenger waits for a body whose size was not declared."""
         self._is_chunked_answer = False
         self._has_retried = False
+        self._span = b""
+        """Names this exchange in the client's trace; empty, as most are, where it is not traced."""
+        if live.tracing and head.traceparent and trace.is_sampled(head.traceparent):
+            self._span = server.entropy.span_id()
         self._keeps_alive = False
         """Whether the answer's head told the client that the connection lives on."""
 
@@ -159,13 +164,25 @@ class Exchange:
         if head.body_length == CHUNKED:
             payload = frame(payload, self._is_body_done, CHUNKED)
         is_joined = len(payload) <= MAX_JOINED_BYTES
-        request = request_head(head, self.request_id, pool.authority, payload if is_joined else b"")
+        span = self._served_trace() if self._span else b""
+        request = request_head(
+            head, self.request_id, pool.authority, payload if is_joined else b"", span
+        )
         call = Call(pool, head.method, request, self, live.capture_bytes)
         if not is_joined:
             call.send(payload)
         call.is_sent = self._is_body_done
         self._call = call
         pool.submit(call, fresh=fresh)
+
+    def _served_trace(self) -> bytes:
+        """Return the traceparent of a call: of the first who is asked, or of who stands in."""
+        number = 1 if self._failed is None else 2
+        return trace.served(self._head.traceparent, trace.leg(self._span, number))
+
+    def _traced(self) -> str:
+        """Return what the observation says of the trace."""
+        return (self._head.traceparent + b"/" + self._span).decode("ascii") if self._span else ""
 
     def _mirror(self, variant: str) -> None:
         """The champion has the whole request: the challenger may have its copy."""
@@ -174,10 +191,13 @@ class Exchange:
         if self._kept is None:
             server.mirrors.lose(live, pair, self._loss)
             return
-        span = server.entropy.span_id() if self._head.traceparent else b""
-        server.mirrors.copy(
-            live, variant, self._head, self.request_id, self._kept, self._body_bytes, span, pair
-        )
+        head, span, copied = self._head, b"", b""
+        if self._span:
+            copied = trace.copied(head.traceparent, trace.leg(self._span, 3))
+        elif head.traceparent:
+            span = server.entropy.span_id()
+        kept, size = self._kept, self._body_bytes
+        server.mirrors.copy(live, variant, head, self.request_id, kept, size, span, pair, copied)
         self._kept = None
 
     def _new_pair(self) -> Pair:
@@ -189,6 +209,7 @@ class Exchange:
             self._decision.unit,
             live.table_version,
             self._at_ns,
+            self._traced(),
         )
         return Pair(self._server.mirrors, identity)
 
@@ -446,6 +467,7 @@ class Exchange:
                 served if failed is None else failed,
                 None if failed is None else served,
                 "body_too_large" if too_large else self._loss,
+                self._traced(),
             )
         )
 

@@ -25,11 +25,11 @@ Nobody but ``close`` gives up on a copy."""
 class PairIdentity:
     """What both halves of a pair share."""
 
-    __slots__ = ("at_ns", "experiment", "request_id", "route", "table_version", "unit")
+    __slots__ = ("at_ns", "experiment", "request_id", "route", "table_version", "trace", "unit")
 
     def __init__(
         self, route: str, experiment: str, request_id: str, unit: int, table_version: int,
-        at_ns: int,
+        at_ns: int, trace: str = "",
     ) -> None:  # fmt: skip
         self.route = route
         self.experiment = experiment
@@ -37,6 +37,7 @@ class PairIdentity:
         self.unit = unit
         self.table_version = table_version
         self.at_ns = at_ns
+        self.trace = trace
 
 
 class Pair:
@@ -82,6 +83,7 @@ class Pair:
                 champion,
                 self._challenger,
                 self._loss,
+                identity.trace,
             )
         )
 
@@ -150,9 +152,12 @@ class Mirrors:
 
     def copy(
         self, live: LiveRoute, variant: str, head: RequestHead, request_id: bytes,
-        body: list[bytes], body_bytes: int, span_id: bytes, pair: Pair,
+        body: list[bytes], body_bytes: int, span_id: bytes, pair: Pair, trace: bytes = b"",
     ) -> None:  # fmt: skip
-        """Send a copy of a whole request to ``variant``, if there is room for it."""
+        """Send a copy of a whole request to ``variant``, if there is room for it.
+
+        ``span_id`` and ``trace`` are those of ``copy_head``.
+        """
         reason = self._no_room(body_bytes)
         if reason:
             self.lose(live, pair, reason)
@@ -161,7 +166,9 @@ class Mirrors:
         self._under_way.add(copy)
         self._bytes += body_bytes
         pool = live.pools[variant]
-        first = copy_head(head, request_id, pool.authority, body_bytes, span_id, live.copy_fields)
+        first = copy_head(
+            head, request_id, pool.authority, body_bytes, span_id, live.copy_fields, trace
+        )
         request = b"".join((first, *body))
         copy.call = Call(pool, head.method, request, copy, live.capture_bytes)
         pool.submit(copy.call)

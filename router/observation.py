@@ -84,6 +84,8 @@ class Exposure(Struct, frozen=True, array_like=True, tag="exposure"):
     """Of the champion, when it answered for a failing challenger."""
     loss: str = ""
     """Why an assigned challenger was not asked (it was resting), one of LOSSES."""
+    trace: str = ""
+    """TRACEPARENT/SPAN (router/trace.py) of a request that is traced; most are not."""
 
 
 class MirroredPair(Struct, frozen=True, array_like=True, tag="pair"):
@@ -99,6 +101,8 @@ class MirroredPair(Struct, frozen=True, array_like=True, tag="pair"):
     challenger: Outcome | None
     """None when no copy was made; ``loss`` says why."""
     loss: str = ""
+    trace: str = ""
+    """As in Exposure."""
 
 
 Observation = Exposure | MirroredPair

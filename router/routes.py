@@ -27,7 +27,7 @@ class LiveRoute:
         "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "copy_fields",
         "counters", "ejection", "experiment", "health", "inference", "labels", "lot", "name",
         "pools", "replay_bytes", "route", "show_variant", "signer", "standby", "table_version",
-        "unit_header", "upgrades",
+        "tracing", "unit_header", "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,7 @@ class LiveRoute:
         self.replay_bytes = route.replay_bytes
         self.capture_bytes = route.capture_bytes if route.experiment else 0
         self.show_variant = route.show_variant
+        self.tracing = route.tracing and bool(route.experiment)
         self.signer = signer
         """None gives no exposure tokens, as most routes."""
         self.lot = Lot(route)

@@ -153,6 +153,8 @@ class Route(Struct, frozen=True, kw_only=True):
     """Protocols, in lower case, that a client may change to with the champion (``websocket``)."""
     signing: Signing | None = None
     """None gives no exposure tokens."""
+    tracing: bool = False
+    """Whether exchanges of an experiment get spans, where the client records their trace."""
 
     def variant(self, name: str) -> Variant:
         """Return the variant called ``name``; KeyError if the route has none such."""

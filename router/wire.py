@@ -30,11 +30,12 @@ CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 def request_head(
-    head: RequestHead, request_id: bytes, authority: bytes, body: bytes = b""
+    head: RequestHead, request_id: bytes, authority: bytes, body: bytes = b"", trace: bytes = b""
 ) -> bytes:
     """Return the head that goes to the variant which serves the client, and ``body`` behind it.
 
-    Host is never changed; ``authority`` stands in only where HTTP/1.0 left it out.
+    Host is never changed; ``authority`` stands in only where HTTP/1.0 left it out. ``trace`` takes
+    the place of the client's traceparent; empty leaves that as it is.
     """
     # Joined once, and no formatting: "%b" costs three times as much (0.25 us, timeit).
     lines = [_first_line(head, authority)]
@@ -42,7 +43,7 @@ def request_head(
     if head.secrets:
         lines += head.secrets
     if head.traceparent:
-        lines.append(b"traceparent: " + head.traceparent)
+        lines.append(b"traceparent: " + (trace or head.traceparent))
     length = head.body_length
     if length > 0:
         lines.append(length_line(length))
@@ -83,12 +84,15 @@ class CopyFields:
 
 def copy_head(
     head: RequestHead, request_id: bytes, authority: bytes, body_bytes: int, span_id: bytes,
-    fields: CopyFields | None = None,
+    fields: CopyFields | None = None, trace: bytes = b"",
 ) -> bytes:  # fmt: skip
-    """Return the head of a copy: marked, with a span of its own, without credentials."""
+    """Return the head of a copy: marked, with a span of its own, without credentials.
+
+    ``trace`` is its whole traceparent; empty puts ``span_id`` into the client's.
+    """
     lines = [_first_line(head, authority)]
     lines += head.forward if fields is None else fields.allowed(head.forward)
-    span = child_span(head.traceparent, span_id) if head.traceparent else b""
+    span = trace or (child_span(head.traceparent, span_id) if head.traceparent else b"")
     if span:
         lines.append(b"traceparent: " + span)
     if body_bytes or head.method not in _BODILESS_METHODS:

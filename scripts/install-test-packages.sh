@@ -2,8 +2,9 @@
 # System packages that only tests need. Debian or Ubuntu, as root. No service is started.
 #   prometheus   its own parser judges our /metrics
 #   nats-server  holds the stream that labels are read from
+#   chromium     shows the dashboard
 set -euo pipefail
-needed=(prometheus nats-server)
+needed=(prometheus nats-server chromium)
 missing=()
 for package in "${needed[@]}"; do
     dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

@@ -6,7 +6,7 @@ of the Desk. Every refusal says what is wrong and what to do: {"error": ..., "re
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from aiohttp import web
@@ -24,6 +24,8 @@ from sidecar.labels import Parsed
 from sidecar.modelport import ModelPort
 from sidecar.permit import ACTS as ACTS_NEED
 from sidecar.permit import MAX_WHO_CHARS, actor, check_address, check_scope
+from sidecar.quantity import parse_duration_s
+from sidecar.query import number
 from sidecar.tokenfile import ADMIN, OPERATE
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
@@ -120,13 +122,13 @@ async def _find_route(request: web.Request) -> dict[str, Any]:
 
 async def _decisions(request: web.Request) -> web.Response:
     route = request.query.get("route")
-    found = await request.app[DESK].decisions(route, _number(request, "limit", 100, 1, MAX_LIMIT))
+    found = await request.app[DESK].decisions(route, number(request, "limit", 100, 1, MAX_LIMIT))
     return reply({"decisions": found})
 
 
 async def _audit(request: web.Request) -> web.Response:
-    after = _number(request, "after", 0, 0, 2**63 - 1)
-    limit = _number(request, "limit", 100, 1, MAX_LIMIT)
+    after = number(request, "after", 0, 0, 2**63 - 1)
+    limit = number(request, "limit", 100, 1, MAX_LIMIT)
     desk = request.app[DESK]
     records = await desk.audit(after, limit)
     return reply({"records": records, "head": (await desk.head()).hash})
@@ -154,8 +156,8 @@ async def _labels(request: web.Request) -> web.Response:
 
 async def _wanted(request: web.Request) -> web.Response:
     request.app[LABELS].check(request)
-    after = _number(request, "after", 0, 0, 2**63 - 1)
-    limit = _number(request, "limit", 100, 1, MAX_WANTED)
+    after = number(request, "after", 0, 0, 2**63 - 1)
+    limit = number(request, "limit", 100, 1, MAX_WANTED)
     desk, route = request.app[DESK], request.query.get("route")
     if route is None:
         names = [one["name"] for one in (await desk.status()).get("routes", ())]
@@ -203,22 +205,41 @@ async def _act(request: web.Request) -> web.Response:
     keyring = request.app[KEYRING]
     right = ACTS_NEED.get(act, OPERATE)
     key = check_scope(request, keyring, right, ADMIN)
-    claimed, reason, break_glass = _person(await request.read(), is_named=not key.is_shared)
-    check_scope(request, keyring, ADMIN if break_glass else right)
-    who = actor(key, keyring, claimed)
-    if claimed and not key.is_shared and claimed != who:
-        reason = f"{reason} (says to be: {claimed})"
+    said = _person(await request.read(), is_named=not key.is_shared)
+    check_scope(request, keyring, ADMIN if said.break_glass else right)
+    who, reason = actor(key, keyring, said.who), said.reason
+    if said.who and not key.is_shared and said.who != who:
+        reason = f"{reason} (says to be: {said.who})"
     await _find_route(request)
     try:
-        await request.app[DESK].act(name, act, who=who, reason=reason, break_glass=break_glass)
+        await request.app[DESK].act(
+            name,
+            act,
+            who=who,
+            reason=reason,
+            break_glass=said.break_glass,
+            glass_s=said.glass_s,
+        )
     except ActRefused as error:
         remedy = "see what is missing in GET /v1/status"
         raise Refusal(error.status_hint, str(error), remedy) from error
     return reply(await _find_route(request))
 
 
-def _person(body: bytes, *, is_named: bool) -> tuple[str, str, bool]:
-    """Return who, why, and whether the glass is broken; the token may say who."""
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What the body of an act says."""
+
+    who: str
+    """Empty: the token says who."""
+    reason: str
+    break_glass: bool
+    glass_s: float | None
+    """How long, once the glass is broken; None: the default."""
+
+
+def _person(body: bytes, *, is_named: bool) -> _Said:
+    """Return who, why, and whether the glass is broken, and for how long."""
     remedy = 'send {"reason": "why"}' if is_named else 'send {"who": "your name", "reason": "why"}'
     try:
         content = json.loads(body)
@@ -226,7 +247,7 @@ def _person(body: bytes, *, is_named: bool) -> tuple[str, str, bool]:
         raise Refusal(400, "the body is not JSON", remedy) from error
     if not isinstance(content, dict):
         raise Refusal(400, "the body is not an object", remedy)
-    unknown = sorted(content.keys() - {"who", "reason", "break_glass"})
+    unknown = sorted(content.keys() - {"who", "reason", "break_glass", "for"})
     if unknown:
         raise Refusal(400, f"unknown key {unknown[0][:40]!r}", remedy)
     is_said = "who" in content or not is_named
@@ -235,7 +256,20 @@ def _person(body: bytes, *, is_named: bool) -> tuple[str, str, bool]:
     break_glass = content.get("break_glass", False)
     if not isinstance(break_glass, bool):
         raise Refusal(400, "break_glass is neither true nor false", remedy)
-    return who, reason, break_glass
+    return _Said(who, reason, break_glass, _glass_s(content.get("for"), break_glass))
+
+
+def _glass_s(value: object, break_glass: bool) -> float | None:
+    """Return the time that ``for`` gives, in seconds; None if it is not said."""
+    if value is None:
+        return None
+    remedy = 'send a duration beside "break_glass": true, such as "for": "2h" (24h at most)'
+    if not break_glass:
+        raise Refusal(400, "for is the time of a broken glass, and none is broken", remedy)
+    try:
+        return parse_duration_s(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise Refusal(400, "for is not a duration", remedy) from error
 
 
 def _words(value: object, name: str, max_chars: int, remedy: str) -> str:
@@ -246,14 +280,3 @@ def _words(value: object, name: str, max_chars: int, remedy: str) -> str:
     if any("\ud800" <= character <= "\udfff" for character in value):
         raise Refusal(400, f"{name} is not valid Unicode", remedy)
     return value.strip()
-
-
-def _number(request: web.Request, name: str, default: int, low: int, high: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 19 and low <= int(text) <= high):
-        raise Refusal(
-            400, f"{name} is not a whole number from {low} to {high}", f"leave {name} out"
-        )
-    return int(text)

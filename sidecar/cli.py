@@ -1,8 +1,7 @@
 """The command line: names, options and help texts. What a command does is in sidecar/commands/.
 
 Each command's module is imported when it is called, so that ``--help`` and ``status`` do not pay
-for what ``run`` needs. Exit codes: 0 done, 1 failed, 2 wrong usage or a refused routing file,
-3 nothing answers, 4 done but for what was rejected (``label``).
+for what ``run`` needs. Exit codes are those of sidecar/exitcode.py.
 """
 
 import importlib
@@ -19,7 +18,6 @@ app = typer.Typer(
     name="understudy",
     help="Promotes machine-learning models on evidence, and takes them back on evidence.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 audit_app = typer.Typer(help="Check or export the audit records.", no_args_is_help=True)
@@ -30,13 +28,39 @@ token_app = typer.Typer(help="Make tokens for the admin port.", no_args_is_help=
 app.add_typer(token_app, name="token")
 
 RoutingFile = Annotated[Path, typer.Argument(metavar="FILE", help="The routing file (YAML).")]
-Admin = Annotated[str, typer.Option(metavar="URL", help="The admin port of a running sidecar.")]
+Admin = Annotated[
+    str,
+    typer.Option(
+        metavar="URL", envvar="UNDERSTUDY_ADMIN", help="The admin port of a running sidecar."
+    ),
+]
+Route = Annotated[
+    str,
+    typer.Argument(
+        metavar="ROUTE",
+        help="A route of the routing file.",
+        autocompletion=lambda incomplete: _routes(incomplete),
+    ),
+]
+Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded for ever.")]
+Who = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Who does it; your user name if not said.")
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Holds the token; else UNDERSTUDY_TOKEN does."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
 def _module(name: str) -> Any:
     """Return sidecar/commands/NAME.py; its function of the same name is the command."""
     return importlib.import_module(f"sidecar.commands.{name}")
+
+
+def _routes(incomplete: str) -> list[str]:
+    """Return the routes that a shell may complete to; none where nothing answers."""
+    return list(_module("completion").routes(incomplete))
 
 
 def _version(is_asked: bool) -> None:
@@ -86,6 +110,123 @@ def status(
 ) -> None:
     """Show routes, shares, checks and what is missing. Exit code 3 if nothing answers."""
     raise typer.Exit(_module("status").status(admin, as_json=as_json, watch=watch))
+
+
+@app.command()
+def explain(route: Route, admin: Admin = DEFAULT_ADMIN, as_json: Json = False) -> None:
+    """Say why a rollout is where it is: what is missing, with numbers and expected dates."""
+    raise typer.Exit(_module("explain").explain(route, admin, as_json=as_json))
+
+
+@app.command()
+def report(
+    route: Route,
+    *,
+    admin: Admin = DEFAULT_ADMIN,
+    challenger: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose case; the latest if not said.")
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="html or markdown; told by the name."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write here, not to standard output.")
+    ] = None,
+) -> None:
+    """Write the case of a promotion as one file, with its plots, for a change ticket."""
+    module = _module("report")
+    raise typer.Exit(module.report(route, admin, challenger=challenger, form=form, out=out))
+
+
+def _act(name: str, route: str, **said: Any) -> None:
+    module = _module("act")
+    raise typer.Exit(module.act(module.Asked(act=name, route=route, **said)))
+
+
+@app.command()
+def hold(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Stop a rollout where it is; a guardrail that trips still takes it back."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("hold", route, **said, admin=admin, as_json=as_json)
+
+
+@app.command()
+def resume(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Let a rollout that is held go on."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("resume", route, **said, admin=admin, as_json=as_json)
+
+
+@app.command()
+def rollback(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Give the champion all traffic back, at once."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("rollback", route, **said, admin=admin, as_json=as_json)
+
+
+@app.command()
+def approve(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Give the approval that a stage waits for; the token must name a person with that right."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    _act("approve", route, **said, admin=admin, as_json=as_json)
+
+
+@app.command()
+def promote(
+    route: Route,
+    *,
+    reason: Reason,
+    who: Who = None,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="Around the gates; the record says so for ever.")
+    ] = False,
+    lasting: Annotated[
+        str | None,
+        typer.Option(
+            "--for", metavar="TIME", help="How long it stands on that alone: 2h; 1h if not said."
+        ),
+    ] = None,
+    token_file: TokenFile = None,
+    admin: Admin = DEFAULT_ADMIN,
+    as_json: Json = False,
+) -> None:
+    """Make a challenger the champion: when every gate is passed, or with --break-glass."""
+    said = {"reason": reason, "who": who, "token_file": token_file}
+    glass = {"break_glass": break_glass, "lasting": lasting}
+    _act("promote", route, **said, **glass, admin=admin, as_json=as_json)
 
 
 @app.command()

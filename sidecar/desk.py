@@ -5,14 +5,19 @@ fall back on: an engine that hangs must not take the admin port with it.
 """
 
 import asyncio
+import contextlib
+import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from controller import audit, store
+import structlog
+
+from controller import audit, store, timeline
 from controller.chain import Head, Noted, Verification
 from controller.controller import Act, ActRefused, Controller
 from controller.lineage import ModelVersion
@@ -47,7 +52,12 @@ class Subscription(Protocol):
     """Why none come; None while they may."""
 
 
+log = structlog.get_logger()
 T = TypeVar("T")
+VERIFY_EVERY_S = 3600.0
+"""Between two walks of the audit's chain; a million records take a thread less than a minute."""
+STEPS_BETWEEN_LOOKS = 1_000
+"""Of SQLite's machine: about a hundred records."""
 STATUS_S = 1.0
 """After this an older status is answered, with its age."""
 ANSWER_S = 5.0
@@ -87,6 +97,7 @@ class Desk:
         probe: Probe,
         database: Path,
         scored: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
+        spans: Callable[[], Mapping[str, int] | None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._pump = pump
@@ -99,6 +110,8 @@ class Desk:
         """Whether the sidecar is about to stop: nothing new should come here."""
         self._scored = scored
         """What became of the answers offered to scorers, by route."""
+        self._spans = spans
+        """What became of spans; None while nothing is traced."""
         self.ways = Ways()
         """Of labels, and what became of what came in by them."""
         self.subscription: Subscription | None = None
@@ -110,6 +123,8 @@ class Desk:
         self.writeback: Telling | None = None
         """Tells an MLflow registry of transitions; None while the process is being put together."""
         self._tally = Tally()
+        self._verified: tuple[bool, float] | None = None
+        """Whether the audit was whole, and the wall clock of that; None before the first time."""
         self._status: dict[str, Any] = {}
         self._status_at_s = 0.0
         self._refreshing: asyncio.Task[None] | None = None
@@ -181,6 +196,9 @@ class Desk:
                 reload_at_s=self._reloader.adopted_at_s,
                 store_ok=status["store_error"] is None,
                 ways=self.ways,
+                disk=_disk(self._database.parent),
+                verified=self._verified,
+                spans=self._spans(),
             )
         )
 
@@ -204,6 +222,16 @@ class Desk:
         """Return which requests are to be labelled; ActRefused where nothing waits for any."""
         return await self._ask(lambda c: c.wanted(route, after=after, limit=limit))
 
+    async def disagreements(self, route: str) -> dict[str, Any]:
+        """Return the pairs of ``route`` that disagree most, as its file shows them; ActRefused."""
+        return await self._ask(lambda controller: controller.disagreements(route))
+
+    async def timeline(self, route: str, before: int, limit: int) -> list[dict[str, Any]]:
+        """Return audit records of ``route``, newest first, in a thread of their own."""
+        return await asyncio.to_thread(
+            self._read, lambda found: timeline.page(found, route, before=before, limit=limit)
+        )
+
     async def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         """Return the newest moves of traffic."""
         return await self._ask(lambda controller: controller.decisions(route, limit))
@@ -217,20 +245,62 @@ class Desk:
         return await asyncio.to_thread(self._read, audit.head)
 
     async def verify(self, noted: Noted | None = None) -> Verification:
-        """Check the whole audit chain, on a connection and a thread of its own."""
-        return await asyncio.to_thread(self._read, lambda one: audit.verify(one, noted))
+        """Check the whole audit chain, on a connection and a thread of its own.
+
+        Who is cancelled meanwhile leaves no thread behind that the process would wait for.
+        """
+        stop = threading.Event()
+
+        def walk(connection: sqlite3.Connection) -> Verification:
+            connection.set_progress_handler(stop.is_set, STEPS_BETWEEN_LOOKS)
+            return audit.verify(connection, noted)
+
+        try:
+            found = await asyncio.to_thread(self._read, walk)
+        finally:
+            stop.set()
+        if noted is None:  # a head that is not there is who asked's to explain
+            self._verified = found.verified, time.time()
+        return found
+
+    async def keep_verifying(self) -> None:
+        """Walk the audit chain now and every VERIFY_EVERY_S, for ever; /metrics has what it says.
+
+        A database that cannot be read says nothing about the chain: the moment of the last walk
+        grows old, and there is an alert for that.
+        """
+        while True:
+            with contextlib.suppress(StoreError, sqlite3.Error):
+                if not (await self.verify()).verified:
+                    log.error("the audit's chain is broken: see `understudy audit verify`")
+            await asyncio.sleep(VERIFY_EVERY_S)
 
     def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         with store.reader(self._database) as connection:
             return read(connection)
 
-    async def act(self, route: str, act: str, *, who: str, reason: str, break_glass: bool) -> None:
+    async def act(
+        self,
+        route: str,
+        act: str,
+        *,
+        who: str,
+        reason: str,
+        break_glass: bool,
+        glass_s: float | None = None,
+    ) -> None:
         """Do what a person asks for. ActRefused when the rules do not allow it.
+
+        ``glass_s``: how long a promotion around the gates may last; None: the default.
 
         After Busy it may still be done: its record is in the audit if it was.
         """
         try:
-            await self._ask(lambda c: c.act(route, Act(act), who, reason, break_glass=break_glass))
+            await self._ask(
+                lambda c: c.act(
+                    route, Act(act), who, reason, break_glass=break_glass, glass_s=glass_s
+                )
+            )
         except (ActRefused, StoreError, Busy):
             raise
         except Exception as error:  # the controller may be half changed: start again from the disk
@@ -271,3 +341,12 @@ async def _within(wait: Awaitable[T], limit_s: float) -> T:
             return await wait
     except TimeoutError as error:
         raise Busy(f"no answer within {limit_s:g} s") from error
+
+
+def _disk(folder: Path) -> tuple[int, int] | None:
+    """Return the free and all bytes of the disk that holds ``folder``; None if it does not say."""
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    return usage.free, usage.total

@@ -1,142 +1,29 @@
 """``/metrics``: the routers' counts and the controller's status as Prometheus families.
 
-Label values come from the routing file and from our own fixed words, never from a client: what
-the routers send under another name, or for a route that is not served, is left out.
+Label values come from the routing file and from our own fixed words, never from a client.
+Rules, dashboard and the list in docs/metrics.md are written from these (sidecar/monitoring).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     InfoMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
 
+from sidecar import routermetrics
 from sidecar.ways import REASONS, WAYS, Ways
 
 VERSION = "0.1.0"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
-COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "understudy_requests_total": (
-        "Answers by variant, by the role in which it was asked, and by class of status.",
-        ("route", "variant", "role", "code"),
-    ),
-    "understudy_fallbacks_total": (
-        "Requests that the champion answered for a failing challenger.",
-        ("route", "reason"),
-    ),
-    "understudy_mirror_dropped_total": (
-        "Copies that were not sent, or whose answer was not measured.",
-        ("route", "reason"),
-    ),
-    "understudy_standby_requests_total": (
-        "Requests given to a champion's standby, by what had become of the champion.",
-        ("route", "reason"),
-    ),
-    "understudy_observations_dropped_total": (
-        "Observations that never reached the evaluator.",
-        ("reason",),
-    ),
-    "understudy_ejections_total": (
-        "Times a router stopped asking a challenger, or a champion with a standby, after failures "
-        "in a row.",
-        ("route", "variant"),
-    ),
-    "understudy_retries_total": (
-        "Idempotent requests sent again, once, when a used connection ended before an answer.",
-        ("route", "variant"),
-    ),
-    "understudy_refused_requests_total": (
-        "Requests that we answered ourselves: malformed, too large, or too many.",
-        ("code",),
-    ),
-    "understudy_refused_connections_total": ("Connections over the limit, closed with 503.", ()),
-    "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
-    "understudy_tunnels_total": (
-        "Upgrades: opened, refused (answered otherwise than 101), ended as idle.",
-        ("route", "result"),
-    ),
-    "understudy_streams_total": (
-        "Streams of events (text/event-stream), by how they ended.",
-        ("route", "variant", "role", "end"),
-    ),
-    "understudy_connect_failures_total": (
-        "Connections to a variant that could not be opened.",
-        ("route", "variant", "reason"),
-    ),
-    "understudy_dns_failures_total": (
-        "Lookups of a variant's host name that failed or took too long.",
-        ("host",),
-    ),
-    "understudy_tls_handshake_failures_total": (
-        "Clients' connections on which no request could come.",
-        ("reason",),
-    ),
-    "understudy_certificate_reloads_total": (
-        "Changes of certificate files, by whether they were taken or the last ones were kept.",
-        ("certificate", "result"),
-    ),
-    "understudy_exposure_tokens_total": (
-        "Exposure tokens issued, by what they know of the prediction: value, digest, none (the "
-        "answer holds none), failed (the variant gave no answer), cut (it was not looked at).",
-        ("route", "prediction"),
-    ),
-    "understudy_exposure_tokens_withheld_total": (
-        "Answers of a route that gives tokens which got none, by reason.",
-        ("route", "reason"),
-    ),
-    "understudy_exposure_key_reloads_total": (
-        "Changes of token key files, by whether they were taken or the last keys were kept.",
-        ("result",),
-    ),
-}
-"""What routers count, with the labels that they count by."""
-
-LEVELS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "understudy_upstream_connections": (
-        "Open connections to a variant.",
-        ("route", "variant", "state"),
-    ),
-    "understudy_champion_resting": (
-        "Routers that give a route's requests to the standby, its champion having failed in a row.",
-        ("route",),
-    ),
-    "understudy_downstream_connections": ("Open connections of clients.", ()),
-    "understudy_requests_in_flight": ("Requests of clients under way, nearly.", ()),
-    "understudy_tunnels_open": ("Client connections that were upgraded.", ()),
-    "understudy_mirror_queue_depth": ("Copies under way.", ()),
-    "understudy_certificate_expiry_timestamp_seconds": (
-        "When the certificate that we show expires, since the epoch: listener, or ROUTE/VARIANT.",
-        ("certificate",),
-    ),
-    "understudy_router_resident_memory_bytes": ("Resident memory of all routers.", ()),
-    "understudy_event_loop_lag_seconds": (
-        "How late an event loop was, at worst, in the last second; the worst of all routers.",
-        (),
-    ),
-    "understudy_overload": (
-        "Routers that give this up at the moment, being short of time, memory or room.",
-        ("relief",),
-    ),
-    "understudy_observations_waiting": ("Observations in routers that are not durable yet.", ()),
-}
-DURATION = "understudy_request_duration_seconds"
-HISTOGRAMS = {
-    DURATION: "From a request's dispatch to its answer's last byte.",
-    "understudy_stream_first_event_seconds": "From a request's dispatch to the first byte of its "
-    "stream of events: the time to the first token.",
-    "understudy_stream_events_per_second": "Events of a stream after its first, per second: "
-    "tokens per second where an event is a token.",
-}
-"""What routers count by size."""
-HISTOGRAM_LABELS = ("route", "variant", "role")
 PHASES = (
     *("queued", "functional", "performance", "security"),
     *("shadow", "canary", "watch", "promoted", "rolled_back"),
@@ -158,6 +45,7 @@ STORE_SIZES = {
     "limit_bytes": "Size of the store's file from which on no observation waits for a label.",
     "log_bytes": "Size of the store's write-ahead log; large while somebody reads for long.",
 }
+SPAN_RESULTS = ("exported", "dropped", "failed")
 UNKEPT = ("refused", "repeated")
 """Why an observation does not wait for its label."""
 ACTIONS = ("advance", "promote", "rollback")
@@ -179,6 +67,13 @@ class Readout:
     store_ok: bool = True
     """Whether the disk takes what must be durable."""
     ways: Ways = field(default_factory=Ways)
+    disk: tuple[int, int] | None = None
+    """Free and all bytes of the disk that holds the state; None where it cannot be asked."""
+    spans: Mapping[str, int] | None = None
+    """What became of spans; None while nothing is traced."""
+    verified: tuple[bool, float] | None = None
+    """Whether the audit's chain was whole, and the wall clock when it was last walked; None before
+    the first time."""
 
 
 def render(readout: Readout) -> bytes:
@@ -193,85 +88,24 @@ class _Families(Collector):
         self._readout = readout
 
     def collect(self) -> Iterator[Metric]:
-        routes = [route for route in self._readout.status.get("routes", ())]
-        samples = list(_samples(self._readout, {route["name"] for route in routes}))
-        yield from _counted(samples)
-        yield _mirrored(samples)
-        for name, about in HISTOGRAMS.items():
-            yield _histogram(name, about, samples)
-        yield from _sidecar(self._readout)
-        yield from _rollouts(routes)
-        yield from _checks(routes)
-        unrouted = self._readout.status.get("labels") or {}
-        yield from _labels(routes, unrouted, self._readout.decisions)
-        yield from _tokens(routes, self._readout.status)
-        yield from _ways(self._readout.ways)
-        yield from _fetched(self._readout.status.get("labels_from"))
-        yield from _head(self._readout.status.get("audit_head"))
-        yield from _events(self._readout.status.get("events") or ())
+        return families(self._readout)
 
 
-def _samples(readout: Readout, routes: set[str]) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Yield (name, labels, value) of what routers counted for routes that are served."""
-    for flat, value in readout.counts.items():
-        name, *pairs = flat.split("|")
-        labels = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-        if labels.get("route", "") in routes or "route" not in labels:
-            yield name, labels, value
-
-
-def _counted(samples: list[tuple[str, dict[str, str], float]]) -> Iterator[Metric]:
-    make: list[tuple[Callable[..., Any], dict[str, tuple[str, tuple[str, ...]]]]] = [
-        (CounterMetricFamily, COUNTERS),
-        (GaugeMetricFamily, LEVELS),
-    ]
-    for family, known in make:
-        for name, (about, wanted) in known.items():
-            metric = family(name, about, labels=wanted)
-            rows: dict[tuple[str, ...], float] = {}
-            for found, labels, value in samples:
-                if found == name and labels.keys() == set(wanted):
-                    key = tuple(labels[label] for label in wanted)
-                    rows[key] = rows.get(key, 0.0) + value
-            for key, value in rows.items():
-                metric.add_metric(key, value)
-            yield metric
-
-
-def _mirrored(samples: list[tuple[str, dict[str, str], float]]) -> Metric:
-    """Copies are calls in the role of mirror; here they are told by whether they were answered."""
-    metric = CounterMetricFamily(
-        "understudy_mirror_requests_total",
-        "Copies that were sent, by whether the challenger answered below 500.",
-        labels=("route", "variant", "result"),
-    )
-    rows: dict[tuple[str, str, str], float] = {}
-    for name, labels, value in samples:
-        if name == "understudy_requests_total" and labels.get("role") == "mirror":
-            result = "failed" if labels.get("code") in ("none", "5xx") else "answered"
-            key = (labels["route"], labels.get("variant", ""), result)
-            rows[key] = rows.get(key, 0.0) + value
-    for row, value in rows.items():
-        metric.add_metric(row, value)
-    return metric
-
-
-def _histogram(wanted: str, about: str, samples: list[tuple[str, dict[str, str], float]]) -> Metric:
-    metric = HistogramMetricFamily(wanted, about, labels=HISTOGRAM_LABELS)
-    buckets: dict[tuple[str, ...], list[tuple[str, float]]] = {}
-    sums: dict[tuple[str, ...], float] = {}
-    for name, labels, value in samples:
-        if not name.startswith(wanted) or not labels.keys() >= set(HISTOGRAM_LABELS):
-            continue
-        key = tuple(labels[label] for label in HISTOGRAM_LABELS)
-        if name.endswith("_bucket") and "le" in labels:
-            buckets.setdefault(key, []).append((labels["le"], value))
-        elif name.endswith("_sum"):
-            sums[key] = value
-    for key, rows in buckets.items():
-        rows.sort(key=lambda row: float(row[0]))
-        metric.add_metric(key, rows, sum_value=sums.get(key, 0.0))
-    return metric
+def families(readout: Readout) -> Iterator[Metric]:
+    """Yield every family; those without a sample now have their name and meaning all the same."""
+    status = readout.status
+    routes = list(status.get("routes", ()))
+    yield from routermetrics.families(readout.counts, {route["name"] for route in routes})
+    yield from _sidecar(readout)
+    yield from _rollouts(routes)
+    yield from _checks(routes)
+    yield from _labels(routes, status.get("labels") or {}, readout.decisions)
+    yield from _tokens(routes, status)
+    yield from _ways(readout.ways)
+    yield from _fetched(status.get("labels_from"))
+    yield from _spans(readout.spans)
+    yield from _head(status.get("audit_head"))
+    yield from _events(status.get("events") or ())
 
 
 def _sidecar(readout: Readout) -> Iterator[Metric]:
@@ -296,6 +130,7 @@ def _sidecar(readout: Readout) -> Iterator[Metric]:
     build.add_metric((), {"version": VERSION})
     yield build
     yield from _store(readout.status.get("store") or {})
+    yield from _disk(readout)
     recording = readout.status.get("recording")
     if recording:
         about = "Lines that could not be written into the recording."
@@ -308,6 +143,21 @@ def _store(sizes: Mapping[str, int]) -> Iterator[Metric]:
     for key, about in STORE_SIZES.items():
         if key in sizes:
             yield GaugeMetricFamily(f"understudy_store_{key}", about, float(sizes[key]))
+
+
+def _disk(readout: Readout) -> Iterator[Metric]:
+    if readout.disk is not None:
+        free, size = readout.disk
+        about = "Free on the disk that holds the state."
+        yield GaugeMetricFamily("understudy_disk_free_bytes", about, float(free))
+        about = "Size of the disk that holds the state."
+        yield GaugeMetricFamily("understudy_disk_size_bytes", about, float(size))
+    if readout.verified is not None:
+        is_whole, at_s = readout.verified
+        about = "Whether the chain of audit records was whole when it was last walked."
+        yield GaugeMetricFamily("understudy_audit_verified", about, float(is_whole))
+        about = "When the chain of audit records was last walked, since the epoch."
+        yield GaugeMetricFamily("understudy_audit_verified_timestamp_seconds", about, at_s)
 
 
 def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
@@ -334,6 +184,11 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
         "1 while a challenger is in production around its gates, for a time.",
         labels=("route",),
     )
+    observed = GaugeMetricFamily(
+        "understudy_last_observation_timestamp_seconds",
+        "When the evidence of the present experiment last grew, since the epoch.",
+        labels=("route",),
+    )
     cooling = GaugeMetricFamily(
         "understudy_cool_down_seconds",
         "How long nothing is promoted by evidence, after a rollback from production.",
@@ -342,6 +197,9 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
     for route in routes:
         name, share = route["name"], float(route.get("share") or 0.0)
         glass.add_metric((name,), float(bool(route.get("break_glass"))))
+        if route.get("last_observation"):
+            at_s = datetime.fromisoformat(route["last_observation"]).timestamp()
+            observed.add_metric((name,), at_s)
         cooling.add_metric((name,), float(route.get("cool_down_s") or 0.0))
         for word in PHASES:
             phase.add_metric((name, word), float(route.get("phase") == word))
@@ -353,7 +211,7 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
         if route.get("expected_seconds") is not None:
             expected.add_metric((name,), route["expected_seconds"])
         held.add_metric((name,), float(bool(route.get("held_by"))))
-    yield from (phase, weight, expected, held, glass, cooling)
+    yield from (phase, weight, expected, held, glass, observed, cooling)
 
 
 def _checks(routes: list[dict[str, Any]]) -> Iterator[Metric]:
@@ -471,6 +329,15 @@ def _fetched(labels_from: Mapping[str, Any] | None) -> Iterator[Metric]:
             "1 while labels are fetched from the broker that the routing file names.",
             value=float(labels_from["connected"]),
         )
+
+
+def _spans(spans: Mapping[str, int] | None) -> Iterator[Metric]:
+    if spans is not None:
+        about = "Spans by what became of them: exported, dropped (no room), failed (not taken)."
+        metric = CounterMetricFamily("understudy_spans_total", about, labels=("result",))
+        for word in SPAN_RESULTS:
+            metric.add_metric((word,), float(spans.get(word, 0)))
+        yield metric
 
 
 def _head(head: Mapping[str, Any] | None) -> Iterator[Metric]:

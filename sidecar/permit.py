@@ -30,6 +30,7 @@ NEEDS: dict[str, Scope | None] = {
     "GET /readyz": OPEN,
     "GET /healthz": OPEN,
     "GET /": OPEN,  # the page alone: what it shows it asks for like anybody else
+    "GET /dashboard/{file}": OPEN,  # a browser sends no token for scripts and styles
     "POST /v1/labels": OPEN,  # sidecar/labelport.py asks: it counts whom it refuses
     "GET /v1/labels/wanted": OPEN,  # likewise
     "POST /v1/routes/{name}/{act}": OPERATE,  # or what ACTS says, or ADMIN for breaking the glass

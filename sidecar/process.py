@@ -32,14 +32,18 @@ from router.tasks import spawn
 from sidecar import eventspec, lockfile, logs
 from sidecar.api import application
 from sidecar.counts import Counts
+from sidecar.dashboard.board import Board
+from sidecar.dashboard.recorder import Recorder
 from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.events import Events
 from sidecar.eventspec import EventSpec
 from sidecar.guard import Access
 from sidecar.headlog import HeadLog
+from sidecar.history import History
 from sidecar.hub import Hub
 from sidecar.keyring import ENVIRONMENT, LABEL_ENVIRONMENT, Keyring
+from sidecar.metrics import VERSION
 from sidecar.natsspec import NatsSpec, from_text
 from sidecar.permit import binding_fault, is_loopback
 from sidecar.probe import Probe
@@ -50,6 +54,7 @@ from sidecar.reload import Reloader
 from sidecar.scorer import Scorers
 from sidecar.subscription import Subscription
 from sidecar.tokenfile import LABEL, READ, Scope
+from sidecar.tracing import Tracer
 from sidecar.writeback import Writeback
 
 RETRY_S = 1.0
@@ -148,12 +153,14 @@ class ControllerProcess:
         self._database = state / "understudy.db"
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
+        self._tracer = Tracer(VERSION)
         self._pump = Pump(
             self._engine,
             self._acknowledge,
             runner.run,
             after_step=self._after_step,
             condemn=lambda why: opening.condemn(self._database, why),
+            on_ingested=self._tracer.take,
         )
         self._hub = Hub(
             state / "control.sock",
@@ -173,6 +180,7 @@ class ControllerProcess:
             self._probe,
             self._database,
             lambda: self._scorers.counts,
+            lambda: self._tracer.counts if self._tracer.is_on else None,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
         self._prover = Prover(self._engine, self._pump.fail)
@@ -187,8 +195,12 @@ class ControllerProcess:
                 options.labels_from, self._desk.label, self._desk.ways
             )
             self._desk.subscription = self._subscription
+        self._history = History(state / "history.db")
+        self._recorder = Recorder(self._history, self._desk.status, counts.total)
+        app = application(self._desk, access, keyring)
+        Board(self._desk, self._history, self._recorder).attach(app)
         self._runner = web.AppRunner(
-            application(self._desk, access, keyring),
+            app,
             access_log=None,
             shutdown_timeout=API_STOP_S,
         )
@@ -243,9 +255,12 @@ class ControllerProcess:
                 tasks.create_task(self._probe.run(), name="probe"),
                 tasks.create_task(self.reloader.watch(), name="watch"),
                 tasks.create_task(self._scorers.run(), name="scorers"),
+                tasks.create_task(self._desk.keep_verifying(), name="audit"),
+                tasks.create_task(self._tracer.run(), name="tracing"),
                 tasks.create_task(self._prover.run(), name="prover"),
                 tasks.create_task(self._writeback.run(), name="writeback"),
                 tasks.create_task(self._events.run(), name="events"),
+                tasks.create_task(self._recorder.run(), name="recorder"),
             ]
             if self._subscription is not None:
                 others.append(tasks.create_task(self._subscription.run(), name="subscription"))
@@ -261,6 +276,7 @@ class ControllerProcess:
         self._hub.close()
         await self._hub.wait_closed()
         await self._engine.close(finish=lambda _: None)
+        await asyncio.to_thread(self._history.close)
         if self._connection is not None:
             self._connection.close()
 
@@ -288,6 +304,7 @@ class ControllerProcess:
 
     async def _adopt(self, intent: Intent, who: str) -> None:
         await self._engine.call(lambda controller: controller.adopt(intent, who))
+        self._tracer.adopt(intent.tracing)
 
     def _send(self, routing: RoutingTable) -> None:
         """From the engine's thread: hand a table to the loop, which sends it."""

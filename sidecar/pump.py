@@ -59,6 +59,7 @@ class Pump:
         run_gate: Callable[[GateTask], Awaitable[GateReport]],
         after_step: Callable[[], None] = lambda: None,
         condemn: Callable[[str], None] = lambda _: None,
+        on_ingested: Callable[[Sequence[Batch]], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._acknowledge = acknowledge
@@ -67,6 +68,8 @@ class Pump:
         """Called in the engine's thread after each step."""
         self._condemn = condemn
         """Told why the state must not be used again."""
+        self._on_ingested = on_ingested
+        """Told what is durable."""
         self._arrived = asyncio.Event()
         self.batches: Inbox[Batch] = Inbox(
             self._arrived, max_count=MAX_BATCHES, max_bytes=MAX_BATCH_BYTES
@@ -175,6 +178,7 @@ class Pump:
             return
         self.batches.free(entries)
         self._acknowledge(done)
+        self._on_ingested(batches)
 
     async def _label(self) -> None:
         entries = self.labels.take(LABELS_AT_ONCE)

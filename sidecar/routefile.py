@@ -27,6 +27,7 @@ from sidecar.sample import SampleError, read_samples
 from sidecar.tlsfile import check_files
 from sidecar.tokencheck import check_tokens
 from sidecar.tokenfile import check_token_file
+from sidecar.tracing import check_tracing
 from sidecar.yamltree import Tree, YamlError
 
 
@@ -99,6 +100,7 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check_tokens(tree, folder)
     problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
+    problems += check_tracing(tree)
     problems += check_events(tree, folder)
     problems += check_registry(tree, folder)
     samples = _samples(tree, folder, problems)

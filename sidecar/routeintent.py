@@ -2,6 +2,7 @@
 
 import os.path
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from controller.policy import (
@@ -18,6 +19,7 @@ from controller.policy import (
     StageKind,
     StageSpec,
     TokenSpec,
+    TracingSpec,
     WebhookSpec,
 )
 from evaluator.evidence import Role
@@ -45,12 +47,14 @@ def intent_of(
     relative to ``folder``.
     """
     routes = tuple(
-        _route(route, samples.get(index, ()), folder) for index, route in enumerate(file.routes)
+        replace(_route(route, samples.get(index, ()), folder), tracing=file.tracing is not None)
+        for index, route in enumerate(file.routes)
     )
     return Intent(
         routes=routes,
         digest=digest,
         record=_record(file, folder),
+        tracing=_tracing(file),
         store_bytes=file.store.size,
         registry=_registry(file.registry, folder),
     )
@@ -77,6 +81,12 @@ def _reports(section: Reports) -> ReportsSpec:
         version_header=section.version_header,
         digest_header=section.digest_header,
     )
+
+
+def _tracing(file: RoutingFile) -> TracingSpec | None:
+    if file.tracing is None:
+        return None
+    return TracingSpec(file.tracing.endpoint, file.tracing.service)
 
 
 def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:
@@ -120,6 +130,7 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         token=_token(labels, folder) if labels is not None else None,
         models=_models(route),
         reports=_reports(route.reports) if route.reports is not None else None,
+        shown=route.dashboard.show,
     )
 
 

@@ -16,6 +16,7 @@ from sidecar.model.process import (
 from sidecar.model.registry import Registry
 from sidecar.model.route import RouteSection
 from sidecar.model.section import Section
+from sidecar.model.tracing import Tracing
 from sidecar.routetype import (
     Address,
     FilePath,
@@ -51,6 +52,11 @@ class RoutingFile(Section):
     )
     registry: Registry = Field(
         default=Registry(), description="What model versions must show before they are promoted."
+    )
+    tracing: Tracing | None = Field(
+        default=None,
+        description="Send spans of what an experiment sees, where the client records its trace; "
+        "off without it, and traceparent is passed on all the same.",
     )
     events: list[EventSection] = Field(
         default=[], max_length=32, description="Who is told of what happens; nobody without it."

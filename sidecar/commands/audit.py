@@ -8,9 +8,8 @@ from typing import Any
 
 from controller.chain import canonical
 from sidecar.adminport import AdminRefused, AdminUnreachable, get
+from sidecar.exitcode import ExitCode
 
-BROKEN = 1
-SILENT = 3
 PAGE = 500
 
 
@@ -18,26 +17,27 @@ def export(admin: str, *, out: Path | None) -> int:
     """Write every record as a line of JSON to ``out`` or standard output; return the exit code."""
     try:
         with nullcontext(sys.stdout) if out is None else out.open("w", encoding="utf-8") as file:
-            for record in _records(admin):
+            for record in records(admin):
                 file.write(canonical(record) + "\n")
     except (AdminUnreachable, AdminRefused) as exc:
         return _fail(exc)
     except OSError as exc:
         sys.stderr.write(f"cannot write {out}: {exc.strerror or exc}\n")
-        return BROKEN
-    return 0
+        return ExitCode.FAILED
+    return ExitCode.DONE
 
 
-def _records(admin: str) -> Iterator[dict[str, Any]]:
+def records(admin: str) -> Iterator[dict[str, Any]]:
+    """Yield every audit record, oldest first."""
     after = 0
     while True:
-        records = get(admin, f"/v1/audit?after={after}&limit={PAGE}").get("records", [])
-        if not records:
+        page = get(admin, f"/v1/audit?after={after}&limit={PAGE}").get("records", [])
+        if not page:
             return
-        yield from records
-        after = int(records[-1]["sequence"])
+        yield from page
+        after = int(page[-1]["sequence"])
 
 
 def _fail(error: AdminUnreachable | AdminRefused) -> int:
     sys.stderr.write(f"{error}\n")
-    return SILENT if isinstance(error, AdminUnreachable) else BROKEN
+    return ExitCode.SILENT if isinstance(error, AdminUnreachable) else ExitCode.FAILED

@@ -11,9 +11,8 @@ from typing import Any
 from controller import audit, decided, store
 from controller.rejudge import Outcome, Rejudged, rejudge
 from controller.store import StoreError
+from sidecar.exitcode import ExitCode
 
-FAILED = 1
-WRONG = 2
 DATABASE = "understudy.db"
 PAGE = 200
 
@@ -31,14 +30,14 @@ def decision(sequence: int, *, state: Path, as_json: bool) -> int:
             found = [rejudge(*one) for one in _records(connection, sequence)]
     except StoreError as error:
         sys.stderr.write(f"{error}\n")
-        return FAILED
+        return ExitCode.FAILED
     if not found:
         return _fail(f"there is no record {sequence}" if sequence else "there is no record yet")
     if not sequence:
         found = [one for one in found if one.recorded]
     for one in found:
         sys.stdout.write((json.dumps(_row(one)) if as_json else _sentence(one)) + "\n")
-    return FAILED if any(_differs(one) for one in found) else 0
+    return ExitCode.FAILED if any(_differs(one) for one in found) else ExitCode.DONE
 
 
 def _records(
@@ -82,4 +81,4 @@ def _sentence(one: Rejudged) -> str:
 
 def _fail(message: str) -> int:
     sys.stderr.write(f"{message}\n")
-    return WRONG
+    return ExitCode.USAGE

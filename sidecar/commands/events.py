@@ -13,12 +13,10 @@ import aiohttp
 from controller.audit import iso
 from sidecar.events import TIMEOUT_S, send
 from sidecar.eventspec import EventSpec
+from sidecar.exitcode import ExitCode
 from sidecar.problem import ConfigError
 from sidecar.routefile import load_routefile
 from sidecar.webhook import trial_message
-
-FAILED = 1
-WRONG = 2
 
 
 def test(file: Path, *, to: str | None, as_json: bool) -> int:
@@ -34,7 +32,7 @@ def test(file: Path, *, to: str | None, as_json: bool) -> int:
     rows = asyncio.run(_ask(chosen))
     for row in rows:
         sys.stdout.write((json.dumps(row) if as_json else _sentence(row)) + "\n")
-    return 0 if all(row["taken"] for row in rows) else FAILED
+    return ExitCode.DONE if all(row["taken"] for row in rows) else ExitCode.FAILED
 
 
 async def _ask(specs: list[EventSpec]) -> list[dict[str, Any]]:
@@ -64,4 +62,4 @@ def _sentence(row: dict[str, Any]) -> str:
 
 def _fail(message: str) -> int:
     sys.stderr.write(f"{message}\n")
-    return WRONG
+    return ExitCode.USAGE

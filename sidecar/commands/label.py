@@ -17,11 +17,11 @@ from rich.table import Table
 from rich.text import Text
 
 from sidecar.adminport import AdminRefused, AdminUnreachable
+from sidecar.exitcode import ExitCode
 from sidecar.labelclient import BATCH_BYTES, BATCH_LABELS, GOOD, LabelClient, Told
 from sidecar.labelfile import Columns, LabelFileError, Row, Source, open_labels
 from sidecar.quantity import parse_duration_s
 
-DONE, FAILED, USAGE, SILENT, REJECTED, STOPPED = 0, 1, 2, 3, 4, 130
 SHOWN = 5
 """Rejected rows that are shown when no file was asked for."""
 TOKEN = "UNDERSTUDY_LABEL_TOKEN"
@@ -87,12 +87,12 @@ def label(asked: Asked, environment: dict[str, str] | None = None) -> int:
     """Send the labels of every file; return the exit code."""
     environment = dict(os.environ) if environment is None else environment
     tally, began_s = Tally(), time.monotonic()
-    code = DONE
+    code: int = ExitCode.DONE
     try:
         patience_s = parse_duration_s(asked.retry_for)
     except ValueError as error:
         sys.stderr.write(f"--retry-for: {error}\n")
-        return USAGE
+        return ExitCode.USAGE
     try:
         with contextlib.ExitStack() as stack:
             report = None
@@ -106,17 +106,17 @@ def label(asked: Asked, environment: dict[str, str] | None = None) -> int:
             for path in asked.files:
                 _file(path, asked, client, tally, report, screen)
     except LabelFileError as error:
-        code = _stopped(str(error), USAGE, tally)
+        code = _stopped(str(error), ExitCode.USAGE, tally)
     except AdminUnreachable as error:
-        code = _stopped(str(error), SILENT, tally)
+        code = _stopped(str(error), ExitCode.SILENT, tally)
     except AdminRefused as error:
-        code = _stopped(str(error), FAILED, tally)
+        code = _stopped(str(error), ExitCode.FAILED, tally)
     except OSError as error:
-        code = _stopped(f"{asked.rejected}: {error.strerror or error}", FAILED, tally)
+        code = _stopped(f"{asked.rejected}: {error.strerror or error}", ExitCode.FAILED, tally)
     except KeyboardInterrupt:
-        code = _stopped("stopped", STOPPED, tally)
-    if code == DONE and tally.rejected:
-        code = REJECTED
+        code = _stopped("stopped", ExitCode.STOPPED, tally)
+    if code == ExitCode.DONE and tally.rejected:
+        code = ExitCode.REJECTED
     _say(asked, tally, time.monotonic() - began_s)
     return code
 

@@ -6,14 +6,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from sidecar.adminport import AdminRefused, AdminUnreachable, get
+from sidecar.exitcode import ExitCode
+from sidecar.terminal import console
 
-SILENT = 3
 WATCH_EVERY_S = 2.0
 
 _STYLE = {"passed": "green", "undecided": "yellow", "tripped": "red", "unknown": "magenta"}
@@ -21,24 +22,24 @@ _STYLE = {"passed": "green", "undecided": "yellow", "tripped": "red", "unknown":
 
 def status(admin: str, *, as_json: bool, watch: bool) -> int:
     """Show the status of the sidecar at ``admin``; return the exit code."""
-    console = Console(file=sys.stdout)
+    out = console()
     try:
         if as_json:
             _each(lambda: _write_json(get(admin, "/v1/status")), watch=watch)
         elif watch:
-            with Live(console=console, auto_refresh=False) as live:
+            with Live(console=out, auto_refresh=False) as live:
                 _each(lambda: live.update(page(get(admin, "/v1/status")), refresh=True), watch=True)
         else:
-            console.print(page(get(admin, "/v1/status")))
+            out.print(page(get(admin, "/v1/status")))
     except KeyboardInterrupt:
-        return 0
+        return ExitCode.DONE
     except AdminUnreachable as exc:
         sys.stderr.write(f"{exc}\n")
-        return SILENT
+        return ExitCode.SILENT
     except AdminRefused as exc:
         sys.stderr.write(f"{exc}\n")
-        return 1
-    return 0
+        return ExitCode.FAILED
+    return ExitCode.DONE
 
 
 def _each(show: Callable[[], None], *, watch: bool) -> None:
@@ -56,6 +57,12 @@ def _write_json(answer: dict[str, Any]) -> None:
 def page(answer: dict[str, Any]) -> RenderableType:
     """Return the status as tables. Text from the sidecar is never read as markup."""
     parts: list[RenderableType] = [_head(answer)]
+    if answer.get("stale_s") is not None:
+        text = f"the controller does not answer: this is {duration_text(answer['stale_s'])} old"
+        parts.append(Text(text, style="red"))
+    if answer.get("store_error"):
+        text = f"nothing can be made durable, so nothing is promoted: {answer['store_error']}"
+        parts.append(Text(text, style="red"))
     if answer.get("config_error"):
         parts.append(Text(f"routing file refused: {answer['config_error']}", style="red"))
     for route in answer.get("routes", []):
@@ -87,6 +94,8 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     if maturing := route.get("maturing"):
         parts.append(Text(maturing_line(maturing)))
     parts += [Text(f"missing: {item}") for item in route.get("missing") or []]
+    if route.get("missing"):
+        parts.append(Text(f"why, and until when: understudy explain {route.get('name')}"))
     if route.get("expected_seconds") is not None:
         parts.append(Text(f"decision expected in {duration_text(route['expected_seconds'])}"))
     return parts
@@ -122,6 +131,9 @@ def headline(route: dict[str, Any]) -> str:
     line += f", serves {percent(route.get('share'))}"
     if route.get("mirror_share"):
         line += f", sees a copy of {percent(route['mirror_share'])}"
+    if glass := route.get("break_glass"):
+        left = duration_text(float(glass.get("left_s") or 0.0))
+        line += f"; BREAK-GLASS by {glass.get('who')}, {left} left"
     return line
 
 

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import get_args
 
+from sidecar.exitcode import ExitCode
 from sidecar.tokenfile import Scope, TokenFileError, read_tokens
 
-WRONG = 2
 PREFIX = "understudy_"
 """So that a token that got into a repository or a log is found and known for one."""
 N_BYTES = 32
@@ -40,7 +40,7 @@ def new(
         sys.stdout.write(
             f"token, shown only now: {token}\n\nthe line for the file of tokens:\n{line}\n"
         )
-    return 0
+    return ExitCode.DONE
 
 
 def _line(
@@ -68,4 +68,4 @@ def _try(line: str) -> None:
 
 def _fail(message: str) -> int:
     sys.stderr.write(f"{message}\n")
-    return WRONG
+    return ExitCode.USAGE

@@ -10,10 +10,8 @@ from urllib.parse import quote
 from controller import audit, chain, store
 from controller.chain import HeadError, Noted, read_head, told
 from sidecar.adminport import AdminRefused, AdminUnreachable, get
+from sidecar.exitcode import ExitCode
 
-BROKEN = 1
-WRONG = 2
-SILENT = 3
 DATABASE = "understudy.db"
 
 
@@ -38,22 +36,22 @@ def verify(asked: Asked) -> int:
     head that was noted earlier, outside, finds both.
     """
     if asked.export is not None and asked.state is not None:
-        return _fail("FILE and --state exclude each other", WRONG)
+        return _fail("FILE and --state exclude each other", ExitCode.USAGE)
     try:
         noted = None if asked.head is None else _noted(asked.head)
         answer = _answer(asked, noted)
     except (HeadError, OSError, UnicodeDecodeError) as error:
-        return _fail(str(error), WRONG)
+        return _fail(str(error), ExitCode.USAGE)
     except AdminUnreachable as error:
-        return _fail(str(error), SILENT)
+        return _fail(str(error), ExitCode.SILENT)
     except (AdminRefused, store.StoreError) as error:
-        return _fail(str(error), BROKEN)
+        return _fail(str(error), ExitCode.FAILED)
     is_whole = answer.get("verified") is True
     if asked.as_json:
         sys.stdout.write(json.dumps(answer) + "\n")
     else:
         sys.stdout.write(_sentence(answer, noted) + "\n")
-    return 0 if is_whole else BROKEN
+    return ExitCode.DONE if is_whole else ExitCode.FAILED
 
 
 def _noted(text: str) -> Noted:

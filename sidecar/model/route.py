@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic import WithJsonSchema as As
 
+from sidecar.model.dashboard import Dashboard
 from sidecar.model.label import Labels
 from sidecar.model.metric import MetricSection
 from sidecar.model.registry import Reports
@@ -166,6 +167,9 @@ class RouteSection(Section):
     )
     response_header: Flag = default(
         "false", "Whether clients are told in x-understudy-variant which variant answered."
+    )
+    dashboard: Dashboard = Field(
+        default=Dashboard(), description="What the dashboard may show of requests and answers."
     )
     rollout: RolloutSection | None = Field(
         default=None, description="How challengers are judged; needed as soon as there is one."

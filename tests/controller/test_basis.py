@@ -21,6 +21,7 @@ from tests.controller.builders import intent
 POLICY = intent().routes[0]
 ROLLOUT = Rollout("digits-2", "digits-1", "digits-2-x", Phase.CANARY, 1, in_step_s=3.5)
 STATE = RouteState("digits", "digits-1", "digits-1", rollout=ROLLOUT, policy=POLICY)
+STATE = replace(STATE, cooling_s=7.5)
 READING = Reading("errors", "error", Role.GUARDRAIL, CheckState.PASSED, "fine", 3.1, n=7)
 NUMBERS = st.floats(allow_nan=False)
 
@@ -48,7 +49,7 @@ def test_it_comes_back_as_it_was(
     one = replace(READING, log_e=log_e, log_e_harm=harm, effect=effect, low=low, high=math.inf)
     evidence = Evidence("digits-2-x", 17.25, (READING, one), {"pairs": 3}, last_s)
     assert basis_of(recorded(evidence)) == Basis(
-        Event.STEP_PASSED, ROLLOUT, POLICY, evidence, digest_of(b"snapshot")
+        Event.STEP_PASSED, ROLLOUT, POLICY, evidence, 7.5, digest_of(b"snapshot")
     )
 
 

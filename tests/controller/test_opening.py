@@ -293,3 +293,19 @@ def test_of_a_large_file_a_damaged_observation_is_found_when_it_is_read(path, mo
     with pytest.raises(StoreDamaged), store.reading():
         Journal(opened).matured("digits", now_ns=10, maturity_ns=0)
     opened.close()
+
+
+def test_a_state_of_the_second_schema_gets_its_new_tables_and_keeps_what_it_has(path):
+    connection = open_database(path)
+    with store.transaction(connection):
+        store.save_route(connection, STATE)
+    for table in ("outbox", "decided"):
+        connection.execute(f"DROP TABLE {table}")
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    again = open_database(path)
+    assert store.load_routes(again) == {"digits": STATE}
+    for table in ("outbox", "decided"):
+        assert again.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+    assert again.execute("PRAGMA user_version").fetchone() == (opening.SCHEMA_VERSION,)
+    again.close()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pytest
 
 from controller import decided
 from controller.act import Act
+from controller.policy import Intent, StageKind
 from controller.rejudge import Outcome, Rejudged, rejudge
 from controller.rollout import Event
-from tests.controller.simulation import BETTER, FAILING, WORSE, Model, Simulation
+from tests.controller.builders import intent
+from tests.controller.simulation import BETTER, EQUAL, FAILING, WORSE, Model, Simulation
 
 JOURNEYS = {"better": BETTER, "worse": WORSE, "failing": FAILING}
 
@@ -55,6 +58,44 @@ def test_what_a_person_did_is_told_and_not_judged(tmp_path: Path) -> None:
     assert (last.recorded, last.outcome) == ("ordered", Outcome.NOT_JUDGED)
     assert last.because.startswith("ada did this; the evidence said hold: ")
     one.stop()
+
+
+def test_a_glass_that_was_broken_for_a_time_ends_again(tmp_path: Path) -> None:
+    one = Simulation(tmp_path / "s.db", models=EQUAL)
+    one.run("shadow")
+    glass = {"break_glass": True, "glass_s": 5.0}
+    one.controller.act("digits", Act.PROMOTE, "ada", "urgent", **glass)  # type: ignore[arg-type] # mixed
+    one.run("rolled_back")
+    forced, last = judged(one)[-2:]
+    assert (forced.recorded, forced.outcome) == ("forced", Outcome.NOT_JUDGED)
+    assert (last.recorded, last.outcome) == ("expired", Outcome.SAME)
+    assert last.from_evidence is Outcome.SAME and "break-glass of ada" in last.because
+    one.stop()
+
+
+def test_a_stage_that_is_left_with_an_approval_is_judged_with_it(tmp_path: Path) -> None:
+    policy = approved(intent(), StageKind.SHADOW)
+    one = Simulation(tmp_path / "s.db", intent=policy)
+    one.run("shadow")
+    for _ in range(60):
+        one.tick()
+    one.controller.act("digits", Act.APPROVE, "bob", "looks good")
+    one.run("canary")
+    record = next(r for r in one.audit() if r["phase_to"] == "canary")
+    assert rejudge(record).outcome is Outcome.SAME
+    record["evidence"]["basis"]["rollout"]["approvals"] = []
+    found = rejudge(record)
+    assert (found.outcome, found.judged) == (Outcome.DIFFERENT, "")
+    one.stop()
+
+
+def approved(one: Intent, kind: StageKind) -> Intent:
+    """Return ``one`` with an approval that the stage ``kind`` of its route waits for."""
+    route = one.routes[0]
+    stages = tuple(
+        replace(stage, approvals=1) if stage.kind is kind else stage for stage in route.stages
+    )
+    return replace(one, routes=(replace(route, stages=stages),))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from controller.consent import Approval, Glass
 from controller.missing import Standing
-from controller.rollout import Phase, Rollout
+from controller.rollout import Phase, Rollout, stage_for
 from controller.status import COUNTS, Pending, RouteView, expected_s, render_route
 from controller.store import Finished, RouteState
 from evaluator.evidence import CheckState, Evidence, Reading, Role
@@ -157,6 +157,34 @@ def test_what_waits_for_labels_is_told_beside_what_was_judged():
         "needless": 4,
     }
     assert render_route(view(Phase.SHADOW))["maturing"] is None
+
+
+def test_a_check_says_when_it_may_decide_by_itself():
+    check = counted(50, 200)
+    status = render_route(view(Phase.CANARY, check, found=evidence(check)))
+    assert status["required"][0]["expected_seconds"] == 300.0
+    assert status["last_observation"] == "2027-01-15T08:00:00.000000Z"
+
+
+def test_what_the_stage_asks_for_is_told_with_when_it_is_there():
+    pairs = reading("pairs", CheckState.UNDECIDED, Role.INTEGRITY, because="5 of 20")
+    time = reading("time", CheckState.UNDECIDED, Role.INTEGRITY, because="10 of 60 s")
+    full = reading("fresh", CheckState.PASSED, Role.INTEGRITY)
+    shown = view(
+        Phase.CANARY,
+        replace(pairs, n=5, n_expected=20),
+        time,
+        full,
+        replace(pairs, check="none", n=0, n_expected=20),
+        found=evidence(),
+        in_step_s=10.0,
+    )
+    required = render_route(shown)["required"]
+    assert [item["check"] for item in required] == ["pairs", "time", "fresh", "none"]
+    waits_s = stage_for(route_intent(), Phase.CANARY).for_at_least_s
+    assert [item["expected_seconds"] for item in required] == [
+        *(30.0, max(0.0, waits_s - 10.0), None, None),
+    ]
 
 
 def test_a_promotion_around_the_gates_is_loud():

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from router import trace
 from router.table import Split
 from router.upstream import READ_BYTES
 from tests.router.kit import (
@@ -638,3 +639,49 @@ async def test_answer_of_two_parts_is_never_taken_for_two_answers() -> None:
         for _ in range(3):
             assert (await client.ask(get())).body == b"one"
         assert r.champion.n_connections == 3
+
+
+# Traces.
+
+CLIENT_TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def test_traced_request_is_under_the_span_that_the_observation_names() -> None:
+    async with rig(mode="split", buckets=10_000, tracing=True) as r:
+        await (await r.client()).ask(post(b"", b"traceparent: " + CLIENT_TRACE))
+        (seen,) = await r.exposures()
+        sent, _, span = seen.trace.encode().partition(b"/")
+        assert sent == CLIENT_TRACE
+        (asked,) = r.challenger.requests
+        assert asked.fields[b"traceparent"] == trace.served(CLIENT_TRACE, trace.leg(span, 1))
+
+
+async def test_who_stands_in_is_under_a_span_of_its_own() -> None:
+    async with rig(echoes, resets, mode="split", buckets=10_000, tracing=True) as r:
+        await (await r.client()).ask(post(b"", b"traceparent: " + CLIENT_TRACE))
+        (seen,) = await r.exposures()
+        span = seen.trace.encode().partition(b"/")[2]
+        (asked,) = r.champion.requests
+        assert asked.fields[b"traceparent"] == trace.served(CLIENT_TRACE, trace.leg(span, 2))
+
+
+@pytest.mark.parametrize(
+    ("value", "is_on"),
+    [(CLIENT_TRACE, False), (CLIENT_TRACE[:-2] + b"00", True), (b"not one", True)],
+)
+async def test_what_is_not_traced_passes_as_it_came(value: bytes, is_on: bool) -> None:
+    async with rig(mode="split", buckets=10_000, tracing=is_on) as r:
+        client = await r.client()
+        await client.ask(post(b"", b"traceparent: " + value, b"tracestate: a=b"))
+        await client.ask(post(b""))
+        assert [seen.trace for seen in await r.exposures(2)] == ["", ""]
+        asked, bare = r.challenger.requests
+        assert asked.fields[b"traceparent"] == value
+        assert asked.fields[b"tracestate"] == b"a=b"
+        assert b"traceparent" not in bare.fields
+
+
+async def test_route_without_an_experiment_is_not_traced() -> None:
+    async with rig(tracing=True) as r:
+        await (await r.client()).ask(post(b"", b"traceparent: " + CLIENT_TRACE))
+        assert r.champion.requests[0].fields[b"traceparent"] == CLIENT_TRACE

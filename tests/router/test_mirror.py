@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 import router.mirror
+from router import trace
 from router.table import Mirror
 from tests.router.kit import (
     Rig,
@@ -284,3 +285,14 @@ async def test_copy_and_client_share_nothing_after_the_champion_has_answered() -
         assert r.champion.n_connections == 1
         assert len(r.server.mirrors) == 256 + 44  # max_connections, and the rest waits
         assert "44 waiting" in repr(r.pool("challenger"))
+
+
+async def test_traced_copy_is_in_a_trace_of_its_own() -> None:
+    async with rig(mode="mirror", tracing=True) as r:
+        await (await r.client()).ask(post(b"x", b"traceparent: " + TRACE))
+        (pair,) = await r.pairs()
+        sent, _, span = pair.trace.encode().partition(b"/")
+        assert sent == TRACE
+        (served,), (copied,) = r.champion.requests, r.challenger.requests
+        assert served.fields[b"traceparent"] == trace.served(TRACE, trace.leg(span, 1))
+        assert copied.fields[b"traceparent"] == trace.copied(TRACE, trace.leg(span, 3))

@@ -13,9 +13,12 @@ from controller.opening import open_database
 from router.tasks import spawn
 from sidecar.api import application
 from sidecar.counts import Counts
+from sidecar.dashboard.board import Board
+from sidecar.dashboard.recorder import Recorder
 from sidecar.desk import Desk
 from sidecar.engine import Engine
 from sidecar.guard import Access
+from sidecar.history import History
 from sidecar.hub import Hub
 from sidecar.keyring import Keyring
 from sidecar.probe import Probe
@@ -43,6 +46,7 @@ class AdminBench:
         label_token: str = "",
         tokens: Path | None = None,
         closed: Collection[Scope] = (),
+        recorder: Recorder | None = None,
     ) -> None:
         self.double = Double()
         self.file = folder / "routing.yaml"
@@ -69,6 +73,9 @@ class AdminBench:
         access = Access(bound_host="127.0.0.1")
         keyring = Keyring(tokens, token=token, label_token=label_token, closed=closed)
         self.app = application(self.desk, access, keyring)
+        self.history = History(folder / "history.db")
+        self.recorder = recorder or Recorder(self.history, self.desk.status, self.counts.total)
+        Board(self.desk, self.history, self.recorder).attach(self.app)
         self.client = TestClient(TestServer(self.app))
 
     async def _adopt(self, intent: Any, who: str) -> None:
@@ -85,6 +92,7 @@ class AdminBench:
         self.pump.stop()
         await self._running
         await self.engine.close()
+        self.history.close()
 
     async def get(self, path: str, **headers: str) -> ClientResponse:
         return await self.client.get(path, headers=headers)

@@ -48,6 +48,7 @@ class Double:
         self.ejected: list[tuple[str, str, int]] = []
         self.reports: list[tuple[str, GateReport]] = []
         self.acts: list[tuple[Any, ...]] = []
+        self.glass_s: float | None = None
         self.fences: list[int] = []
         self.gates: list[GateTask] = []
         self.intents: list[Intent] = []
@@ -122,7 +123,14 @@ class Double:
             raise self.step_error
 
     def act(
-        self, route: str, act: Act, who: str, reason: str, *, break_glass: bool = False
+        self,
+        route: str,
+        act: Act,
+        who: str,
+        reason: str,
+        *,
+        break_glass: bool = False,
+        glass_s: float | None = None,
     ) -> None:
         self._note(f"act {act.value}")
         if route != "digits":
@@ -130,10 +138,15 @@ class Double:
         if act is Act.PROMOTE and not break_glass:
             raise ActRefused("the gates are not passed")
         self.acts.append((route, act, who, reason, break_glass))
+        self.glass_s = glass_s
 
     def status(self) -> dict[str, object]:
         self._note("status", is_writing=False)
         return STATUS | {"config_digest": self.intents[-1].digest if self.intents else ""}
+
+    def disagreements(self, route: str) -> dict[str, Any]:
+        self._note("disagreements", is_writing=False)
+        return dict(NOTHING_SHOWN)
 
     def decisions(self, route: str | None, limit: int) -> list[dict[str, Any]]:
         self._note("decisions", is_writing=False)
@@ -144,6 +157,10 @@ class Double:
         return [record for record in self.records if record["sequence"] > after][:limit]
 
 
+NOTHING_SHOWN: dict[str, Any] = {
+    **{"show": "nothing", "experiment": None},
+    **{"compared": 0, "differ": 0, "pairs": []},
+}
 ROUTE: dict[str, object] = {
     "name": "digits",
     "champion": "digits-1",

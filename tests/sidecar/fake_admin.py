@@ -18,11 +18,21 @@ class FakeAdmin:
 
     def __init__(self, answers: Mapping[str, Answer | list[Answer]]) -> None:
         self.asked: list[str] = []
-        asked = self.asked
+        self.sent: list[tuple[dict[str, str], Any]] = []
+        """Headers (lower case) and content of each POST."""
+        self.headers: list[dict[str, str]] = []
+        asked, sent, headers = self.asked, self.sent, self.headers
 
         class Requests(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                size = int(self.headers["content-length"])
+                said = {name.lower(): value for name, value in self.headers.items()}
+                sent.append((said, json.loads(self.rfile.read(size))))
+                self.do_GET()
+
             def do_GET(self) -> None:
                 asked.append(self.path)
+                headers.append({name.lower(): value for name, value in self.headers.items()})
                 found = answers.get(self.path, (404, {"error": "not found"}))
                 if isinstance(found, list):
                     found = found.pop(0) if len(found) > 1 else found[0]

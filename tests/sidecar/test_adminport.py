@@ -2,7 +2,7 @@ import socket
 
 import pytest
 
-from sidecar.adminport import AdminRefused, AdminUnreachable, get
+from sidecar.adminport import AdminRefused, AdminUnreachable, get, post
 from tests.sidecar.fake_admin import FakeAdmin
 
 
@@ -39,3 +39,28 @@ def test_error_status_is_quoted() -> None:
 def test_address_that_is_no_admin_address_is_refused(url: str) -> None:
     with pytest.raises(AdminUnreachable, match="--admin must be"):
         get(url, "/v1/status")
+
+
+def test_a_refusal_says_what_to_do_next() -> None:
+    refusal = {"error": "a token is needed", "remedy": "send one"}
+    with FakeAdmin({"/x": (401, refusal)}) as admin:
+        with pytest.raises(AdminRefused, match="a token is needed; send one") as caught:
+            get(admin.url, "/x")
+    assert caught.value.status == 401
+
+
+def test_content_is_posted_as_json_with_the_token() -> None:
+    with FakeAdmin({"/x": (200, {"done": True})}) as admin:
+        assert post(admin.url, "/x", {"a": 1}, "s3cret") == {"done": True}
+    headers, content = admin.sent[0]
+    assert (headers["content-type"], content) == ("application/json", {"a": 1})
+    assert headers["authorization"] == "Bearer s3cret"
+
+
+def test_questions_carry_the_token_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNDERSTUDY_TOKEN", raising=False)
+    with FakeAdmin({"/x": (200, {})}) as admin:
+        get(admin.url, "/x")
+        monkeypatch.setenv("UNDERSTUDY_TOKEN", "s3cret")
+        get(admin.url, "/x")
+    assert [said.get("authorization") for said in admin.headers] == [None, "Bearer s3cret"]

@@ -1,5 +1,6 @@
 import importlib.metadata
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from sidecar.cli import app
 from tests.sidecar.fake_admin import FakeAdmin
 from tests.sidecar.routing_texts import ROOT, WHOLE
 
-COMMANDS = ["run", "check", "status", "demo", "audit"]
+ACTS = ["hold", "resume", "rollback", "approve", "promote"]
+COMMANDS = ["run", "check", "status", "explain", "report", *ACTS, "demo", "audit"]
 HEAVY = ["numpy", "pydantic", "scipy", "aiohttp", "yaml", "sqlite3", "sklearn"]
 
 
@@ -63,6 +65,31 @@ def test_check_exits_0_for_a_sound_file_and_2_for_a_refused_one(tmp_path: Path) 
 
 def test_check_without_a_file_is_wrong_usage() -> None:
     assert understudy("check")[0] == 2
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_a_persons_act_takes_no_token_as_an_argument(act: str) -> None:
+    code, out, _ = understudy(act, "--help")
+    assert code == 0
+    assert "--token-file" in out and "--token " not in out
+    assert understudy(act, "digits")[0] == 2  # without a reason
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_complete_commands_and_options(shell: str) -> None:
+    words = {"bash": ["COMP_WORDS", "COMP_CWORD"]}.get(shell, ["_TYPER_COMPLETE_ARGS"])
+    environment = os.environ | {
+        "_UNDERSTUDY_COMPLETE": f"complete_{shell}",
+        **dict(zip(words, ["understudy ex", "1"], strict=False)),
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_WORD_TO_COMPLETE": "ex",
+    }
+    code = "import sys; sys.argv = ['understudy']; from sidecar.cli import main; main()"
+    out = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "explain" in out.stdout and "export" in out.stdout, out.stderr
 
 
 @pytest.mark.parametrize("command", [["status"], ["audit", "verify"], ["audit", "export"]])

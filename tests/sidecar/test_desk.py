@@ -1,6 +1,8 @@
 """The desk: bounded waits, and an older answer where there is one. See also test_api."""
 
 import asyncio
+import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -81,3 +83,62 @@ async def test_metrics_count_each_move_once_over_many_scrapes(bench: AdminBench)
         text = (await bench.desk.metrics()).decode()
         line = 'understudy_decisions_total{action="advance",route="digits"} 2499.0'
         assert line in text
+
+
+async def test_the_audit_is_walked_by_itself_and_metrics_say_how_it_went(
+    bench: AdminBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = open_database(tmp_path / "understudy.db")
+    with store.transaction(connection):
+        entry = Entry(at_ns=1, who="ada", route="r", action="hold", because="x", config_digest="d")
+        audit.append(connection, entry)
+    assert b"understudy_audit_verified " not in await bench.desk.metrics()
+    monkeypatch.setattr(module, "VERIFY_EVERY_S", 0.01)
+    task = asyncio.get_running_loop().create_task(bench.desk.keep_verifying())
+    try:
+        await _until_metrics(bench, b"understudy_audit_verified 1.0")
+        with store.transaction(connection):
+            connection.execute("INSERT INTO audit VALUES (7, '{}', 'x')")
+        await _until_metrics(bench, b"understudy_audit_verified 0.0")
+    finally:
+        task.cancel()
+        connection.close()
+
+
+async def _until_metrics(bench: AdminBench, line: bytes) -> None:
+    async with asyncio.timeout(30):
+        while line not in await bench.desk.metrics():
+            await asyncio.sleep(0.01)
+
+
+async def test_metrics_know_the_disk(bench: AdminBench) -> None:
+    text = (await bench.desk.metrics()).decode()
+    free, size = (
+        float(text.split(f"\nunderstudy_disk_{word}_bytes ")[1].split("\n")[0])
+        for word in ("free", "size")
+    )
+    assert 0 <= free <= size
+
+
+async def test_a_walk_that_nobody_waits_for_ends_soon(
+    bench: AdminBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a sidecar with a long audit could not stop."""
+    open_database(tmp_path / "understudy.db").close()
+    started, ended = threading.Event(), threading.Event()
+    endless = "WITH RECURSIVE n(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM n) SELECT k FROM n"
+
+    def walk(connection: sqlite3.Connection, noted: object) -> None:
+        try:
+            for _ in connection.execute(endless):
+                started.set()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(audit, "verify", walk)
+    task = asyncio.get_running_loop().create_task(bench.desk.verify())
+    assert await asyncio.to_thread(started.wait, 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(ended.wait, 30)

@@ -94,6 +94,11 @@ def test_refused_reload_is_on_the_page() -> None:
             "digits: champion digits-1, challenger digits-2 in shadow, serves 0%, "
             "sees a copy of 100%",
         ),
+        (
+            {"phase": "watch", "break_glass": {"who": "ada", "reason": "x", "left_s": 7200.0}},
+            "digits: champion digits-1, challenger digits-2 in watch, serves 25%; "
+            "BREAK-GLASS by ada, 2 h left",
+        ),
     ],
 )
 def test_headline_is_one_sentence(change: dict[str, Any], line: str) -> None:

@@ -1,0 +1,1 @@
+"""Rules, dashboard and documentation of the metrics, written from the metrics themselves."""

@@ -1,0 +1,1 @@
+"""What serves the dashboard, without a browser."""
