@@ -38,7 +38,8 @@ class Entry:
     """A person, or ``controller``."""
     route: str
     action: str
-    """adopt, start, advance, promote, rollback, finish, hold, resume, reload, refuse or labels."""
+    """adopt, start, advance, promote, rollback, finish, hold, resume, reload, refuse or labels;
+    approve or withdraw (approvals); renew or mend (a promotion around the gates)."""
     because: str
     config_digest: str
     challenger: str | None = None

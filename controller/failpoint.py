@@ -3,7 +3,8 @@
 ``UNDERSTUDY_CRASH_AT=promote.in_transaction`` ends the process at the first passage of that place,
 ``...@3`` at the third, with no clean-up of any kind. Unset, a passage costs one comparison.
 Places: ``ACTION.before_commit``, ``ACTION.in_transaction``, ``ACTION.after_commit``,
-``ACTION.after_publish`` for start, advance, promote, finish, adopt, reload, hold and resume;
+``ACTION.after_publish`` for start, advance, promote, finish, adopt, reload, hold, resume,
+approve, withdraw, renew and mend;
 ``rollback.before_publish``, ``rollback.after_publish``, ``rollback.in_transaction``,
 ``rollback.after_commit``; ``ingest``, ``label`` and ``mature`` with ``.in_transaction`` and
 ``.after_commit``.

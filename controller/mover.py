@@ -16,6 +16,7 @@ from controller.basis import with_basis
 from controller.clock import Clock
 from controller.consent import Glass
 from controller.family import alpha_objective, least_claim
+from controller.gates.functionalspec import FunctionalSpec
 from controller.gates.report import GateReport
 from controller.intake import Intake
 from controller.plan import lay_out, plan
@@ -328,7 +329,9 @@ def _for_nobody(_: RouteState) -> tuple[str | None, dict[str, Any]]:
 
 def _lean(route: RouteIntent) -> RouteIntent:
     """Return ``route`` without sample bodies: they may be megabytes, and states are saved often."""
-    return replace(route, stages=tuple(replace(stage, samples=()) for stage in route.stages))
+    bare = FunctionalSpec()  # schemas may be as large
+    stages = tuple(replace(stage, samples=(), functional=bare) for stage in route.stages)
+    return replace(route, stages=stages)
 
 
 def _policy_of(state: RouteState) -> RouteIntent:

@@ -1,8 +1,11 @@
 """The declared ladder: stages, and what each needs. Pure values, made from the routing file."""
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from controller.gates.functionalspec import FunctionalSpec
+from controller.gates.goldenspec import PerformanceSpec
+from controller.gates.securityspec import SecuritySpec
 from evaluator.journal import MAX_BYTES
 from evaluator.metric import MetricSpec
 from router.table import Match, Variant
@@ -82,6 +85,12 @@ class StageSpec:
     """functional: request bodies (JSON) that the challenger must answer with 200."""
     ready_path: str | None = None
     """functional: GET must answer 200; None asks only that the port accepts connections."""
+    functional: FunctionalSpec = field(default_factory=FunctionalSpec)
+    """functional: what is asked beside samples and readiness."""
+    performance: PerformanceSpec | None = None
+    """performance: the golden set, and what must be shown on it."""
+    security: SecuritySpec | None = None
+    """security: what the model must not have."""
     approvals: int = 0
     """So many different people must approve before the stage is left with success."""
     webhooks: tuple[WebhookSpec, ...] = ()

@@ -101,6 +101,30 @@ def check(file: RoutingFile, as_json: Json = False) -> None:
 
 
 @app.command()
+def gate(
+    file: RoutingFile,
+    route: Annotated[str, typer.Argument(metavar="ROUTE", help="A route of the file.")],
+    *,
+    challenger: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The first of the route if not said.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GATE", help="functional or performance; both if not said."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the gates of a route against its servers, without a sidecar: for a CI pipeline.
+
+    Exit code 0 if all are passed, 1 if one failed, 4 if it is undecided, such as a golden set
+    that is too small, 2 for a refused routing file.
+    """
+    module = _module("gate")
+    asked = module.Asked(file, route, challenger, tuple(only or ()), as_json)
+    raise typer.Exit(module.gate(asked))
+
+
+@app.command()
 def status(
     admin: Admin = DEFAULT_ADMIN,
     as_json: Json = False,
@@ -565,8 +589,7 @@ def demo(
 
     Exit code 0 only if the scenario ended as it should.
     """
-    play = _module("demo")
-    play.demo(scenario, json, play.EXAMPLE if config is None else config)
+    _module("demo").demo(scenario, json, config)
 
 
 @audit_app.command("verify")

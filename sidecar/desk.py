@@ -98,6 +98,7 @@ class Desk:
         database: Path,
         scored: Callable[[], Mapping[str, Mapping[str, int]]] = dict,
         spans: Callable[[], Mapping[str, int] | None] = lambda: None,
+        gate_progress: Callable[[str], dict[str, int] | None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self._pump = pump
@@ -112,6 +113,8 @@ class Desk:
         """What became of the answers offered to scorers, by route."""
         self._spans = spans
         """What became of spans; None while nothing is traced."""
+        self._gate_progress = gate_progress
+        """How far the gate of a route has come; None if none is under way."""
         self.ways = Ways()
         """Of labels, and what became of what came in by them."""
         self.subscription: Subscription | None = None
@@ -142,6 +145,8 @@ class Desk:
         if self._hub.table is not None and "routes" in status:
             counts = self._counts.total()
             status["routes"] = with_standby(status["routes"], self._hub.table, counts)
+        for route in status.get("routes", ()):
+            route["gate_progress"] = self._gate_progress(str(route.get("name")))
         status["config_error"] = self._reloader.error
         status["routers"] = self._hub.routers()
         status["scorers"] = {route: dict(counts) for route, counts in self._scored().items()}

@@ -11,6 +11,7 @@ class ExitCode(enum.IntEnum):
     USAGE = 2
     SILENT = 3
     REJECTED = 4
+    UNDECIDED = 4  # the same number: done, and not all of it is well
     STOPPED = 130
 
 
@@ -20,7 +21,7 @@ MEANING: dict[ExitCode, str] = {
     ExitCode.USAGE: "wrong usage, a refused routing file, a file that is not one of labels, "
     "or no token where one is needed",
     ExitCode.SILENT: "nothing that speaks the admin API answers at `--admin`",
-    ExitCode.REJECTED: "done, but for the labels that were rejected (`label`)",
+    ExitCode.REJECTED: "done, but for the labels that were rejected (`label`); undecided (`gate`)",
     ExitCode.STOPPED: "stopped by Ctrl-C before the end (`label`)",
 }
 """In the words of the documentation."""

@@ -24,8 +24,9 @@ from controller import opening
 from controller.chain import Head
 from controller.clock import SystemClock
 from controller.controller import Controller
-from controller.gates import runner
+from controller.gates.runner import GateRunner
 from controller.policy import Intent
+from controller.rowset import folder_beside
 from controller.store import StoreError
 from router.table import RoutingTable
 from router.tasks import spawn
@@ -154,10 +155,11 @@ class ControllerProcess:
         self._publisher = Publisher(self._send, state / "table.msgpack")
         self._engine: Engine[Controller] = Engine(self._open)
         self._tracer = Tracer(VERSION)
+        self._gates = GateRunner(folder_beside(self._database))
         self._pump = Pump(
             self._engine,
             self._acknowledge,
-            runner.run,
+            self._gates.run,
             after_step=self._after_step,
             condemn=lambda why: opening.condemn(self._database, why),
             on_ingested=self._tracer.take,
@@ -181,6 +183,7 @@ class ControllerProcess:
             self._database,
             lambda: self._scorers.counts,
             lambda: self._tracer.counts if self._tracer.is_on else None,
+            self._gates.board.of,
         )
         self._scorers = Scorers(self._engine, self._desk.label)
         self._prover = Prover(self._engine, self._pump.fail)

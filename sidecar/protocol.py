@@ -15,6 +15,8 @@ METHODS = (b"POST", b"GET", b"PUT")
 """What ``inference:`` may name. A DELETE twice is for nobody to try."""
 _MODEL = re.compile(r"^/v1/models/([^/:*]+)(/versions/[^/:*]+)?:predict$")
 
+_V2_MODEL = re.compile(r"^(/v2/models/[^/*]+(?:/versions/[^/*]+)?)/(?:infer|generate)\b")
+
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
@@ -32,6 +34,16 @@ def _model_path(match_path: str) -> str | None:
     """Return ``/v1/models/NAME`` of ``/v1/models/NAME:predict``, None for other paths."""
     found = _MODEL.match(match_path)
     return None if found is None else f"/v1/models/{found[1]}"
+
+
+def metadata_path(protocol: str, match_path: str) -> str | None:
+    """Return where Open Inference metadata of a route's model is; None if it has none.
+
+    >>> metadata_path("open-inference-v2", "/v2/models/fraud/infer")
+    '/v2/models/fraud'
+    """
+    found = _V2_MODEL.match(match_path) if protocol == "open-inference-v2" else None
+    return None if found is None else found[1]
 
 
 def _always(path: str | None) -> Callable[[str], str | None]:

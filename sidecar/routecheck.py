@@ -11,15 +11,16 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evaluator.metric import LABELLED
 from sidecar.metrickeys import check_metric
+from sidecar.model.functional import Functional
 from sidecar.model.label import Labels
 from sidecar.model.metric import MetricSection
 from sidecar.model.process import Admin
 from sidecar.model.route import Limits, MatchSection
-from sidecar.model.stage import Canary, Functional, Shadow
+from sidecar.model.stage import Canary, Shadow
 from sidecar.model.variant import VariantSection
 from sidecar.problem import Path, Problem
 from sidecar.protocol import PROTOCOLS, inference, may_match
-from sidecar.quantity import duration_text
+from sidecar.quantity import duration_text, parse_duration_s
 from sidecar.routetype import Address, InferencePath, Target
 from sidecar.yamltree import Tree
 
@@ -324,6 +325,27 @@ def _webhook_names(tree: Tree, route: Path) -> Iterator[Problem]:
         yield from _same_names(tree, [(*hooks, index, "name") for index in _indices(tree, hooks)])
 
 
+def _cool_down(tree: Tree, route: Path) -> Iterator[Problem]:
+    """A route that cools down for longer than its last stage lasts would promote nobody."""
+    rollout, stages = (*route, "rollout"), stages_of(tree, route)
+    written = tree.get((*rollout, "cool_down"))
+    last = next((kind for kind in ("canary", "shadow") if kind in stages), None)
+    if not isinstance(written, str) or last is None:
+        return
+    model: type[Canary] | type[Shadow] = Canary if last == "canary" else Shadow
+    stage: Canary | Shadow | None = part(tree, stages[last], model)
+    try:
+        cool_down_s = parse_duration_s(written)
+    except ValueError:
+        return  # told by the model
+    if stage is not None and cool_down_s >= stage.at_most:
+        yield tree.problem(
+            (*rollout, "cool_down"),
+            f"less than the {last} stage's at_most ({duration_text(stage.at_most)}): "
+            "nobody would be promoted",
+        )
+
+
 def _wanted(tree: Tree, route: Path) -> Iterator[Problem]:
     labels = part(tree, (*route, "labels"), Labels)
     if labels is None or labels.wanted != "disagreements":
@@ -443,6 +465,7 @@ _ROUTE_CHECKS: tuple[Callable[[Tree, Path], Iterator[Problem]], ...] = (
     _ladder,
     _times,
     _webhook_names,
+    _cool_down,
     _wanted,
     _metric_keys,
     _metric_needs,

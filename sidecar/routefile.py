@@ -16,6 +16,7 @@ from controller.policy import Intent
 from router.certificate import ServerTls
 from sidecar import eventspec, yamltree
 from sidecar.eventspec import EventSpec, check_events
+from sidecar.gatecheck import check_gates
 from sidecar.natsspec import NatsSpec, check_nats, spec_of
 from sidecar.problem import ConfigError, Problem
 from sidecar.registrycheck import check_registry
@@ -24,6 +25,7 @@ from sidecar.routeerror import problems_of
 from sidecar.routeintent import intent_of, listen_tls_of
 from sidecar.routemodel import RoutingFile
 from sidecar.sample import SampleError, read_samples
+from sidecar.securitycheck import check_security
 from sidecar.tlsfile import check_files
 from sidecar.tokencheck import check_tokens
 from sidecar.tokenfile import check_token_file
@@ -100,14 +102,17 @@ def parse_routefile(raw: bytes, path: Path) -> Loaded:
     problems += check_tokens(tree, folder)
     problems += check_token_file(tree, folder)
     problems += check_nats(tree, folder)
+    problems += check_security(tree, folder)
     problems += check_tracing(tree)
     problems += check_events(tree, folder)
     problems += check_registry(tree, folder)
     samples = _samples(tree, folder, problems)
+    found, schemas = check_gates(tree, folder)
+    problems += found
     if problems or file is None:
         raise ConfigError(str(path), _in_order(problems))
     digest = hashlib.sha256(raw).hexdigest()
-    intent = intent_of(file, samples, digest, folder)
+    intent = intent_of(file, samples, digest, folder, schemas)
     return Loaded(intent, _settings(file, folder), digest, raw, tree.is_marked)
 
 

@@ -4,6 +4,7 @@ import os.path
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from controller.policy import (
     Intent,
@@ -26,28 +27,39 @@ from evaluator.evidence import Role
 from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
 from router.table import Match, Tls, Variant
+from sidecar.gateintent import Schemas, with_gates
+from sidecar.model.functional import Functional
 from sidecar.model.gated import Gated
 from sidecar.model.label import Labels, Scorer
 from sidecar.model.metric import MetricSection
+from sidecar.model.performance import Performance
 from sidecar.model.process import ListenTls
 from sidecar.model.registry import Registry, Reports
 from sidecar.model.route import MatchSection, RouteSection
-from sidecar.model.stage import Canary, Functional, Performance, Production, Security, Shadow, Stage
+from sidecar.model.security import Security
+from sidecar.model.stage import Canary, Production, Shadow, Stage
 from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import RoutingFile
 
 
 def intent_of(
-    file: RoutingFile, samples: Mapping[int, tuple[bytes, ...]], digest: str, folder: Path
+    file: RoutingFile,
+    samples: Mapping[int, tuple[bytes, ...]],
+    digest: str,
+    folder: Path,
+    schemas: Mapping[int, Schemas] = MappingProxyType({}),
 ) -> Intent:
     """Return the intent of a file that passed every check.
 
-    ``samples`` maps the index of a route to the request bodies of its functional stage; files are
-    relative to ``folder``.
+    ``samples`` maps the index of a route to the request bodies of its functional stage, ``schemas``
+    to the JSON Schemas that it names; files are relative to ``folder``.
     """
     routes = tuple(
-        replace(_route(route, samples.get(index, ()), folder), tracing=file.tracing is not None)
+        replace(
+            _route(route, samples.get(index, ()), folder, schemas.get(index, {})),
+            tracing=file.tracing is not None,
+        )
         for index, route in enumerate(file.routes)
     )
     return Intent(
@@ -95,7 +107,9 @@ def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:
     return RecordSpec(os.path.abspath(folder / file.record.folder), file.record.size)
 
 
-def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> RouteIntent:
+def _route(
+    route: RouteSection, samples: tuple[bytes, ...], folder: Path, schemas: Schemas
+) -> RouteIntent:
     by_protocol = defaults(route.protocol, route.match.path)
     labels, limits, rollout = route.labels, route.limits, route.rollout
     missing = labels.missing if labels is not None else "ignore"
@@ -107,7 +121,12 @@ def _route(route: RouteSection, samples: tuple[bytes, ...], folder: Path) -> Rou
         challengers=tuple(_variant(challenger, folder) for challenger in route.challengers),
         standby=_variant(route.standby, folder) if route.standby is not None else None,
         metrics=tuple(_metric(name, metric, missing) for name, metric in route.metrics.items()),
-        stages=tuple(_stage(stage, samples, by_protocol.ready_path) for stage in stages),
+        stages=tuple(
+            with_gates(
+                _stage(stage, samples, by_protocol.ready_path), stage, route, folder, schemas
+            )
+            for stage in stages
+        ),
         prediction=route.prediction if route.prediction is not None else by_protocol.prediction,
         unit_header=route.unit.header.lower() if route.unit is not None else None,
         alpha=rollout.alpha if rollout is not None else 0.05,

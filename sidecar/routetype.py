@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic import WithJsonSchema as As
 from pydantic_core import PydanticCustomError
 
+from controller.gates.template import TemplateError, check_template
 from evaluator.extract import canonical_text
 from sidecar import quantity
 
@@ -30,6 +31,9 @@ URL = (
 SOCKET_PATH = r"/[!-~]{1,106}"  # printable ASCII; sun_path holds 107 bytes and a NUL (unix(7))
 ADDRESS = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?):[0-9]{1,5}$"
 EXPECTED_URL = "http://HOST:PORT, https://HOST:PORT or unix:///PATH"
+ALLOWED = r"^(file:[^\x00-\x1f]{1,256}|[A-Za-z_][A-Za-z0-9_.]{0,254}(\.\*)?)$"
+LICENCE = r"^[A-Za-z0-9][A-Za-z0-9.+:-]{0,62}( WITH [A-Za-z0-9.-]{1,62})?$"
+PACKAGE = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 MATCH_PATH = r"^/[!-)+->@-~]*\*?$"  # printable ASCII; * only at the end, no ? and no space
 
 
@@ -130,6 +134,22 @@ def _amount(text: str) -> float:
     return quantity.parse_share(text) if text.endswith("%") else _signed(text)
 
 
+def _lead(text: str) -> float:
+    if re.fullmatch(LEAD, text, re.ASCII) is None or text.endswith("\n"):
+        raise ValueError("a lead such as '>= 3%'")
+    return _amount(text.removeprefix(">=").strip())
+
+
+def _template(text: str) -> str:
+    if len(text) > 65_536:
+        raise ValueError("a request in JSON of at most 65536 characters")
+    try:
+        check_template(text)
+    except TemplateError as exc:
+        raise ValueError(f"a request in JSON ({exc})") from exc
+    return text
+
+
 def _class(text: str) -> str:
     """Return the canonical JSON text of a class: 1, true and fraud as JSON would have them."""
     if not text or len(text) > 256:
@@ -228,6 +248,19 @@ UpgradeToken = Annotated[
     ),
 ]
 FilePath = Annotated[str, _pattern(r"^[^\x00-\x1f]+$", "the path of a file")]
+AllowedImport = Annotated[
+    str,
+    _pattern(ALLOWED, "module.name, module.* or file:PATTERN"),
+    _text(ALLOWED),
+]
+GroupPath = Annotated[str, _pattern(r"^[^\x00-\x1f]{1,128}$", "the name of a column")]
+LicenceName = Annotated[
+    str, _pattern(LICENCE, "an SPDX identifier, such as Apache-2.0"), _text(LICENCE)
+]
+PackageName = Annotated[str, _pattern(PACKAGE, "the name of a package"), _text(PACKAGE)]
+VulnerabilityId = Annotated[
+    str, _pattern(PACKAGE, "an id, such as GHSA-... or CVE-2024-1"), _text(PACKAGE)
+]
 Address = Annotated[
     tuple[str, int],
     _parsed(_address, "HOST:PORT, such as 127.0.0.1:8080 (port 1 to 65535)"),
@@ -275,6 +308,22 @@ NatsName = Annotated[
 ]
 NatsSubject = Annotated[
     str, _pattern(NATS_SUBJECT, "a subject such as labels or labels.>"), _text(NATS_SUBJECT)
+]
+ColumnName = Annotated[
+    str,
+    _pattern(r"^[^\x00-\x1f]{1,256}$", "the name of a column"),
+    StringConstraints(min_length=1, max_length=256),
+]
+FILE_DIGEST = r"^(sha256:)?[0-9a-f]{64}$"
+FileDigest = Annotated[
+    str,
+    _pattern(FILE_DIGEST, "a SHA-256: 64 digits and letters a to f"),
+    _text(FILE_DIGEST),
+]
+LEAD = r"^>= ?[0-9]{1,9}(\.[0-9]{1,6})?%?$"
+Lead = Annotated[float, _parsed(_lead, "a lead such as '>= 3%'"), _text(LEAD)]
+Template = Annotated[
+    str, _parsed(_template, "a request in JSON"), As({"type": "string", "maxLength": 65_536})
 ]
 Expression = Annotated[
     str, _parsed(_expression, "a JMESPath expression"), As({"type": "string", "maxLength": 256})
@@ -379,6 +428,8 @@ def _whole(low: int, high: int) -> Any:
 
 
 Workers = Annotated[int, *_whole(1, 64)]
+Concurrency = Annotated[int, *_whole(1, 64)]
+Requests = Annotated[int, *_whole(1, 10_000)]
 Connections = Annotated[int, *_whole(1, 65_535)]
 Failures = Annotated[int, *_whole(1, 1000)]
 Approvers = Annotated[int, *_whole(1, 10)]

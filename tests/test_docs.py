@@ -30,6 +30,7 @@ DOCUMENTS = sorted(
         *(ROOT / "docs").glob("*.md"),
         *(ROOT / "docs" / "labels").glob("*.md"),
         *(ROOT / "docs" / "governance").glob("*.md"),
+        *(ROOT / "docs" / "governance").glob("*.md"),
     ]
 )
 BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
@@ -76,7 +77,14 @@ def test_every_yaml_block_is_a_routing_file_that_check_accepts(text: str, tmp_pa
     file.write_text(text)
     keys = tmp_path / "exposure.keys"  # what a block may name, and check reads
     keys.touch(0o600)
+    for name in ("golden.ndjson", "train-6.parquet", "train-7.parquet"):  # need only be there
+        (tmp_path / name).touch()
+    (tmp_path / "samples.jsonl").write_text("{}\n")
+    for name in ("request.schema.json", "answer.schema.json"):
+        (tmp_path / name).write_text("{}")
     keys.write_text(f"k1 {'A' * 43}=\n")
+    for name in ("requirements.txt", "osv-pypi.zip", "site-packages", "golden.ndjson"):
+        (tmp_path / name).touch()
     (tmp_path / "tokens.yaml").write_text("tokens: []\n")
     (tmp_path / "hook.secret").write_text("A" * 32)
     assert load_routefile(file).intent.routes

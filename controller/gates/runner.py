@@ -1,9 +1,14 @@
 """Which gate runs for which stage: the one place that knows them all."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
-from controller.gates import functional, webhook
+from controller.gates import functional, performance, security, webhook
+from controller.gates.golden import GoldenError
+from controller.gates.progress import Board
 from controller.gates.report import GateReport
+from controller.gates.scanmemory import ScanMemory
 from controller.gates.task import GateTask
 from controller.policy import StageKind
 
@@ -18,12 +23,39 @@ async def _functional(task: GateTask) -> GateReport:
 RUNNERS: Mapping[StageKind, Runner] = {StageKind.FUNCTIONAL: _functional}
 
 
+class GateRunner:
+    """Runs gates. Owner: the controller process; used by its event loop."""
+
+    def __init__(self, rows: Path | None = None) -> None:
+        self._rows = rows
+        """The folder of registered training data's row hashes; None: there is none."""
+        self.board = Board()
+        self._scanned = ScanMemory()
+
+    async def run(self, task: GateTask) -> GateReport:
+        """Run the gate of ``task``, or call its webhook; what nobody has built is not passed."""
+        if task.hook is not None:
+            return await webhook.run(task, task.hook)
+        if task.kind is StageKind.PERFORMANCE:
+            return await self._performance(task)
+        if task.kind is StageKind.SECURITY:
+            return await security.run(await security.task_of(task, self._scanned))
+        runner = RUNNERS.get(task.kind)
+        if runner is None:
+            because = f"this version has no {task.kind.value} gate: remove the stage"
+            return GateReport(task.challenger.name, False, because)
+        return await runner(task)
+
+    async def _performance(self, task: GateTask) -> GateReport:
+        try:
+            asked = await asyncio.to_thread(performance.task_of, task, self._rows)
+            return await performance.run(asked, self.board.teller(task))
+        except GoldenError as error:
+            return GateReport(task.challenger.name, False, str(error), is_transient=True)
+        finally:
+            self.board.clear(task)
+
+
 async def run(task: GateTask) -> GateReport:
-    """Run the gate of ``task``, or call its webhook; what nobody has built is not passed."""
-    if task.hook is not None:
-        return await webhook.run(task, task.hook)
-    runner = RUNNERS.get(task.kind)
-    if runner is None:
-        because = f"this version has no {task.kind.value} gate: remove the stage"
-        return GateReport(task.challenger.name, False, because)
-    return await runner(task)
+    """Run one gate where nobody looks at its progress."""
+    return await GateRunner().run(task)

@@ -21,20 +21,21 @@ from sidecar.demo.routing_copy import NotForTheDemo, copy_routing
 from sidecar.demo.scenario import Scenario, Summary, complaints
 from sidecar.demo.show import Show, show_on
 
-EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "demo.yaml"
+EXAMPLES = Path(__file__).parents[2] / "config" / "examples"
 DEADLINE_S = 165.0
 """From the first request. With training and the end that is under three minutes."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
 
-def demo(scenario: Scenario, target: Path | None, config: Path) -> None:
+def demo(scenario: Scenario, target: Path | None, config: Path | None) -> None:
     """Watch a challenger win a champion's place on evidence, or lose it.
 
     Always raises typer.Exit: with code 0 only if the scenario ended as it should. ``target`` is
     where the summary goes, as JSON.
     """
-    raise typer.Exit(run(scenario, target, config, show_on(Console())))
+    file = config or EXAMPLES / ("gates.yaml" if scenario is Scenario.GATES else "demo.yaml")
+    raise typer.Exit(run(scenario, target, file, show_on(Console())))
 
 
 def run(

@@ -86,6 +86,8 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     standby = route.get("standby") or {}
     if standby.get("requests"):
         parts.append(Text(_standby(standby), style="yellow"))
+    if progress := route.get("gate_progress"):
+        parts.append(Text(f"golden rows: {progress['rows_done']} of {progress['rows']}"))
     if route.get("checks"):
         parts.append(checks_table(route["checks"]))
         parts += [Text(f"  {reading.get('because', '')}") for reading in route["checks"]]

@@ -57,6 +57,16 @@ class Admin:
         """Whether every record's hash and every link between two is right; raises AdminError."""
         return _field(await self._get("/v1/audit/verify"), "verified") is True
 
+    async def approve(self, route: str, token: str, reason: str) -> bool:
+        """Approve leaving the present stage; whether that was taken. Raises AdminError."""
+        url = f"{self._url}/v1/routes/{route}/approve"
+        headers = {"authorization": f"Bearer {token}"}
+        try:
+            async with self._session.post(url, json={"reason": reason}, headers=headers) as answer:
+                return answer.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise AdminError(f"POST {url}: {type(error).__name__}: {error}") from error
+
     async def _get(self, path: str) -> dict[str, Any]:
         try:
             async with self._session.get(self._url + path) as response:

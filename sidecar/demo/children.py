@@ -9,7 +9,8 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 from router.tasks import spawn
@@ -17,6 +18,7 @@ from sidecar.demo.reports import read_report
 
 T = TypeVar("T")
 Report = dict[str, object]
+NOTHING: Mapping[str, str] = MappingProxyType({})
 LOG_LINES = 30
 """How much of a child's log is kept for the post-mortem."""
 STOP_WITHIN_S = 18.0
@@ -97,10 +99,12 @@ class Children:
         *,
         stdin: int | None = None,
         stdout: int | None = None,
+        secrets: Mapping[str, str] = NOTHING,
     ) -> Child:
         """Start ``command``; what it says on stderr is read here, and on stdout unless given.
 
-        Descriptors that are given stay the caller's, who closes them.
+        Descriptors that are given stay the caller's, who closes them. ``secrets`` go into its
+        environment, where no list of processes shows them.
         """
         ours, theirs = os.pipe()
         try:
@@ -110,7 +114,7 @@ class Children:
                 stdout=theirs if stdout is None else stdout,
                 stderr=theirs,
                 start_new_session=True,
-                env={**os.environ, **ONE_THREAD, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **ONE_THREAD, "PYTHONUNBUFFERED": "1", **secrets},
             )
         except BaseException:
             os.close(ours)

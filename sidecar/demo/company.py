@@ -8,6 +8,7 @@ from pathlib import Path
 from sidecar.demo.admin import Admin
 from sidecar.demo.children import Child, Children, or_death
 from sidecar.demo.play import Play
+from sidecar.demo.registration import register
 from sidecar.demo.routing_copy import Server
 
 READY_WITHIN_S = 20.0
@@ -37,6 +38,8 @@ async def start_company(play: Play, children: Children, admin: Admin) -> Company
         await server.reported("listening", READY_WITHIN_S)
     sidecar = await children.start("the sidecar", [*play.sidecar, str(routing.path)])
     await or_death(admin.wait_ready(READY_WITHIN_S), [sidecar, champion])
+    if play.cast.paperwork is not None:
+        await register(play, play.cast.paperwork, children)
     labeller, client = await _start_traffic(play, children)
     await client.reported("traffic", READY_WITHIN_S)
     return Company(champion, challenger, sidecar, labeller, client)
@@ -53,10 +56,15 @@ async def _start_traffic(play: Play, children: Children) -> tuple[Child, Child]:
     """Start the labeller and the client, with a pipe from the client to the labeller."""
     labels_url = f"{play.routing.admin_url}/v1/labels"
     options = ["--traffic", str(play.cast.traffic), "--rate", str(play.rate)]
+    paperwork = play.cast.paperwork
+    secrets = {} if paperwork is None else {"UNDERSTUDY_LABEL_TOKEN": paperwork.tokens["team"]}
     rows_out, rows_in = os.pipe()
     try:
         labeller = await children.start(
-            "the labeller", [*_module("labeller"), "--url", labels_url], stdin=rows_out
+            "the labeller",
+            [*_module("labeller"), "--url", labels_url],
+            stdin=rows_out,
+            secrets=secrets,
         )
         client = await children.start(
             "the client",

@@ -12,6 +12,7 @@ import contextlib
 import heapq
 import itertools
 import json
+import os
 import signal
 import sys
 from collections import Counter
@@ -71,8 +72,10 @@ class Labeller:
             json.dumps({"request_id": posting.request_id, "label": posting.label})
             for posting in batch
         ]
+        token = os.environ.get("UNDERSTUDY_LABEL_TOKEN")
+        headers = ENCODED | ({"authorization": f"Bearer {token}"} if token else {})
         try:
-            async with session.post(self._url, data="\n".join(lines), headers=ENCODED) as response:
+            async with session.post(self._url, data="\n".join(lines), headers=headers) as response:
                 response.raise_for_status()
                 answer = await response.json()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:

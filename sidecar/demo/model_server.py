@@ -101,7 +101,7 @@ def read_instances(body: bytes) -> NDArray[np.float64]:
     """Return the images of a predict request, (n, 64); ValueError says what is wrong with it."""
     try:
         document = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"the body is not JSON: {error}") from error
     instances = document.get("instances") if isinstance(document, dict) else None
     if not isinstance(instances, list) or not instances:

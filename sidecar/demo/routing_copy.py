@@ -124,11 +124,16 @@ def _address(listen: str) -> Address:
 
 
 def _resolve_samples(route: dict[str, Any], folder: Path) -> None:
-    """Sample files are named relative to the routing file, and the copy lies elsewhere."""
+    """Files of the functional stage lie beside the example, and the copy lies elsewhere.
+
+    What else a file names is written for each run, beside the copy.
+    """
     for stage in route.get("rollout", {}).get("stages", []):
         functional = stage.get("functional")
-        if isinstance(functional, dict) and isinstance(functional.get("samples"), str):
-            functional["samples"] = str(folder / functional["samples"])
+        if isinstance(functional, dict):
+            for key in ("samples", "request_schema", "response_schema"):
+                if isinstance(functional.get(key), str):
+                    functional[key] = str(folder / functional[key])
 
 
 def _is_free(address: Address) -> bool:

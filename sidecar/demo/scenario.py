@@ -19,6 +19,7 @@ class Scenario(enum.Enum):
     BETTER = "better"  # it earns the champion's place
     WORSE = "worse"  # it must not get there
     CRASH = "crash"  # it is better, and falls over half way
+    GATES = "gates"  # it is better, and passes every gate from its registration on
 
 
 class Outcome(enum.Enum):
@@ -33,6 +34,7 @@ EXPECTED = {
     Scenario.BETTER: Outcome.PROMOTED,
     Scenario.WORSE: Outcome.ROLLED_BACK,
     Scenario.CRASH: Outcome.ROLLED_BACK,
+    Scenario.GATES: Outcome.PROMOTED,
 }
 
 Json = Mapping[str, Any]

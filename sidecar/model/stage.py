@@ -4,54 +4,24 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from sidecar.model.functional import Functional
 from sidecar.model.gated import Gated
+from sidecar.model.performance import Performance
 from sidecar.model.section import Section
+from sidecar.model.security import Security
 from sidecar.routetype import (
     AtLeast,
     Buckets,
     Duration,
     FalseAlarm,
-    FilePath,
     HalfBuckets,
     HoldbackBuckets,
     Level,
     PositiveDuration,
-    ReadyPath,
     Timeout,
     Watch,
     default,
 )
-
-
-class Functional(Gated):
-    """Before any traffic: is the challenger there, and does it answer the sample requests?"""
-
-    samples: FilePath | None = Field(
-        default=None,
-        description="JSON Lines, one request body a line, each to be answered with 200. Relative "
-        "to the routing file.",
-    )
-    ready: ReadyPath | None = Field(
-        default=None,
-        description="GET of this path must answer 200. Without it the protocol's own path is "
-        "asked; protocols that have none ask only for an open port.",
-    )
-    at_most: PositiveDuration = default("10m", "How long it may take to pass.")
-    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
-
-
-class Performance(Gated):
-    """Before any traffic: challenger and champion answer the same rows of a golden dataset."""
-
-    at_most: PositiveDuration = default("1h", "How long it may take to pass.")
-    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
-
-
-class Security(Gated):
-    """Before any traffic: is there anything in the challenger that must not be served?"""
-
-    at_most: PositiveDuration = default("1h", "How long it may take to pass.")
-    on_timeout: Timeout = Field(default="rollback", description="What happens then.")
 
 
 class Shadow(Gated):

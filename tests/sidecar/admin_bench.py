@@ -52,6 +52,8 @@ class AdminBench:
         self.file = folder / "routing.yaml"
         self.file.write_text(ROUTES)
         self.counts = Counts()
+        self.gate_progress: dict[str, dict[str, int]] = {}
+        """By route; of gates under way."""
         self.engine = Engine(lambda: self.double.controller)
         self.pump = Pump(self.engine, lambda _: None, lambda _: asyncio.Future())
         self.hub = Hub(
@@ -69,6 +71,7 @@ class AdminBench:
             self.reloader,
             self.probe,
             database,
+            gate_progress=self.gate_progress.get,
         )
         access = Access(bound_host="127.0.0.1")
         keyring = Keyring(tokens, token=token, label_token=label_token, closed=closed)

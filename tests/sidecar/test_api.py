@@ -320,7 +320,8 @@ def addresses(bench: AdminBench, method: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for route in bench.app.router.routes():
         assert route.resource is not None
-        address = re.sub(r"{(?!act)\w+}", "digits", route.resource.canonical)
+        address = route.resource.canonical.replace("{model}", "digits:1")
+        address = re.sub(r"{(?!act)\w+}", "digits", address)
         acts = api.ACTS if "{act}" in address else ("",)
         if route.method == method:
             found |= {address.replace("{act}", act): route.resource.canonical for act in acts}

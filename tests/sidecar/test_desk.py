@@ -31,6 +31,14 @@ async def test_status_is_fresh_while_the_engine_answers(bench: AdminBench) -> No
     assert status["table_version"] == 17 and "stale_s" not in status
 
 
+async def test_status_says_how_far_the_gate_of_a_route_has_come(bench: AdminBench) -> None:
+    [route, *_] = (await bench.desk.status())["routes"]
+    assert route["gate_progress"] is None
+    bench.gate_progress[route["name"]] = {"rows_done": 3, "rows": 10}
+    [route, *_] = (await bench.desk.status())["routes"]
+    assert route["gate_progress"] == {"rows_done": 3, "rows": 10}
+
+
 async def test_status_before_the_engine_has_started_is_what_the_process_knows(
     tmp_path: Path,
 ) -> None:

@@ -1,7 +1,6 @@
 from pathlib import Path
 
-import pytest
-
+from controller.gates.securityspec import ScanSpec, SecuritySpec
 from controller.policy import OnTimeout, RecordSpec, StageKind, StageSpec
 from evaluator.evidence import Role
 from router.table import Match, Tls, Variant
@@ -94,11 +93,15 @@ def test_stages_carry_shares_in_buckets_and_times_in_seconds() -> None:
     assert (production.watch_s, production.holdback_buckets) == (86_400.0, 100)
 
 
-@pytest.mark.parametrize("kind", [StageKind.PERFORMANCE, StageKind.SECURITY])
-def test_gates_before_traffic_have_their_time_and_stand_before_the_shadow(kind: StageKind) -> None:
-    line = f"        - {kind.value}: {{at_most: 2h, on_timeout: hold}}\n"
+def test_a_gate_before_traffic_has_its_time_and_stands_before_the_shadow() -> None:
+    line = "        - security: {scan: {}, at_most: 2h, on_timeout: hold}\n"
     [route] = load(with_part("        - shadow:", line + "        - shadow:")).intent.routes
-    assert route.stages[1] == StageSpec(kind=kind, at_most_s=7200.0, on_timeout=OnTimeout.HOLD)
+    assert route.stages[1] == StageSpec(
+        kind=StageKind.SECURITY,
+        at_most_s=7200.0,
+        on_timeout=OnTimeout.HOLD,
+        security=SecuritySpec(scan=ScanSpec()),
+    )
 
 
 def test_protocol_decides_prediction_and_ready_path_only_where_the_file_does_not() -> None:

@@ -11,8 +11,10 @@ from aiohttp import web
 
 from controller.gates import functional
 from controller.gates.functional import FunctionalTask
+from controller.gates.functionalspec import FunctionalSpec, LatencyLimit
 from router.certificate import server_context
 from router.table import Match, Tls, Variant
+from tests.controller.gates import models
 from tests.router.pki import Authority
 
 SAMPLE = b'{"x": [1, 2]}'
@@ -220,3 +222,168 @@ async def test_challenger_behind_tls_must_show_a_certificate_that_is_trusted(
             assert not report.passed and "certificate" in report.because.lower()
         report = await ask(Tls(ca=str(tmp_path / "no.pem")))
         assert report.because == f"certificate: {tmp_path}/no.pem: No such file or directory"
+
+
+KSERVE = {
+    "request_schema": {"type": "object", "required": ["instances"]},
+    "response_schema": {"properties": {"predictions": {"items": {"type": "integer"}}}},
+}
+INSTANCES = b'{"instances": [[1, 2]]}'
+
+
+def kserve() -> models.Model:
+    """A model that adds up; it takes lists of numbers only."""
+
+    def predict(request: Any) -> Any:
+        return {"predictions": [sum(row) for row in request["instances"]]}
+
+    return models.Model(predict)
+
+
+async def asked(
+    model: models.Model, prediction: str = "predictions[0]", **spec: object
+) -> functional.GateReport:
+    async with models.served(model) as variant:
+        whole = {
+            "challenger": variant,
+            "samples": (INSTANCES,),
+            "ready_path": None,
+            "prediction": prediction,
+            "spec": FunctionalSpec(**({"protocol": "kserve-v1"} | spec)),
+        }
+        return await functional.run(task(0, **whole))
+
+
+async def test_a_model_that_keeps_everything_that_is_declared_passes():
+    report = await asked(
+        kserve(),
+        **KSERVE,
+        batch=(1, 5),
+        bad_input=True,
+        deterministic=True,
+        latency=LatencyLimit(((0.5, 20.0), (0.99, 30.0)), 7),
+    )
+    assert report.passed, report.because
+    names = [check.name for check in report.checks]
+    assert names[:6] == [
+        "ready",
+        "sample 1",
+        "batch of 1",
+        "batch of 5",
+        "deterministic",
+        "latency",
+    ]
+    assert names[-1] == "alive after bad input" and "bad input: no JSON" in names
+    [latency] = [check for check in report.checks if check.name == "latency"]
+    assert latency.numbers["requests"] == 7 and 0.0 < latency.numbers["p99_s"] < 30.0
+
+
+async def test_a_sample_that_does_not_fit_its_schema_is_not_asked():
+    model = kserve()
+    report = await asked(model, request_schema={"required": ["inputs"]})
+    assert report.because.startswith("sample 1: the sample itself: request schema: $: 'inputs'")
+    assert model.bodies == []
+
+
+async def test_an_answer_that_does_not_fit_its_schema_fails():
+    report = await asked(kserve(), response_schema={"required": ["model_name"]})
+    assert report.because == "sample 1: response schema: $: 'model_name' is a required property"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ({"predictions": [1]}, "1 predictions, not 3"),
+        ({"predictions": 1}, "no list of predictions"),
+    ],
+)
+async def test_a_batch_must_be_answered_one_by_one(answer, said):
+    report = await asked(models.Model(lambda _: answer), prediction="predictions", batch=(3,))
+    assert not report.passed and said in report.because
+
+
+async def test_a_sample_that_is_no_batch_is_said():
+    report = await asked(kserve(), protocol="open-inference-v2", batch=(3,))
+    assert report.because == "batch of 3: the first sample has no inputs"
+
+
+async def test_a_model_that_cannot_take_a_batch_fails():
+    def one_only(request: Any) -> Any:
+        [row] = request["instances"]
+        return {"predictions": [sum(row)]}
+
+    report = await asked(models.Model(one_only), batch=(1, 2))
+    assert report.because == "batch of 2: status 400, expected 200"
+
+
+async def test_bad_input_that_is_answered_as_a_request_fails():
+    def whatever(request: Any) -> Any:
+        return {"predictions": [0]}
+
+    report = await asked(models.Model(whatever), bad_input=True)
+    assert "answered with status 200" in report.because and "bad input: wrong: {}" in report.because
+
+
+async def test_a_server_that_dies_of_bad_input_fails():
+    model = kserve()
+    answer = model.post
+
+    async def post(request: web.Request) -> web.StreamResponse:
+        model.is_silent = model.is_silent or await request.read() == b""
+        return await answer(request)
+
+    model.post = post
+    report = await asked(model, bad_input=True)
+    assert report.because.startswith("bad input: no body: no answer: ")
+
+
+async def test_a_model_that_changes_its_mind_is_not_deterministic():
+    count = iter(range(100))
+    report = await asked(models.Model(lambda _: {"predictions": [next(count)]}), deterministic=True)
+    assert report.because == "deterministic: sample 1 was answered 1, and then 2"
+
+
+async def test_a_model_that_is_slower_than_declared_fails_with_its_numbers():
+    report = await asked(kserve(), latency=LatencyLimit(((0.5, 1e-9),), 3))
+    assert report.because.startswith("latency: p50 is ")
+    assert report.checks[-1].numbers["p50_s"] > 0.0
+
+
+TENSOR = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1.0, 2.0]}
+METADATA = {
+    "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}],
+    "outputs": [{"name": "y", "datatype": "INT64", "shape": [-1]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "output", "said"),
+    [
+        (METADATA, {"name": "y", "datatype": "INT64", "shape": [1], "data": [7]}, ""),
+        (METADATA, {"name": "z", "datatype": "INT64", "shape": [1], "data": [7]}, "'z' is not in"),
+        ({"inputs": []}, {}, "metadata: the metadata has no inputs"),
+        (
+            METADATA | {"inputs": [{"name": "x", "datatype": "FP64", "shape": [-1, 2]}]},
+            {},
+            "the sample itself: not as the metadata says: inputs: x: datatype 'FP32'",
+        ),
+    ],
+)
+async def test_samples_and_answers_must_fit_the_models_own_metadata(metadata, output, said):
+    model = models.Model(lambda _: {"outputs": [output]})
+    model.metadata = metadata
+    async with models.served(model) as variant:
+        report = await functional.run(
+            task(
+                0,
+                challenger=variant,
+                samples=(json.dumps({"inputs": [TENSOR]}).encode(),),
+                ready_path=None,
+                prediction="outputs[].data",
+                spec=FunctionalSpec(
+                    protocol="open-inference-v2", metadata_path="/v2/models/m", batch=()
+                ),
+            )
+        )
+    assert report.passed is not bool(said), report.because
+    assert said in report.because

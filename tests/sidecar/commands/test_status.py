@@ -109,6 +109,13 @@ def test_held_rollout_says_by_whom() -> None:
     assert "held by ada" in shown({**STATUS, "routes": [{**ROUTE, "held_by": "ada"}]})
 
 
+def test_golden_rows_are_counted_while_a_gate_asks_them() -> None:
+    assert "golden rows" not in shown(STATUS | {"routes": [ROUTE | {"gate_progress": None}]})
+    progress = {"rows_done": 120, "rows": 1000}
+    text = shown(STATUS | {"routes": [ROUTE | {"gate_progress": progress}]})
+    assert "golden rows: 120 of 1000" in text
+
+
 def test_standby_is_on_the_page_once_it_has_answered() -> None:
     standby = {"name": "spare", "requests": 0, "routers_resting_the_champion": 0}
     assert "standby" not in shown(STATUS | {"routes": [ROUTE | {"standby": standby}]})

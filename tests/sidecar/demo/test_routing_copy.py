@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sidecar.commands.demo import EXAMPLE
+from sidecar.commands.demo import EXAMPLES
 from sidecar.demo.routing_copy import (
     Address,
     FreePorts,
@@ -14,6 +14,8 @@ from sidecar.demo.routing_copy import (
     copy_routing,
 )
 from sidecar.routefile import load_routefile
+
+EXAMPLE = EXAMPLES / "demo.yaml"
 
 
 def ports_of(copy: RoutingCopy) -> list[int]:

@@ -45,6 +45,12 @@ def test_the_route_cools_down_an_hour_unless_the_file_says_otherwise() -> None:
     assert (route.cool_down_s, other.cool_down_s) == (3600.0, 172_800.0)
 
 
+def test_a_route_may_not_cool_down_for_longer_than_its_last_stage_lasts() -> None:
+    problem = only_problem(with_part("alpha: 5%", "alpha: 5%\n      cool_down: 14d"))
+    assert problem.path == "routes[0].rollout.cool_down"
+    assert "nobody would be promoted" in problem.expected
+
+
 @pytest.mark.parametrize(
     ("keys", "path"),
     [
