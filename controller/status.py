@@ -102,7 +102,8 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "break_glass": _glass(rollout),
         "cool_down_s": round(state.cooling_s, 1),
         "expected_seconds": expected_s(view),
-        "checks": _checks(policy, evidence),
+        "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
+        "bars": bars(policy),
         "required": [_required(view, reading) for reading in view.standing.required],
         "last_observation": _iso_s(evidence.last_observation_s) if evidence else None,
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
@@ -122,13 +123,6 @@ def render_route(view: RouteView) -> dict[str, Any]:
             for past in reversed(state.history)
         ],
     }
-
-
-def _checks(policy: RouteIntent, evidence: Evidence | None) -> list[dict[str, Any]]:
-    """Return every reading, each with what its effect must exceed (None: no such number)."""
-    needed = bars(policy)
-    readings = evidence.readings if evidence is not None else ()
-    return [reading_json(r) | {"must_exceed": needed.get(r.check)} for r in readings]
 
 
 def _approval(standing: Standing) -> dict[str, Any] | None:

@@ -35,6 +35,11 @@ READS = (
     "/v1/labels/wanted",
     "/v1/models",
     "/v1/models/digits",
+    "/v1/routes",
+    "/v1/routes/digits/view",
+    "/v1/routes/digits/history",
+    "/v1/routes/digits/timeline",
+    "/v1/events/stream",
 )
 WRITES = ("/v1/labels", "/-/reload", *(f"/v1/routes/digits/{act}" for act in api.ACTS))
 
