@@ -9,6 +9,7 @@ from controller.account import (
     challenger_share,
     check_json,
     gate_json,
+    health_json,
     mirror_share,
     reading_json,
 )
@@ -57,6 +58,10 @@ class RouteView:
     labels: dict[str, int]
     pending: Pending | None = None
     """None without an experiment."""
+    chain: list[dict[str, Any]] = field(default_factory=list)
+    """Each route that judges the rollout, its own first; empty where it feeds none."""
+    landings: dict[str, str] = field(default_factory=dict)
+    """Who could answer in a broken champion's place, and what they said when they were asked."""
     tokens: dict[str, int] = field(default_factory=dict)
     """Labels that came with an exposure token, by what became of them."""
 
@@ -75,7 +80,7 @@ def render_route(view: RouteView) -> dict[str, Any]:
     counts = evidence.counts if evidence is not None else {}
     return {
         "name": state.name,
-        "champion": state.champion,
+        "champion": state.champion if state.is_proven else None,
         "challenger": rollout.challenger if rollout else None,
         "phase": rollout.phase.value if rollout else None,
         "step": rollout.step if rollout else 0,
@@ -102,6 +107,9 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "required": [_required(view, reading) for reading in view.standing.required],
         "last_observation": _iso_s(evidence.last_observation_s) if evidence else None,
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
+        "health": health_json(evidence),
+        "landings": view.landings,
+        "chain": view.chain,
         "labels": view.labels,
         "maturing": _maturing(view),
         "tokens": view.tokens,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller import audit
@@ -110,6 +110,7 @@ def test_a_whole_export_holds_however_its_json_is_written() -> None:
         assert verify(rows_of(lines), NOTED).records == 12
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_changed_byte_of_an_export_goes_unnoticed(data: st.DataObject) -> None:
     lines = [canonical(json.loads(body) | {"hash": digest}) for _, body, digest in WHOLE]

@@ -324,8 +324,7 @@ def addresses(bench: AdminBench, method: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for route in bench.app.router.routes():
         assert route.resource is not None
-        address = route.resource.canonical.replace("{model}", "digits:1")
-        address = re.sub(r"{(?!act)\w+}", "digits", address)
+        address = re.sub(r"{(?!act)\w+}", "digits", route.resource.canonical)
         acts = api.ACTS if "{act}" in address else ("",)
         if route.method == method:
             found |= {address.replace("{act}", act): route.resource.canonical for act in acts}
