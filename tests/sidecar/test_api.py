@@ -34,12 +34,11 @@ READS = (
     "/v1/audit/verify",
     "/v1/labels/wanted",
     "/v1/models",
-    "/v1/models/digits",
+    "/v1/models/digits:1",
     "/v1/routes",
     "/v1/routes/digits/view",
     "/v1/routes/digits/history",
     "/v1/routes/digits/timeline",
-    "/v1/events/stream",
 )
 WRITES = ("/v1/labels", "/-/reload", *(f"/v1/routes/digits/{act}" for act in api.ACTS))
 
