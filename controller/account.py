@@ -16,6 +16,7 @@ from router.table import BUCKETS
 
 ACTIONS = {
     Phase.FUNCTIONAL: "start",
+    Phase.COLD_START: "advance",
     Phase.PERFORMANCE: "advance",
     Phase.SECURITY: "advance",
     Phase.SHADOW: "advance",
@@ -44,11 +45,18 @@ class Grounds:
 NO_GROUNDS = Grounds()
 
 
+def action_of(before: Rollout, phase: Phase) -> str:
+    """Return what the audit calls going to ``phase``: a first version is promoted at once."""
+    if before.is_first and phase is Phase.PROMOTED:
+        return ACTIONS[Phase.WATCH]
+    return ACTIONS[phase]
+
+
 def challenger_share(state: RouteState) -> float:
     """Return the challenger's share of the route's units, 0..1."""
     if state.rollout is None or state.policy is None:
         return 0.0
-    if state.rollout.phase is Phase.PROMOTED:
+    if state.rollout.phase in (Phase.PROMOTED, Phase.COLD_START):
         return 1.0
     return shares(state.policy, state.rollout).challenger_buckets / BUCKETS
 
@@ -68,6 +76,7 @@ def evidence_json(evidence: Evidence | None) -> dict[str, Any]:
         "at_s": evidence.at_s,
         "counts": dict(evidence.counts),
         "readings": [reading_json(reading) for reading in evidence.readings],
+        **({"health": health_json(evidence)} if evidence.champion_health is not None else {}),
     }
 
 
@@ -124,6 +133,24 @@ def _plain(value: Any) -> Any:
         case list() | tuple():
             return [_plain(one) for one in value]
     return value
+
+
+def health_json(evidence: Evidence | None) -> dict[str, Any]:
+    """Return how both variants stand to the service limit; empty where none is declared."""
+    if evidence is None:
+        return {}
+    found = {"champion": evidence.champion_health, "challenger": evidence.challenger_health}
+    return {
+        name: {
+            "is_broken": health.is_broken,
+            "failed": health.failed,
+            "n": health.n,
+            "limit": health.limit,
+            "odds_sound": odds_of(health.sound_log_e),
+        }
+        for name, health in found.items()
+        if health is not None
+    }
 
 
 def reading_json(reading: Reading) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import structlog
 
 from controller.adoption import names_of
 from controller.consent import DEFAULT_GLASS_S, MAX_GLASS_S, Approval, Glass, refusal
+from controller.landing import Landing
 from controller.missing import Standing, asked_of, missing_of, unmet
 from controller.mover import Mover
-from controller.rollout import TRANSITIONS, Event, Rollout, hold, resume
+from controller.rollout import TRANSITIONS, Event, Phase, Rollout, hold, resume
 from controller.store import RouteState, StoreError
 from evaluator.evidence import Evidence
 
@@ -50,10 +51,17 @@ class Asked:
     """How long a promotion around the gates may last; None: the default."""
 
 
-def perform(mover: Mover, standing: Standing, evidence: Evidence | None, asked: Asked) -> None:
+def perform(
+    mover: Mover,
+    standing: Standing,
+    evidence: Evidence | None,
+    asked: Asked,
+    landing: Landing | None = None,
+) -> None:
     """Do what is asked and record it; ActRefused when it may not be, StoreError when it cannot be.
 
-    ``standing`` and ``evidence`` are those of the route now.
+    ``standing`` and ``evidence`` are those of the route now, ``landing`` says where a rollback
+    goes; None: there is no rollout.
     """
     if not asked.who.strip() or not asked.reason.strip():
         raise ActRefused("an act needs a name and a reason")
@@ -64,7 +72,7 @@ def perform(mover: Mover, standing: Standing, evidence: Evidence | None, asked: 
         case Act.RESUME:
             _resume(mover, state, asked)
         case Act.ROLLBACK:
-            _order_back(mover, state, evidence, asked)
+            _order_back(mover, state, evidence, asked, landing)
         case Act.PROMOTE:
             _promote(mover, standing, evidence, asked)
         case Act.APPROVE:
@@ -88,20 +96,45 @@ def _resume(mover: Mover, state: RouteState, asked: Asked) -> None:
     mover.annotate(free, who=asked.who, action="resume", because=asked.reason)
 
 
-def _order_back(mover: Mover, state: RouteState, evidence: Evidence | None, asked: Asked) -> None:
+def _order_back(
+    mover: Mover,
+    state: RouteState,
+    evidence: Evidence | None,
+    asked: Asked,
+    landing: Landing | None,
+) -> None:
     rollout = state.rollout
     if rollout is None or Event.ORDERED not in TRANSITIONS[rollout.phase]:
         raise ActRefused(f"{state.champion!r} answers everybody: there is nothing to roll back")
-    if rollout.champion not in names_of(mover.serving()[state.name]):
+    if rollout.is_first and rollout.phase is Phase.PROMOTED:
+        raise ActRefused(f"{state.champion!r} is the first champion: there is nobody before it")
+    if not rollout.is_first and rollout.champion not in names_of(mover.serving()[state.name]):
         raise ActRefused(f"{rollout.champion!r} is no longer in the routing file: declare it first")
-    mover.move(state.name, Event.ORDERED, who=asked.who, because=asked.reason, evidence=evidence)
+    if landing is None:
+        raise AssertionError("there is a rollout, so there is somewhere to go back to, or nobody")
+    if landing.champion is None and not asked.break_glass:
+        because = (
+            f'{landing.because}; a named person may go back all the same with "break_glass": true'
+        )
+        _record_refusal(mover, state, asked.who, f"{asked.reason} (refused: {because})", ())
+        raise ActRefused(because)
+    told = f"{asked.reason}; {landing.because}" if landing.because else asked.reason
+    mover.move(
+        state.name,
+        Event.ORDERED,
+        who=asked.who,
+        because=told if landing.champion is not None else f"break-glass: {told}",
+        evidence=evidence,
+        land_on=landing.champion,
+    )
 
 
 def _promote(mover: Mover, standing: Standing, evidence: Evidence | None, asked: Asked) -> None:
     """Refuse, unless the glass is broken: then promote for a time, or renew what was forced."""
     state, rollout = standing.state, standing.state.rollout
     is_forced = rollout is not None and rollout.glass is not None
-    if rollout is None or not (is_forced or Event.FORCED in TRANSITIONS[rollout.phase]):
+    event = Event.INSTALLED if rollout is not None and rollout.is_first else Event.FORCED
+    if rollout is None or not (is_forced or event in TRANSITIONS[rollout.phase]):
         raise ActRefused(f"route {state.name!r} has no challenger to promote")
     lacking = missing_of(standing)
     if not asked.break_glass:
@@ -113,6 +146,9 @@ def _promote(mover: Mover, standing: Standing, evidence: Evidence | None, asked:
         )
         _record_refusal(mover, state, asked.who, f"{asked.reason} (refused: {because})", lacking)
         raise ActRefused(because)
+    if rollout.is_first:  # for good: there is nobody to go back to when a time would end
+        _install(mover, state, evidence, asked, lacking)
+        return
     for_s = DEFAULT_GLASS_S if asked.glass_s is None else asked.glass_s
     if not 0.0 < for_s <= MAX_GLASS_S:
         raise ActRefused(f"break-glass lasts at most 24h, and is then renewed; got {for_s:g} s")
@@ -127,6 +163,23 @@ def _promote(mover: Mover, standing: Standing, evidence: Evidence | None, asked:
         because=because,
         evidence=evidence,
         glass=_glass(mover, asked, until_s=for_s),
+        missing=lacking,
+    )
+
+
+def _install(
+    mover: Mover,
+    state: RouteState,
+    evidence: Evidence | None,
+    asked: Asked,
+    lacking: tuple[str, ...],
+) -> None:
+    mover.move(
+        state.name,
+        Event.INSTALLED,
+        who=asked.who,
+        because=f"break-glass: {asked.reason}",
+        evidence=evidence,
         missing=lacking,
     )
 

@@ -13,7 +13,7 @@ from controller.audit import Entry
 from controller.intake import Intake
 from controller.mover import RECOVERY, Mover
 from controller.plan import lay_out, plan_all
-from controller.policy import Intent
+from controller.policy import Intent, RouteIntent
 from controller.rollout import Event
 from controller.store import RouteState, StoreError
 from controller.traffic import Change, Traffic
@@ -59,9 +59,17 @@ class Adopter:
             raise
         self._traffic.require_settled()
         for name in adoption.withdrawn:
-            because = "the routing file no longer declares it"
-            self._mover.move(name, Event.WITHDRAWN, who=who, because=because)
+            self._withdraw(name, who)
         self._take_over(intent, self._reconcile(intent), who)
+
+    def _withdraw(self, name: str, who: str) -> None:
+        """Give the champion its users back, broken or not: what is not declared is not served."""
+        evidence = self._intake.evidence(name, now_s=self._mover.wall_s())
+        health = evidence.champion_health if evidence is not None else None
+        because = "the routing file no longer declares it"
+        if health is not None and health.is_broken:
+            because += f"; the champion, which has the users again, is broken ({health.told})"
+        self._mover.move(name, Event.WITHDRAWN, who=who, because=because, evidence=evidence)
 
     def _reconcile(self, intent: Intent) -> Adoption:
         is_first = self._mover.intent is None
@@ -104,7 +112,7 @@ class Adopter:
         told: list[tuple[RouteState, str, str, str]] = []
         for state in adoption.states:
             if state.name in adoption.new:
-                told.append((state, "adopt", f"{state.champion} answers its users", who))
+                told.append((state, "adopt", _answers(state, declared[state.name]), who))
             else:
                 is_same = declared[state.name] == serving.get(state.name)
                 because = "as before" if is_same else "the routing file has changed it"
@@ -138,6 +146,13 @@ class Adopter:
             self._mover.annotate(state, who=who, action="refuse", because=str(refusal))
         except StoreError as exc:
             log.error("refusal_not_recorded", error=str(exc))
+
+
+def _answers(state: RouteState, route: RouteIntent) -> str:
+    if state.is_proven:
+        return f"{state.champion} answers its users"
+    nobody = "nobody" if route.standby is None else f"{route.standby.name}, the standby,"
+    return f"{nobody} answers its users: {state.champion} has passed no gate yet"
 
 
 def _check_matches(intent: Intent) -> None:

@@ -73,8 +73,15 @@ def names_of(route: RouteIntent) -> tuple[str, ...]:
     return (route.champion.name, *(challenger.name for challenger in route.challengers))
 
 
+def may_answer(route: RouteIntent) -> tuple[str, ...]:
+    """Return the names of those who may answer users: a broken champion's may be the standby's."""
+    return (*names_of(route), *(() if route.standby is None else (route.standby.name,)))
+
+
 def next_challenger(route: RouteIntent, state: RouteState) -> str | None:
     """Return whose turn it is; None when every challenger had its journey."""
+    if not state.is_proven:  # whoever has not been tried may be the first version
+        return next((name for name in names_of(route) if name not in state.tried), None)
     for challenger in route.challengers:
         if challenger.name != state.champion and challenger.name not in state.tried:
             return challenger.name
@@ -99,6 +106,16 @@ def _check_stages(route: RouteIntent) -> None:
 
 def _check_champion(route: RouteIntent, state: RouteState) -> None:
     declared = route.champion.name
+    if not state.is_proven:
+        if route.cold_start is not None:
+            return  # nobody is champion, so the file may say who is to be the first
+        raise IntentRefused(
+            f"route {route.name!r}: the file makes {declared!r} champion, but nothing has shown "
+            "that it may be: the route began without one. Leave `cold_start` in the file until "
+            "its checks have passed, or have a named person put it there with "
+            'POST /v1/routes/NAME/promote with "break_glass": true',
+            route=route.name,
+        )
     if declared not in (state.champion, state.declared_champion):
         raise IntentRefused(
             f"route {route.name!r}: the file makes {declared!r} champion, but {state.champion!r} "
@@ -107,7 +124,7 @@ def _check_champion(route: RouteIntent, state: RouteState) -> None:
             'POST /v1/routes/NAME/promote with "break_glass": true',
             route=route.name,
         )
-    if state.champion not in names_of(route):
+    if state.champion not in may_answer(route):
         raise IntentRefused(
             f"route {route.name!r}: {state.champion!r} answers its users and the file no longer "
             f"declares it. Write `champion: {state.champion}`, or roll it back first",
@@ -116,11 +133,12 @@ def _check_champion(route: RouteIntent, state: RouteState) -> None:
 
 
 def _new_state(route: RouteIntent, serving: str | None, hold_reason: str) -> RouteState:
-    champion = serving if serving in names_of(route) else None
+    champion = serving if serving in may_answer(route) else None
     return RouteState(
         name=route.name,
         declared_champion=route.champion.name,
         champion=champion or route.champion.name,
+        is_proven=route.cold_start is None or champion is not None,
         hold_reason=hold_reason,
     )
 
@@ -132,9 +150,11 @@ def _carried_over(route: RouteIntent, state: RouteState) -> RouteState:
     if rollout is not None and rollout.phase is Phase.QUEUED:
         if rollout.held_by is None or rollout.challenger not in names:
             rollout = None  # nothing has begun: whose turn it is is for the new file to say
+    is_left = not state.is_proven and state.champion not in names
     return replace(
         state,
         rollout=rollout,
+        champion=route.champion.name if is_left else state.champion,
         declared_champion=route.champion.name,
         tried=tuple(name for name in state.tried if name in names),
         previous_champion=previous if previous in names else None,

@@ -16,7 +16,7 @@ import structlog
 from controller import audit, store
 from controller.act import Act, ActRefused, Asked, UnknownRoute, perform
 from controller.adopter import Adopter
-from controller.adoption import IntentRefused
+from controller.adoption import IntentRefused, may_answer
 from controller.age import Ages
 from controller.audit import Entry, iso
 from controller.clock import Clock
@@ -25,12 +25,13 @@ from controller.gatekeeper import Gatekeeper
 from controller.gates.report import GateReport
 from controller.gates.task import GateTask
 from controller.intake import Intake
+from controller.landing import Landings
 from controller.missing import Standing
 from controller.mover import Mover
 from controller.policy import Intent, RouteIntent, ScorerSpec
 from controller.registrar import Registrar
 from controller.reviewer import CONTROLLER, Reviewer
-from controller.rollout import WITH_TRAFFIC, Event, Phase, Rollout, elapse
+from controller.rollout import OBSERVED, WITH_TRAFFIC, Event, Phase, Rollout, elapse
 from controller.status import RouteView, render_route
 from controller.store import RouteState, StoreError
 from controller.traffic import Traffic
@@ -96,7 +97,10 @@ class Controller:
         """The model versions: what is registered, and what is proven of the challengers."""
         self._mover.vouch = self.registrar.account
         self._gates.model_of = self.registrar.model_of
-        self._reviewer = Reviewer(self._mover, self._intake, self._gates, clock, self.registrar)
+        self._landings = Landings(self._mover, self._intake, clock)
+        self._reviewer = Reviewer(
+            self._mover, self._intake, self._gates, self._landings, clock, self.registrar
+        )
         self._has_begun = False
         self._stepped_at_s = self._tidied_at_s = clock.monotonic_s()
         self._ages = Ages(clock.wall_ns(), clock.monotonic_s())
@@ -152,28 +156,26 @@ class Controller:
         rollout = self._rollout(route)
         if rollout is None or rollout.challenger != variant or rollout.phase not in WITH_TRAFFIC:
             return
-        self._mover.move(
-            route,
-            Event.EJECTED,
-            who=CONTROLLER,
-            because=f"a router saw {failures} failures in a row",
-            evidence=self._reviewer.evidence(route),
-        )
+        because = f"a router saw {failures} failures in a row"
+        self._reviewer.eject(self._mover.states[route], because)
 
     def pending_gates(self) -> list[GateTask]:
         """Return the gates to run now, at most one a route; the answer of each goes to ``report``.
+        Where the champion is broken, those who could take its place are asked too.
 
         One that is being run is in it until it is no longer wanted: whoever runs it knows what is
         under way.
         """
-        return self._gates.pending()
+        return [*self._gates.pending(), *self._landings.pending()]
 
     def report(self, task: GateTask, report: GateReport) -> None:
         """Take in what a gate found; a report about a stage that is over is ignored.
 
         StoreError when the gate was passed and that could not be written: the next step does.
         """
-        if self._gates.take(task, report):
+        if self._landings.take(task, report):
+            self._reviewer.note_news()
+        elif self._gates.take(task, report):
             state = self._mover.states[task.route.name]
             assert state.rollout is not None  # its gate was just asked for
             self._reviewer.review(state, state.rollout)
@@ -228,9 +230,13 @@ class Controller:
         if route not in self._mover.states:
             raise UnknownRoute(f"there is no route {route!r}")
         asked = Asked(act, who, reason, break_glass, glass_s)
-        evidence = self._reviewer.evidence(route)
-        standing = self._standing(self._mover.states[route], evidence)
-        perform(self._mover, standing, evidence, asked)
+        state, evidence = self._mover.states[route], self._reviewer.evidence(route)
+        landing = (
+            self._landings.choose(state, state.rollout, evidence)
+            if state.rollout is not None
+            else None
+        )
+        perform(self._mover, self._standing(state, evidence), evidence, asked, landing)
         self._reviewer.note_news()
 
     def fence(self, table_version: int) -> None:
@@ -319,13 +325,29 @@ class Controller:
     def _remember(self, published: Mapping[str, Route] | None) -> None:
         """Roll back whom the published table no longer serves; None: all who have traffic."""
         because = "its rollback was published, and the controller stopped before recording it"
-        for state, rollout in self._mover.rollouts(WITH_TRAFFIC | {Phase.PROMOTED}):
+        for state, rollout in self._mover.rollouts(OBSERVED | {Phase.PROMOTED}):
+            if rollout.is_first and rollout.phase is Phase.PROMOTED:
+                continue  # there is nobody before it
             if published is None:
                 is_back = rollout.phase in WITH_TRAFFIC
             else:
                 is_back = not _serves(published.get(state.name), rollout.challenger)
             if is_back:
-                self._mover.move(state.name, Event.REMEMBERED, who=CONTROLLER, because=because)
+                self._mover.move(
+                    state.name,
+                    Event.REMEMBERED,
+                    who=CONTROLLER,
+                    because=because,
+                    land_on=self._landed(state.name, published),
+                )
+
+    def _landed(self, route: str, published: Mapping[str, Route] | None) -> str | None:
+        """Return who answered users by the published table; None if that is not to be known."""
+        shown = (published or {}).get(route)
+        if shown is None or shown.is_closed:
+            return None
+        champion = shown.split.champion
+        return champion if champion in may_answer(self._mover.serving()[route]) else None
 
     def _elapse(self) -> None:
         now_s = self._clock.monotonic_s()
@@ -349,7 +371,7 @@ class Controller:
         if day == self._day:
             return
         self._day = day
-        for state, _ in self._mover.rollouts(WITH_TRAFFIC):
+        for state, _ in self._mover.rollouts(OBSERVED):
             self._intake.roll_epoch(state.name, "a new day")
         with store.transaction(self._connection):
             self._intake.save(self._connection)
@@ -390,14 +412,16 @@ class Controller:
         )
 
     def _view(self, route: RouteIntent) -> RouteView:
-        evidence = self._reviewer.evidence(route.name)
+        state, evidence = self._mover.states[route.name], self._reviewer.evidence(route.name)
         return RouteView(
             route=route,
-            standing=self._standing(self._mover.states[route.name], evidence),
+            standing=self._standing(state, evidence),
             evidence=evidence,
             labels=self._intake.label_counts(route.name),
             pending=self._intake.pending(route.name),
             tokens=self._intake.token_counts(route.name),
+            landings=self._landings.told(state),
+            chain=self._reviewer.chain_json(state),
         )
 
     def _standing(self, state: RouteState, evidence: Evidence | None) -> Standing:
@@ -434,7 +458,7 @@ def _by_name(table: RoutingTable | None) -> dict[str, Route]:
 
 def _serves(route: Route | None, variant: str) -> bool:
     """Whether ``route`` gives ``variant`` requests of users, or copies of them."""
-    if route is None:
+    if route is None or route.is_closed:
         return False
     split, mirror = route.split, route.mirror
     has_share = split.challenger == variant and split.challenger_buckets > 0

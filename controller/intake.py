@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from controller import store
+from controller import feed, store
 from controller.disagreement import Disagreements
 from controller.dispute import Disputes, Record, unrecorded
 from controller.failpoint import pass_by
@@ -114,8 +114,9 @@ class Intake:
         return True
 
     def end(self, route: str) -> None:
-        """Forget the experiment of a route, if it has one."""
-        self._trials.pop(route, None)
+        """Forget the experiment of a route, if it has one, on every route that it feeds too."""
+        for name in self._with_chain(route):
+            del self._trials[name]
 
     def has(self, route: str) -> bool:
         """Whether the route has an experiment under way."""
@@ -133,11 +134,11 @@ class Intake:
 
     def roll_epoch(self, route: str, why: str) -> None:
         """Tell the evaluator that shares or the day changed."""
-        trial = self._trials.get(route)
-        if trial is not None:
+        for name in self._with_chain(route):
+            trial = self._trials[name]
             trial.evaluator.roll_epoch(why)
             trial.is_changed = True
-            self._recording.add(EpochLine(route=route, why=why))
+            self._recording.add(EpochLine(route=name, why=why))
 
     def unscored(self, route: str, *, after: int, limit: int) -> list[Due]:
         """Return observations of ``route`` that wait for a label, behind sequence ``after``."""
@@ -233,10 +234,14 @@ class Intake:
         most. StoreError when they could not be written, or there is no room: none of them is.
         """
         read = self._tokens.read(labels, self._exposed, now_ns=now_ns)
+        chained = {name: name.partition(">")[2] for name in self._trials if ">" in name}
+        more = feed.copies(read, chained)
+        whole = [*read, *(label for _, label in more)]
         try:
             with store.transaction(self._connection):
-                results = self._joined(read, now_ns)
-                self._recording.labelled(read, results, now_ns)
+                became = self._joined(whole, now_ns)
+                self._recording.labelled(whole, became, now_ns)
+                results = feed.settled(became[: len(read)], more, became[len(read) :], chained)
                 named = [
                     one if isinstance(one, Label) else label
                     for one, label in zip(read, labels, strict=True)
@@ -359,6 +364,10 @@ class Intake:
         with store.reading():
             oldest = self._journal.oldest(route, limit=LOOK_AT)
             return Pending(self._journal.waiting(route), *oldest)
+
+    def _with_chain(self, route: str) -> list[str]:
+        """Return the names of a route's experiment, on it and on those that it feeds."""
+        return [name for name in self._trials if name.partition(">")[0] == route]
 
     def _keep(self, route: str, judgables: Sequence[Judgable]) -> int:
         """Let observations wait for their labels; those that cannot are lost evidence, counted.

@@ -57,7 +57,7 @@ class Asked:
 def asked_of(standing: Standing) -> Asked:
     """Return how many people must approve leaving the present stage."""
     rollout = standing.rollout
-    if rollout is None or rollout.phase is Phase.QUEUED:
+    if rollout is None or rollout.phase in (Phase.QUEUED, Phase.COLD_START):
         return Asked(0, is_now=False)
     event = way_forward(standing.policy, rollout)
     needed = stage_for(standing.policy, rollout.phase).approvals
@@ -68,6 +68,8 @@ def missing_of(standing: Standing) -> tuple[str, ...]:
     """Return everything that is missing; nothing when nothing is awaited."""
     rollout, state = standing.rollout, standing.state
     if rollout is None:
+        if not state.is_proven:
+            return ("no version has been proven, and there is none left to try: declare one",)
         return (state.hold_reason,) if state.hold_reason else ()
     return (
         *_forced(rollout),

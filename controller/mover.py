@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from controller import store
-from controller.account import ACTIONS, NO_GROUNDS, Grounds, entry_of
+from controller import feed, store
+from controller.account import NO_GROUNDS, Grounds, action_of, entry_of
 from controller.adoption import next_challenger
 from controller.audit import Entry
 from controller.basis import with_basis
@@ -23,6 +23,7 @@ from controller.plan import lay_out, plan
 from controller.policy import RouteIntent
 from controller.rollout import (
     FINISHED,
+    NOBODY,
     Event,
     Phase,
     Rollout,
@@ -35,11 +36,13 @@ from controller.store import Finished, RouteState, StoreError
 from controller.traffic import Change, Traffic
 from controller.trial import experiment_plan
 from evaluator.evidence import Evidence
-from router.table import Route
+from evaluator.metric import ExperimentPlan
+from router.table import Route, RoutingTable
 
 RECOVERY = "recovery"
 """Who holds a route whose state was lost."""
 SALT_BYTES = 32
+CHAIN_KEY_BYTES = 32
 NAME_BYTES = 4
 """Of an experiment's name: two of one challenger are never taken for each other."""
 MAX_HISTORY = 20
@@ -64,6 +67,8 @@ class Mover:
         self.intent = store.load_intent(connection)
         """The file that was adopted last; None before the first."""
         self.states = store.load_routes(connection)
+        self._chain_key = _key_in(traffic.table) or entropy(CHAIN_KEY_BYTES)
+        """Kept in the table, as salts are: a new one makes the sets under way worthless."""
         self.vouch: Callable[[RouteState], tuple[str | None, dict[str, Any]]] = _for_nobody
         """Returns the digest of a challenger's artifact, and what is proven of it."""
 
@@ -105,7 +110,8 @@ class Mover:
         for state, rollout in self.rollouts(RUNNING - {Phase.QUEUED}):
             away_s = self.wall_s() - state.saved_at_s
             self.put(replace(state, rollout=elapse(rollout, away_s)))
-            if not self._intake.resume(experiment_plan(_policy_of(state), rollout)):
+            resumed = [self._intake.resume(one) for one in _plans(_policy_of(state), rollout)]
+            if not all(resumed):
                 lost.append(state.name)
         return lost
 
@@ -134,20 +140,29 @@ class Mover:
         because: str,
         evidence: Evidence | None = None,
         report: GateReport | None = None,
+        land_on: str | None = None,
         glass: Glass | None = None,
         missing: Sequence[str] = (),
     ) -> None:
         """Move a rollout. Back to safety: in force when this returns, recorded as soon as may be.
-        Forward: StoreError when it cannot be recorded, and then nothing has moved."""
+        Forward: StoreError when it cannot be recorded, and then nothing has moved.
+
+        ``land_on`` becomes champion by a rollback; without it whoever the challenger was compared
+        with."""
         before = self.states[name]
         now = self._after(before, event, because, evidence, glass)
         assert now.rollout is not None  # _after moves one
         phase = now.rollout.phase
+        if phase is Phase.ROLLED_BACK and land_on not in (None, now.champion, NOBODY):
+            assert land_on is not None
+            now = replace(now, champion=land_on, previous_champion=None)
+        assert before.rollout is not None  # as above
+        action = action_of(before.rollout, phase)
         change = self._change(
             before,
             now,
             who=who,
-            action=ACTIONS[phase],
+            action=action,
             because=because,
             grounds=Grounds(evidence, report, tuple(missing)),
         )
@@ -157,7 +172,7 @@ class Mover:
             self._intake.end(name)
             self._traffic.withdraw(change)
             return
-        self._advance(now, change, ACTIONS[phase], why=f"{event.value}: {because}")
+        self._advance(now, change, action, why=f"{event.value}: {because}")
         self.put(now)
         if phase is Phase.PROMOTED:
             self._intake.end(name)
@@ -193,6 +208,8 @@ class Mover:
             champion=state.champion,
             rollout=state.rollout,
             salt=state.salt,
+            is_proven=state.is_proven,
+            chain_key=self._chain_key,
         )
 
     def account(
@@ -224,9 +241,10 @@ class Mover:
 
     def _queued(self, state: RouteState, route: RouteIntent, challenger: str) -> RouteState:
         now_s = self.wall_s()
+        state = state if state.is_proven else replace(state, champion=challenger)
         rollout = Rollout(
             challenger=challenger,
-            champion=state.champion,
+            champion=state.champion if state.is_proven else NOBODY,
             experiment=f"{challenger}-{self._entropy(NAME_BYTES).hex()}",
             began_at_s=now_s,
             entered_at_s=now_s,
@@ -261,7 +279,12 @@ class Mover:
             saved_at_s=now_s,
         )
         if moved.phase is Phase.PROMOTED:
-            state = replace(state, champion=moved.challenger, previous_champion=moved.champion)
+            state = replace(
+                state,
+                champion=moved.challenger,
+                previous_champion=moved.champion or None,  # nobody, before a first version
+                is_proven=True,
+            )
         if rollout.phase is Phase.PROMOTED:
             state = replace(state, champion=moved.champion, previous_champion=None)
         return _finished(state, moved, now_s) if moved.phase in FINISHED else state
@@ -308,7 +331,8 @@ class Mover:
         assert now.rollout is not None  # only rollouts advance
         is_beginning = not self._intake.has(now.name)
         if is_beginning:
-            self._intake.begin(experiment_plan(_policy_of(now), now.rollout))
+            for one in _plans(_policy_of(now), now.rollout):
+                self._intake.begin(one)
         else:
             self._intake.roll_epoch(now.name, why)
         if now.rollout.phase is Phase.WATCH:
@@ -346,3 +370,12 @@ def _finished(state: RouteState, rollout: Rollout, now_s: float) -> RouteState:
     )
     tried = state.tried if rollout.challenger in state.tried else (*state.tried, rollout.challenger)
     return replace(state, tried=tried, history=(*state.history, ending)[-MAX_HISTORY:])
+
+
+def _plans(policy: RouteIntent, rollout: Rollout) -> tuple[ExperimentPlan, ...]:
+    """Return what is judged of a rollout: by its own route first, then by those behind it."""
+    return (experiment_plan(policy, rollout), *feed.plans(policy, rollout))
+
+
+def _key_in(table: RoutingTable) -> bytes:
+    return next((route.chain.key for route in table.routes if route.chain is not None), b"")

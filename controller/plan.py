@@ -4,13 +4,13 @@ Shares come from one place, ``shares``, and only from the ladder that was declar
 began: no file, reload or restart can raise a challenger's share between two rungs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from controller.policy import RouteIntent
 from controller.rollout import WITH_TRAFFIC, Phase, Rollout, stage_for
-from router.table import BUCKETS, Mirror, Route, RoutingTable, Signing, Split, Variant
+from router.table import BUCKETS, Chain, Mirror, Route, RoutingTable, Signing, Split, Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ def shares(policy: RouteIntent, rollout: Rollout | None) -> Shares:
             ladder = stage_for(policy, Phase.CANARY).shares_buckets
             return Shares(challenger_buckets=ladder[rollout.step])
         case Phase.WATCH:
-            holdback = stage_for(policy, Phase.WATCH).holdback_buckets
+            holdback = 0 if rollout.is_rescue else stage_for(policy, Phase.WATCH).holdback_buckets
             return Shares(challenger_buckets=BUCKETS - holdback)
     return Shares()
 
@@ -49,16 +49,25 @@ def lay_out(
     champion: str,
     rollout: Rollout | None,
     salt: bytes,
+    is_proven: bool = True,
+    chain_key: bytes = b"",
 ) -> Route:
     """Return the route as the routers must serve it.
 
     ``serving`` is the present file: addresses, limits and the match. ``policy`` is the one that
     the rollout began under: shares, and what a unit is. KeyError when ``serving`` does not declare
-    a variant that is needed.
+    a variant that is needed. Unless ``is_proven`` the champion answers only in the phase that is
+    for that; before and after, the standby does, or nobody.
     """
-    is_on = rollout is not None and rollout.phase in WITH_TRAFFIC
+    is_first = rollout is not None and rollout.phase is Phase.COLD_START
+    is_closed = not (is_proven or is_first)
+    if is_closed and serving.standby is not None:
+        stand_in, is_closed = serving.standby, False
+        serving = replace(serving, champion=stand_in, standby=None)
+        champion = stand_in.name
+    is_on = is_first or (rollout is not None and rollout.phase in WITH_TRAFFIC)
     given = shares(policy, rollout)
-    challenger = rollout.challenger if rollout is not None and is_on else None
+    challenger = rollout.challenger if rollout is not None and is_on and not is_first else None
     names = [champion] if challenger is None else [champion, challenger]
     has_share, has_mirror = given.challenger_buckets > 0, given.mirror_buckets > 0
     return Route(
@@ -75,7 +84,7 @@ def lay_out(
             if challenger is not None and has_mirror
             else None
         ),
-        standby=serving.standby,
+        standby=_standby(serving, champion),
         experiment=rollout.experiment if rollout is not None and is_on else "",
         salt=salt if is_on else b"",
         unit_header=policy.unit_header if is_on else serving.unit_header,
@@ -90,7 +99,22 @@ def lay_out(
         upgrade=serving.upgrade,
         tracing=serving.tracing,
         signing=_signing(serving, policy) if is_on else None,
+        is_closed=is_closed,
+        chain=_chain(serving, chain_key),
     )
+
+
+def _chain(serving: RouteIntent, key: bytes) -> Chain | None:
+    """Return how the route takes part in a chain; without a key it does not yet."""
+    if not key or not (serving.feeds or serving.fed_by):
+        return None
+    return Chain(key=key, fed_by=serving.fed_by)
+
+
+def _standby(serving: RouteIntent, champion: str) -> Variant | None:
+    """Return who stands in; nobody does for a standby that users were rolled back to."""
+    standby = serving.standby
+    return None if standby is None or standby.name == champion else standby
 
 
 def _signing(serving: RouteIntent, policy: RouteIntent) -> Signing | None:
@@ -117,7 +141,7 @@ def plan_all(table: RoutingTable, routes: tuple[Route, ...]) -> RoutingTable:
 
 def variant_of(route: RouteIntent, name: str) -> Variant:
     """Return the variant that the file declares under ``name``; KeyError if it does not."""
-    for variant in (route.champion, *route.challengers):
-        if variant.name == name:
+    for variant in (route.champion, *route.challengers, route.standby):
+        if variant is not None and variant.name == name:
             return variant
     raise KeyError(f"route {route.name!r} does not declare {name!r}")

@@ -124,6 +124,42 @@ class TokenSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class ColdStartSpec:
+    """What a route's first version must show by itself: there is no champion to compare it with."""
+
+    checks: tuple[MetricSpec, ...]
+    """Each with one of ``at_least`` and ``at_most``."""
+    at_least: int
+    """Answers before it may become champion."""
+    for_at_least_s: float
+    at_most_s: float
+    on_timeout: OnTimeout = OnTimeout.HOLD
+    """A rollback closes the route; the next challenger is then tried as the first version."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenSpec:
+    """When a champion is broken: a hard limit of the service, not a comparison."""
+
+    max_failed: float
+    """Share of the answers that may fail."""
+    for_s: float
+    """How long it must have been broken before a fix may pass it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A route that is given the answers of another one, and how it judges what comes of them."""
+
+    route: str
+    metrics: tuple[MetricSpec, ...]
+    prediction: str | None
+    maturity_s: float
+    window_s: float
+    label_rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportsSpec:
     """Where a variant says which model version it runs."""
 
@@ -166,6 +202,7 @@ class RouteIntent:
     name: str
     match: Match
     champion: Variant
+    """On a route that starts without one: its first version, as yet unproven."""
     challengers: tuple[Variant, ...]
     """Tried one after the other, in this order."""
     metrics: tuple[MetricSpec, ...]
@@ -199,6 +236,14 @@ class RouteIntent:
     """Protocols that clients may change to, as in ``router.table.Route``."""
     token: TokenSpec | None = None
     """None gives no exposure tokens."""
+    feeds: tuple[Feed, ...] = ()
+    """Routes of the same file that are given its answers."""
+    fed_by: tuple[str, ...] = ()
+    """Routes of the same file whose answers it is given."""
+    champion_broken: BrokenSpec | None = None
+    """None: no limit is declared, and a broken champion is compared with as any other."""
+    cold_start: ColdStartSpec | None = None
+    """How ``champion`` becomes one; None: the file says that it is."""
     models: tuple[tuple[str, str], ...] = ()
     """Variant and NAME:VERSION of the registered version that it runs."""
     reports: ReportsSpec | None = None

@@ -1,20 +1,28 @@
 """Looks at every rollout and moves those whose time or evidence has come."""
 
 from dataclasses import replace
+from typing import Any
 
+import structlog
+
+from controller import coldstart, feed
 from controller.clock import Clock
 from controller.gatekeeper import Gatekeeper
 from controller.gates.confirm import Confirmation
 from controller.gates.report import GateReport
+from controller.health import EASED, Ailment, eased, is_passable, soundness
 from controller.intake import Intake
 from controller.judge import Action, Verdict, expired, futile, is_mended, judge, overdue, required
+from controller.landing import Landings
 from controller.mover import Mover
 from controller.policy import OnTimeout
 from controller.registrar import Registrar
 from controller.rollout import (
     BEFORE_TRAFFIC,
+    OBSERVED,
     WITH_TRAFFIC,
     Event,
+    Phase,
     Rollout,
     approvals_needed,
     hold,
@@ -22,6 +30,9 @@ from controller.rollout import (
 )
 from controller.store import RouteState
 from evaluator.evidence import Evidence, Reading
+from router.table import chained_name
+
+log = structlog.get_logger(__name__)
 
 CONTROLLER = "controller"
 """Who acts when nobody does."""
@@ -39,12 +50,14 @@ class Reviewer:
         mover: Mover,
         intake: Intake,
         gates: Gatekeeper,
+        landings: Landings,
         clock: Clock,
         registrar: Registrar,
     ) -> None:
         self._mover = mover
         self._intake = intake
         self._gates = gates
+        self._landings = landings
         self._registrar = registrar
         self._clock = clock
         self._has_news = True
@@ -59,7 +72,7 @@ class Reviewer:
         now_s = self._clock.monotonic_s()
         is_due = self._has_news or now_s - self._looked_at_s >= LOOK_EVERY_S
         for state, rollout in self._mover.rollouts():
-            if is_due or rollout.phase not in WITH_TRAFFIC:
+            if is_due or rollout.phase not in OBSERVED:
                 self.review(state, rollout)
         if is_due:
             self._has_news, self._looked_at_s = False, now_s
@@ -72,6 +85,8 @@ class Reviewer:
             self._weigh(state, rollout)
         elif rollout.phase in BEFORE_TRAFFIC:
             self._pass_gate(state, rollout)
+        elif rollout.phase is Phase.COLD_START:
+            self._prove(state, rollout)
         elif rollout.held_by is None:
             self._go_forward(state, Event.STARTED, "its turn has come")
 
@@ -88,8 +103,29 @@ class Reviewer:
                 self._roll_back(state, Event.EXPIRED, because, evidence)
 
     def evidence(self, route: str) -> Evidence | None:
-        """Return what a route's experiment shows now; None without one."""
-        return self._intake.evidence(route, now_s=self._mover.wall_s())
+        """Return what a route's experiment shows now, on the routes behind it too; None without
+        one."""
+        own = self._intake.evidence(route, now_s=self._mover.wall_s())
+        return feed.joined(own, self._behind(self._mover.states[route]))
+
+    def chain_json(self, state: RouteState) -> list[dict[str, Any]]:
+        """Return each stage of a route's chain by itself, JSON-ready; empty without one."""
+        if state.policy is None:
+            return []
+        own = self._intake.evidence(state.name, now_s=self._mover.wall_s())
+        return feed.status_json(state.policy, state.rollout, own, self._behind(state))
+
+    def _behind(self, state: RouteState) -> list[feed.Stage]:
+        """Return what the routes that ``state`` feeds have shown of its rollout."""
+        rollout = state.rollout
+        if state.policy is None or rollout is None or rollout.phase not in feed.STAGES:
+            return []
+        now_s = self._mover.wall_s()
+        found = [
+            (one, self._intake.evidence(chained_name(state.name, one.route), now_s=now_s))
+            for one in state.policy.feeds
+        ]
+        return [feed.Stage(one, shown) for one, shown in found if shown is not None]
 
     def required(
         self, state: RouteState, rollout: Rollout, evidence: Evidence | None
@@ -97,13 +133,33 @@ class Reviewer:
         """Return what the present stage asks for, as readings; none without evidence."""
         if evidence is None or state.policy is None:
             return ()
-        return required(
-            state.policy,
-            rollout,
-            evidence,
-            now_s=self._mover.wall_s(),
-            cooling_s=state.cooling_s,
-        )
+        policy, now_s = state.policy, self._mover.wall_s()
+        if rollout.phase is Phase.COLD_START:
+            return coldstart.required(policy, rollout, evidence, now_s=now_s)
+        asked = required(policy, rollout, evidence, now_s=now_s, cooling_s=state.cooling_s)
+        if is_passable(policy, rollout, self._landings.ailment(state.name, evidence)):
+            return eased(policy, evidence, asked)
+        if rollout.phase is Phase.WATCH and rollout.is_rescue:
+            return (*asked, soundness(policy, evidence))
+        more = feed.required(policy, rollout, evidence, self._behind(state))
+        names = {reading.check for reading in more}
+        return (*(one for one in asked if one.check not in names), *more)
+
+    def _prove(self, state: RouteState, rollout: Rollout) -> None:
+        """Make the first version champion, or hold it where it is; there is no way back."""
+        evidence = self.evidence(state.name)
+        verdict = judge(self.required(state, rollout, evidence))
+        if verdict.action is Action.PROMOTE and rollout.held_by is None:
+            self._go_forward(state, Event.ESTABLISHED, verdict.because, evidence)
+        elif state.policy is not None and coldstart.closes(state.policy, rollout):
+            because = f"the cold start lasted longer than the file allows ({verdict.because})"
+            self._roll_back(state, Event.TIMED_OUT, because, evidence)
+        elif state.policy is not None and (
+            why := coldstart.trouble(state.policy, rollout, verdict)
+        ):
+            log.error("cold_start_fails", route=state.name, variant=rollout.challenger, because=why)
+            held = replace(state, rollout=hold(rollout, by=POLICY, reason=why))
+            self._mover.annotate(held, who=CONTROLLER, action="hold", because=why)
 
     def _refuse(self, state: RouteState, rollout: Rollout) -> bool:
         """Roll back a challenger that is not what was registered; return whether it was."""
@@ -127,6 +183,8 @@ class Reviewer:
     def _weigh(self, state: RouteState, rollout: Rollout) -> None:
         """Do what the evidence of a stage with traffic says."""
         evidence = self.evidence(state.name)
+        self._landings.note(state.name, evidence)
+        ailment = self._landings.ailment(state.name, evidence)
         verdict = judge(self.required(state, rollout, evidence))
         if verdict.action is Action.ROLLBACK:
             self._roll_back(state, Event.HARMED, verdict.because, evidence)
@@ -135,8 +193,8 @@ class Reviewer:
         elif state.policy is not None and is_mended(state.policy, rollout, evidence):
             self._mend(state, rollout, evidence)
         elif verdict.action is Action.PROMOTE and rollout.held_by is None:
-            self._leave(state, rollout, verdict.because, evidence, None)
-        elif state.policy is not None and (why := futile(state.policy, rollout, evidence)):
+            self._go_on(state, rollout, verdict.because, evidence, ailment)
+        elif ailment is None and (why := _futile(state, rollout, evidence)):
             self._roll_back(state, Event.FUTILE, why, evidence)
         else:
             self._wait(state, rollout, verdict, evidence)
@@ -190,6 +248,25 @@ class Reviewer:
         else:
             self._check_time(state, rollout, evidence)
 
+    def _go_on(
+        self,
+        state: RouteState,
+        rollout: Rollout,
+        because: str,
+        evidence: Evidence | None,
+        ailment: Ailment | None,
+    ) -> None:
+        """Go forward; past a broken champion it is said, and nobody is held back with that one."""
+        assert state.policy is not None  # without it nothing is asked, so nothing is passed
+        is_rescue = is_passable(state.policy, rollout, ailment)
+        if is_rescue and ailment is not None:
+            because = f"{ailment.because}: no comparison is asked for; {because}"
+        if rollout.phase in EASED:
+            rollout = replace(rollout, is_rescue=is_rescue)
+            state = replace(state, rollout=rollout)
+            self._mover.put(state)
+        self._leave(state, rollout, because, evidence, None)
+
     def _mend(self, state: RouteState, rollout: Rollout, evidence: Evidence | None) -> None:
         """Take note that what was forced has proven itself: it stands like any other promotion."""
         assert rollout.glass is not None  # only what was forced is mended
@@ -237,9 +314,32 @@ class Reviewer:
         evidence: Evidence | None,
         report: GateReport | None = None,
     ) -> None:
-        self._mover.move(
-            state.name, event, who=CONTROLLER, because=because, evidence=evidence, report=report
-        )
+        """Give the users back: to the champion, or to whom they can be given; else hold."""
+        assert state.rollout is not None  # only rollouts go back
+        landing = self._landings.choose(state, state.rollout, evidence)
+        told = f"{because}; {landing.because}" if landing.because else because
+        if landing.champion is not None:
+            self._mover.move(
+                state.name,
+                event,
+                who=CONTROLLER,
+                because=told,
+                evidence=evidence,
+                report=report,
+                land_on=landing.champion,
+            )
+        elif state.rollout.held_by is None:
+            log.error("rollback_has_nowhere_to_go", route=state.name, because=told)
+            held = replace(state, rollout=hold(state.rollout, by=POLICY, reason=told))
+            self._mover.annotate(held, who=CONTROLLER, action="hold", because=told)
+
+    def eject(self, state: RouteState, because: str) -> None:
+        """Roll back a challenger that routers gave up on."""
+        self._roll_back(state, Event.EJECTED, because, self.evidence(state.name))
+
+
+def _futile(state: RouteState, rollout: Rollout, evidence: Evidence | None) -> str | None:
+    return None if state.policy is None else futile(state.policy, rollout, evidence)
 
 
 def _with_checks(

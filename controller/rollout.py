@@ -6,6 +6,7 @@ journey promotes twice.
 """
 
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from controller.consent import Approval, Glass
@@ -20,6 +21,7 @@ class Phase(enum.Enum):
     PERFORMANCE = "performance"  # compared with the champion on a golden dataset; no traffic
     SECURITY = "security"  # its files, dependencies and fairness are looked at; no traffic
     SHADOW = "shadow"  # gets copies; its answers are measured, never sent
+    COLD_START = "cold_start"  # serves everybody: there is no champion, and it may become one
     CANARY = "canary"  # serves a share of the units
     WATCH = "watch"  # promoted: serves all but the holdback, the old champion stays warm
     PROMOTED = "promoted"  # is the champion
@@ -34,9 +36,12 @@ class Event(enum.Enum):
     CLEARED_FOR_SECURITY = "cleared_for_security"
     CLEARED_FOR_SHADOW = "cleared_for_shadow"  # it may have copies
     CLEARED_FOR_CANARY = "cleared_for_canary"  # users may meet it
+    UNOPPOSED = "unopposed"  # the gates before traffic are passed, and there is no champion
+    ESTABLISHED = "established"  # the first version reached what was declared: it is the champion
     STEP_PASSED = "step_passed"  # one rung up the ladder of shares
     PROVEN = "proven"  # every check that a promotion needs has passed
     FORCED = "forced"  # a named person with a written reason, around the gates
+    INSTALLED = "installed"  # the same where there is no champion
     WATCH_PASSED = "watch_passed"
     REFUSED = "refused"  # a gate found what asking again would find again
     HARMED = "harmed"  # a guardrail or the harm check tripped
@@ -53,6 +58,7 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     Phase.QUEUED: {
         Event.STARTED: Phase.FUNCTIONAL,  # nothing stands before it in the file
         Event.FORCED: Phase.WATCH,  # break-glass: recorded for ever
+        Event.INSTALLED: Phase.PROMOTED,
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,  # it will not be tried
     },
@@ -61,7 +67,9 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.CLEARED_FOR_SECURITY: Phase.SECURITY,  # no performance stage is declared
         Event.CLEARED_FOR_SHADOW: Phase.SHADOW,  # nor a security stage
         Event.CLEARED_FOR_CANARY: Phase.CANARY,  # nor a shadow stage
+        Event.UNOPPOSED: Phase.COLD_START,
         Event.FORCED: Phase.WATCH,
+        Event.INSTALLED: Phase.PROMOTED,
         Event.REFUSED: Phase.ROLLED_BACK,
         Event.TIMED_OUT: Phase.ROLLED_BACK,  # it never answered its samples
         Event.WITHDRAWN: Phase.ROLLED_BACK,
@@ -71,7 +79,9 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
         Event.CLEARED_FOR_SECURITY: Phase.SECURITY,
         Event.CLEARED_FOR_SHADOW: Phase.SHADOW,
         Event.CLEARED_FOR_CANARY: Phase.CANARY,  # no shadow is declared, or none is needed
+        Event.UNOPPOSED: Phase.COLD_START,
         Event.FORCED: Phase.WATCH,
+        Event.INSTALLED: Phase.PROMOTED,
         Event.REFUSED: Phase.ROLLED_BACK,  # not as good as the champion on the same rows
         Event.TIMED_OUT: Phase.ROLLED_BACK,
         Event.WITHDRAWN: Phase.ROLLED_BACK,
@@ -80,11 +90,22 @@ TRANSITIONS: dict[Phase, dict[Event, Phase]] = {
     Phase.SECURITY: {
         Event.CLEARED_FOR_SHADOW: Phase.SHADOW,
         Event.CLEARED_FOR_CANARY: Phase.CANARY,
+        Event.UNOPPOSED: Phase.COLD_START,
         Event.FORCED: Phase.WATCH,
+        Event.INSTALLED: Phase.PROMOTED,
         Event.REFUSED: Phase.ROLLED_BACK,  # something in it must not be served
         Event.TIMED_OUT: Phase.ROLLED_BACK,
         Event.WITHDRAWN: Phase.ROLLED_BACK,
         Event.ORDERED: Phase.ROLLED_BACK,
+    },
+    Phase.COLD_START: {  # bad news hold it: nobody else could answer
+        Event.ESTABLISHED: Phase.PROMOTED,
+        Event.INSTALLED: Phase.PROMOTED,
+        Event.TIMED_OUT: Phase.ROLLED_BACK,  # only if the file says so: the route is closed
+        Event.REFUSED: Phase.ROLLED_BACK,  # it is not what was registered: better nobody
+        Event.WITHDRAWN: Phase.ROLLED_BACK,
+        Event.ORDERED: Phase.ROLLED_BACK,
+        Event.REMEMBERED: Phase.ROLLED_BACK,
     },
     Phase.SHADOW: {
         Event.CLEARED_FOR_CANARY: Phase.CANARY,  # guardrails hold on copies
@@ -136,9 +157,13 @@ BEFORE_TRAFFIC = frozenset({Phase.FUNCTIONAL, Phase.PERFORMANCE, Phase.SECURITY}
 WITH_TRAFFIC = frozenset({Phase.SHADOW, Phase.CANARY, Phase.WATCH})
 """Phases in which the challenger gets requests of users, or copies of them."""
 
+OBSERVED = WITH_TRAFFIC | {Phase.COLD_START}
+"""Phases whose answers are evidence."""
+
 _DAY_S = 86_400.0
 DEFAULT_AT_MOST_S: dict[Phase, float] = {
     Phase.FUNCTIONAL: 600.0,  # chosen: a model server that loads for ten minutes is broken
+    Phase.COLD_START: 7 * _DAY_S,  # one weekly cycle
     Phase.PERFORMANCE: 3600.0,  # chosen: a hundred thousand rows at thirty a second
     Phase.SECURITY: 3600.0,  # chosen: the scan of an artifact of a hundred gigabytes
     Phase.SHADOW: 7 * _DAY_S,  # one weekly cycle; SageMaker shadow tests default to the same
@@ -165,6 +190,10 @@ _AHEAD = (
 """The stages behind the functional one in their order, and the event that leads to each."""
 
 
+NOBODY = ""
+"""Whom a route's first version is compared with."""
+
+
 class IllegalMove(ValueError):
     """The table has no such edge: a defect of the caller, never of the evidence."""
 
@@ -175,7 +204,7 @@ class Rollout:
 
     challenger: str
     champion: str
-    """Whom it is compared with, and who gets the traffic back."""
+    """Whom it is compared with, and who gets the traffic back; NOBODY for a first version."""
     experiment: str
     """Names the comparison in observations; never used twice."""
     phase: Phase = Phase.QUEUED
@@ -195,6 +224,8 @@ class Rollout:
     hold_reason: str = ""
     because: str = ""
     """Why it stands where it stands."""
+    is_rescue: bool = False
+    """Whether it was promoted past a broken champion: nobody is held back with that one."""
     alpha_objective: float | None = None
     """Of the objectives' claims, where several challengers share the file's alpha
     (``controller/family.py``); None: alpha itself."""
@@ -214,6 +245,11 @@ class Rollout:
             raise ValueError(f"step must be >= 0, got {self.step}")
         if self.challenger == self.champion:
             raise ValueError(f"{self.champion!r} cannot challenge itself")
+
+    @property
+    def is_first(self) -> bool:
+        """Whether there is no champion, so that it is to become the first one."""
+        return self.champion == NOBODY
 
     @property
     def is_running(self) -> bool:
@@ -285,6 +321,10 @@ def stage_for(policy: RouteIntent, phase: Phase) -> StageSpec:
 
 def limit_s(policy: RouteIntent, phase: Phase) -> float:
     """Return how long ``phase`` may wait, in seconds; KeyError if it never waits."""
+    if phase is Phase.COLD_START and policy.cold_start is not None:
+        return policy.cold_start.at_most_s
+    if phase not in _KIND:
+        return DEFAULT_AT_MOST_S[phase]
     stage = stage_for(policy, phase)
     if stage.at_most_s is not None:
         return max(stage.at_most_s, stage.watch_s)
@@ -323,6 +363,8 @@ def way_forward(policy: RouteIntent, rollout: Rollout) -> Event:
     match rollout.phase:
         case Phase.QUEUED:
             return Event.STARTED
+        case Phase.COLD_START:
+            return Event.ESTABLISHED
         case Phase.CANARY:
             n_steps = len(stage_for(policy, Phase.CANARY).shares_buckets)
             return Event.STEP_PASSED if rollout.step + 1 < n_steps else Event.PROVEN
@@ -340,9 +382,14 @@ def _next_stage(policy: RouteIntent, rollout: Rollout) -> Event:
     promoted on what was seen before the challenger met a request.
     """
     has_canary = declared_stage(policy, Phase.CANARY) is not None
-    for phase, event in _AHEAD:
+    last = Event.PROVEN if rollout.phase is Phase.SHADOW else Event.CLEARED_FOR_CANARY
+    ahead: Sequence[tuple[Phase, Event]] = _AHEAD
+    if rollout.is_first:  # nobody is there to be compared with on traffic
+        last = Event.UNOPPOSED
+        ahead = [(phase, event) for phase, event in _AHEAD if phase in BEFORE_TRAFFIC]
+    for phase, event in ahead:
         is_skipped = phase is Phase.SHADOW and rollout.skips_shadow and has_canary
         is_ahead = event in TRANSITIONS[rollout.phase]
         if is_ahead and not is_skipped and declared_stage(policy, phase) is not None:
             return event
-    return Event.PROVEN if rollout.phase is Phase.SHADOW else Event.CLEARED_FOR_CANARY
+    return last

@@ -9,6 +9,7 @@ from controller.account import (
     challenger_share,
     check_json,
     gate_json,
+    health_json,
     mirror_share,
     reading_json,
 )
@@ -57,6 +58,10 @@ class RouteView:
     labels: dict[str, int]
     pending: Pending | None = None
     """None without an experiment."""
+    chain: list[dict[str, Any]] = field(default_factory=list)
+    """Each route that judges the rollout, its own first; empty where it feeds none."""
+    landings: dict[str, str] = field(default_factory=dict)
+    """Who could answer in a broken champion's place, and what they said when they were asked."""
     tokens: dict[str, int] = field(default_factory=dict)
     """Labels that came with an exposure token, by what became of them."""
 
@@ -75,7 +80,7 @@ def render_route(view: RouteView) -> dict[str, Any]:
     counts = evidence.counts if evidence is not None else {}
     return {
         "name": state.name,
-        "champion": state.champion,
+        "champion": state.champion if state.is_proven else None,
         "challenger": rollout.challenger if rollout else None,
         "phase": rollout.phase.value if rollout else None,
         "step": rollout.step if rollout else 0,
@@ -97,10 +102,14 @@ def render_route(view: RouteView) -> dict[str, Any]:
         "break_glass": _glass(rollout),
         "cool_down_s": round(state.cooling_s, 1),
         "expected_seconds": expected_s(view),
-        "checks": _checks(policy, evidence),
+        "checks": [reading_json(r) for r in evidence.readings] if evidence else [],
+        "bars": bars(policy),
         "required": [_required(view, reading) for reading in view.standing.required],
         "last_observation": _iso_s(evidence.last_observation_s) if evidence else None,
         "counts": {name: counts.get(name, 0) for name in COUNTS} | counts,
+        "health": health_json(evidence),
+        "landings": view.landings,
+        "chain": view.chain,
         "labels": view.labels,
         "maturing": _maturing(view),
         "tokens": view.tokens,
@@ -114,13 +123,6 @@ def render_route(view: RouteView) -> dict[str, Any]:
             for past in reversed(state.history)
         ],
     }
-
-
-def _checks(policy: RouteIntent, evidence: Evidence | None) -> list[dict[str, Any]]:
-    """Return every reading, each with what its effect must exceed (None: no such number)."""
-    needed = bars(policy)
-    readings = evidence.readings if evidence is not None else ()
-    return [reading_json(r) | {"must_exceed": needed.get(r.check)} for r in readings]
 
 
 def _approval(standing: Standing) -> dict[str, Any] | None:

@@ -79,6 +79,9 @@ class RouteState:
     """``champion:`` in the file when it was last adopted."""
     champion: str
     """Who answers users; a promotion changes it, the file does not."""
+    is_proven: bool = True
+    """Whether ``champion`` is one. False: the route began without, and no version has been proven;
+    then ``champion`` is the first version, and answers only while its rollout says so."""
     previous_champion: str | None = None
     """Who was champion before the last promotion; None when there was none, or it was undone."""
     rollout: Rollout | None = None
@@ -173,6 +176,9 @@ def delete_route(connection: sqlite3.Connection, name: str) -> None:
     """Forget a route that the file no longer declares, within the caller's transaction."""
     connection.execute("DELETE FROM route WHERE name = ?", (name,))
     connection.execute("DELETE FROM snapshot WHERE route = ?", (name,))
+    connection.execute(  # and what the routes that it fed made of it
+        "DELETE FROM snapshot WHERE substr(route, 1, length(?1) + 1) = ?1 || '>'", (name,)
+    )
 
 
 def load_routes(connection: sqlite3.Connection) -> dict[str, RouteState]:

@@ -7,7 +7,7 @@ from controller.rollout import Phase, Rollout, declared_stage, stage_for
 from evaluator.evaluator import Evaluator
 from evaluator.exposed import Exposed
 from evaluator.join import Judgable, LabelOutcome, LabelResult, Mode
-from evaluator.metric import ExperimentPlan
+from evaluator.metric import ExperimentPlan, MetricSpec
 from router.token import Served
 
 SECOND_NS = 10**9
@@ -20,7 +20,7 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         route=policy.name,
         champion=rollout.champion,
         challenger=rollout.challenger,
-        metrics=policy.metrics,
+        metrics=_metrics(policy, rollout),
         prediction=policy.prediction,
         clustered=policy.unit_header is not None,
         alpha=policy.alpha,
@@ -32,7 +32,15 @@ def experiment_plan(policy: RouteIntent, rollout: Rollout) -> ExperimentPlan:
         alarm_every=float(stage_for(policy, Phase.WATCH).alarm_every),
         joins_by_token=policy.token is not None and policy.token.joins,
         is_held_back=_is_held_back(policy),
+        is_alone=rollout.is_first,
+        max_failed=None if policy.champion_broken is None else policy.champion_broken.max_failed,
     )
+
+
+def _metrics(policy: RouteIntent, rollout: Rollout) -> tuple[MetricSpec, ...]:
+    if rollout.is_first and policy.cold_start is not None:
+        return policy.cold_start.checks
+    return policy.metrics
 
 
 def _is_held_back(policy: RouteIntent) -> bool:

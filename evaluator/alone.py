@@ -4,11 +4,13 @@ from msgspec import Struct
 
 from evaluator.benchmark import Benchmark, BenchmarkState
 from evaluator.confseq import Interval
-from evaluator.finding import Finding, percent
+from evaluator.finding import Finding, milliseconds, percent
 from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import Assigned, Check, How, Paired
-from evaluator.metric import MetricSpec, is_failed
+from evaluator.latency import DEFAULT_QUANTILE
+from evaluator.metric import MetricSpec, is_failed, is_slower
 from evaluator.reader import Reader
+from router.observation import Outcome
 
 
 class AloneState(Struct):
@@ -19,9 +21,11 @@ class AloneState(Struct):
 
 
 class AloneCheck(Check):
-    """correct, error, mean or loss with ``at_least`` or ``at_most``: the challenger alone.
+    """correct, error, latency, mean or loss with ``at_least`` or ``at_most``: the challenger alone.
 
     Null:    claim: its mean does not reach the declared number; harm: it does.
+             latency: that its ``quantile`` is at most ``at_most`` seconds is the claim that at
+             least that share of its answers is not slower.
     Promise: as for Benchmark: exact, whatever the champion does. A number fixed in advance says
              nothing about the traffic being harder today: prefer a comparison where there is one.
     """
@@ -46,8 +50,8 @@ class AloneCheck(Check):
         """Take in an answer of the challenger, drawn by lot."""
         if self.spec.needs_label or not seen.is_challenger:
             return
-        if self.spec.kind == "error":
-            self._observe(float(not (seen.is_resting or is_failed(seen.outcome))), seen.unit)
+        if self._is_at_once:
+            self._observe(float(not seen.is_resting and self._is_good(seen.outcome)), seen.unit)
         elif not seen.is_cut:
             failed = seen.is_resting
             y = None if failed else self._reader.at_once(seen.fields, seen.outcome, True)
@@ -55,8 +59,8 @@ class AloneCheck(Check):
 
     def pair(self, seen: Paired) -> None:
         """Take in the challenger's answer to a copy."""
-        if self.spec.kind == "error":
-            self._observe(float(not is_failed(seen.challenger)), seen.unit)
+        if self._is_at_once:
+            self._observe(float(self._is_good(seen.challenger)), seen.unit)
         elif not self.spec.needs_label and not seen.is_cut:
             y = self._reader.at_once(seen.challenger_fields, seen.challenger, True)
             self._observe(y, seen.unit)
@@ -75,15 +79,11 @@ class AloneCheck(Check):
 
     def finding(self) -> Finding:
         """Return the evidence now."""
-        benchmark, spec = self._benchmark, self.spec
+        benchmark = self._benchmark
         n = benchmark.state.n
         if not n:
             return Finding(0.0, 0.0, "no answer of the challenger yet", 0, is_blind=True)
-        declared = spec.at_least if spec.at_least is not None else spec.at_most
-        assert declared is not None
-        word = "at least" if spec.at_least is not None else "at most"
-        mean = benchmark.state.total / n
-        told = f"{self._shown(mean)} of {n} answers, {word} {self._text(declared)} wanted"
+        told = self._told(benchmark.state.total / n, n)
         return Finding(
             log_e=benchmark.claim_log_e(),
             log_e_harm=benchmark.breach_log_e(),
@@ -106,14 +106,30 @@ class AloneCheck(Check):
 
     @property
     def _is_share(self) -> bool:
-        return self.spec.kind in ("correct", "error")
+        return self.spec.kind == "correct" or self._is_at_once
 
-    def _target(self) -> float:
+    @property
+    def _is_at_once(self) -> bool:
+        """Whether an answer is good or bad by its outcome alone."""
+        return self.spec.kind in ("error", "latency")
+
+    def _is_good(self, outcome: Outcome) -> bool:
+        if self.spec.kind == "error":
+            return not is_failed(outcome)
+        return not is_slower(outcome, self._declared())
+
+    def _declared(self) -> float:
         spec = self.spec
         declared = spec.at_least if spec.at_least is not None else spec.at_most
         assert declared is not None, "make() asks for one of them"
+        return declared
+
+    def _target(self) -> float:
+        spec, declared = self.spec, self._declared()
         if spec.kind == "error":
             return 1.0 - declared
+        if spec.kind == "latency":
+            return _quantile(spec)
         return declared if spec.kind == "correct" else self._reader.y(declared)
 
     def _observe(self, y: float | None, unit: int) -> None:
@@ -133,6 +149,15 @@ class AloneCheck(Check):
         unit = self._reader.unit
         return Interval(found.effect * unit, found.low * unit, found.high * unit)
 
+    def _told(self, mean: float, n: int) -> str:
+        spec, declared = self.spec, self._declared()
+        if spec.kind == "latency":
+            slow, limit = percent(1.0 - mean), milliseconds(declared)
+            wanted = percent(1.0 - _quantile(spec))
+            return f"{slow} of {n} answers slower than {limit}, at most {wanted} wanted"
+        word = "at least" if spec.at_least is not None else "at most"
+        return f"{self._shown(mean)} of {n} answers, {word} {self._text(declared)} wanted"
+
     def _shown(self, mean: float) -> str:
         if not self._is_share:
             return f"{self._reader.number(mean):.4g} on average"
@@ -140,6 +165,10 @@ class AloneCheck(Check):
 
     def _text(self, declared: float) -> str:
         return percent(declared) if self._is_share else f"{declared:g}"
+
+
+def _quantile(spec: MetricSpec) -> float:
+    return DEFAULT_QUANTILE if spec.quantile is None else spec.quantile
 
 
 def _failed(good: float) -> str:

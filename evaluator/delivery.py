@@ -90,7 +90,7 @@ class Delivery:
         n = state.copies + self._answered.n()
         is_short = state.refused > MAX_LOST * state.awaited
         is_off = log_e >= -math.log(self._alpha) or is_short
-        if not n:
+        if not n and not is_short:
             check, told = CheckState.UNDECIDED, "nothing was to be delivered yet"
         else:
             check = CheckState.UNKNOWN if is_off else CheckState.PASSED

@@ -41,7 +41,7 @@ class Evaluator:
         self._state = state if state is not None else empty(plan)
         self._sight = Sight(plan)
         self._panel = Panel(plan, self._state)
-        self._observer = Observer(self._sight, self._panel, self._state)
+        self._observer = Observer(self._sight, self._panel, self._state, is_alone=plan.is_alone)
 
     # Observations in.
 
@@ -80,11 +80,11 @@ class Evaluator:
             self._state.count("needless")
         elif label is None:
             self._state.count("unlabelled")
-        elif judgable.mode is Mode.SPLIT:
+        elif judgable.mode is Mode.SPLIT and not self.plan.is_alone:
             self._panel.delivery.labelled(
                 judgable.propensity, judgable.is_challenger, judgable.unit
             )
-        if label is not None:
+        if label is not None and not self.plan.is_alone:
             self._panel.watch_label(judgable, label)
         if judgable.mode is Mode.WATCH:
             return
@@ -134,14 +134,17 @@ class Evaluator:
 
     def evidence(self, now_s: float) -> Evidence:
         """Return what all checks say at the time ``now_s``. Changes nothing."""
-        seen = self._state.last_at_ns
-        readings = self._panel.readings(is_read=self._sight.has_prediction)
+        seen, panel = self._state.last_at_ns, self._panel
+        champion, challenger = panel.champion_health, panel.challenger_health
+        readings = panel.readings(is_read=self._sight.has_prediction)
         return Evidence(
             experiment=self.plan.experiment,
             at_s=now_s,
             readings=silence.told(readings, self._state.counts, self.plan.label_rate),
             counts=dict(self._state.counts),
             last_observation_s=seen / 1e9 if seen else None,
+            champion_health=None if champion is None else champion.reading(),
+            challenger_health=None if challenger is None else challenger.reading(),
         )
 
     # Memory.

@@ -4,6 +4,8 @@ import enum
 import math
 from dataclasses import dataclass, field
 
+from evaluator.health import Health
+
 
 class Role(enum.Enum):
     """What a check may do to a rollout."""
@@ -71,6 +73,9 @@ class Evidence:
     """pairs, exposures_champion, exposures_challenger, judged, unlabelled, unreadable, lost, ...;
     totals since the experiment began."""
     last_observation_s: float | None = None
+    champion_health: Health | None = None
+    """None where the file declares no service limit."""
+    challenger_health: Health | None = None
 
     def futile(self) -> Reading | None:
         """Return an objective that is no longer likely to pass, or None."""

@@ -95,6 +95,6 @@ class Integrity:
             for bad, total in ((bad_a, n_a), (bad_b, n_b))
         ):
             return CheckState.UNKNOWN, told, n
-        if min(n_a, n_b) < LEAST_READ:
+        if (n_b if self._plan.is_alone else min(n_a, n_b)) < LEAST_READ:
             return CheckState.UNDECIDED, told, n
         return CheckState.PASSED, told, n

@@ -127,9 +127,13 @@ class Found(Struct, gc=False):
 
 
 def on_route(known: Sequence[Found], route: str | None) -> Found | LabelResult | None:
-    """Return what a label for ``route`` (None: any) means; None if nothing, INVALID if several."""
-    if route is not None:
-        known = [found for found in known if found.route == route]
+    """Return what a label for ``route`` (None: any) means; None if nothing, INVALID if several.
+
+    What a route was observed for on behalf of another one (``A>B``) has labels of its own.
+    """
+    known = [
+        one for one in known if (">" not in one.route if route is None else one.route == route)
+    ]
     if not known:
         return None
     if len(known) > 1:

@@ -8,6 +8,7 @@ from msgspec import Struct, field
 from evaluator.delivery import DeliveryState
 from evaluator.epochs import Starts
 from evaluator.forecast import ForecastState
+from evaluator.health import HealthState
 from evaluator.integrity import IntegrityState
 from evaluator.metric import ExperimentPlan
 from evaluator.monitor import MonitorState
@@ -56,6 +57,8 @@ class State(Struct):
     newest_judged_ns: int = 0
     """Of the requests that were judged; labels by token may be ahead of observations."""
     forecast: ForecastState = field(default_factory=lambda: ForecastState([]))
+    champion_health: HealthState = field(default_factory=HealthState.empty)
+    challenger_health: HealthState = field(default_factory=HealthState.empty)
 
     def count(self, name: str) -> None:
         """Add one to a count of ``COUNTS``."""

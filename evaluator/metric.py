@@ -48,7 +48,8 @@ class MetricSpec:
     reach, whatever the champion does."""
     at_most: float | None = None
     """What the challenger's (or for divergence: the pairs') mean must stay below; for drift the
-    distance of the distribution functions."""
+    distance of the distribution functions. latency: seconds that the ``quantile`` must stay
+    below."""
     within: float | None = None
     """The claim is "no better and no worse than by this", absolute."""
     quantile: float | None = None
@@ -145,6 +146,11 @@ class ExperimentPlan:
     of an earlier version fits."""
     max_unreadable: float = 0.05
     """Share of answers without a readable prediction above which promotion is frozen."""
+    is_alone: bool = field(default=False, repr=False)
+    """There is no champion: every answer is the challenger's, and nothing is drawn by lot."""
+    max_failed: float | None = field(default=None, repr=False)
+    """Share of failures above which a variant is broken, whatever the other does; None: nobody
+    declared one."""
     joins_by_token: bool = field(default=False, repr=False)
     """Exposures that were given a token are not kept: the token brings them back with the label.
     How labels come is nothing that evidence depends on: a snapshot fits with and without."""

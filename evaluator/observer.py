@@ -1,6 +1,6 @@
 """What one observation shows to the checks and monitors, and what of it waits for a label. Pure."""
 
-from evaluator.extract import Extracted
+from evaluator.extract import Extracted, is_cut
 from evaluator.join import Answer, Judgable, Mode
 from evaluator.kind import NO_FIELDS, Assigned, Paired
 from evaluator.memory import State
@@ -20,7 +20,9 @@ class Observer:
     Owned by one evaluator, whose state it counts in.
     """
 
-    def __init__(self, sight: Sight, panel: Panel, state: State) -> None:
+    def __init__(self, sight: Sight, panel: Panel, state: State, *, is_alone: bool = False) -> None:
+        """``is_alone``: there is no champion, so whoever answers is under evaluation."""
+        self._is_alone = is_alone
         self._sight = sight
         self._panel = panel
         self._state = state
@@ -63,7 +65,8 @@ class Observer:
 
     def exposure(self, exposure: Exposure) -> Judgable | None:
         """Take in the answer of the variant that a unit was assigned to."""
-        is_challenger, propensity = exposure.is_challenger, exposure.propensity
+        is_challenger = exposure.is_challenger or self._is_alone
+        propensity = exposure.propensity
         self._state.count("exposures_challenger" if is_challenger else "exposures_champion")
         if exposure.fallback is not None:
             self._state.count("fallbacks")
@@ -80,6 +83,8 @@ class Observer:
         elif is_aborted(exposure.outcome):
             self._state.count("aborted")
             return None
+        if self._is_alone:
+            return self._first(exposure)
         if not is_lot and is_challenger:
             return self._promoted(exposure, is_resting=is_resting)
         if not is_lot:
@@ -92,6 +97,7 @@ class Observer:
         if is_resting or is_failed(outcome):
             self._state.count("errors_challenger" if is_challenger else "errors_champion")
         if is_resting:
+            self._panel.answered(True, True)
             answer, fields = Answer(None, is_failed=True), NO_FIELDS
         else:
             answer = self._sight.answer(outcome, self._read(outcome, is_challenger))
@@ -121,16 +127,32 @@ class Observer:
             challenger=answer if is_challenger else None,
         )
 
+    def _first(self, exposure: Exposure) -> Judgable | None:
+        """Take in an answer of the first version, which answers everybody."""
+        outcome = exposure.outcome
+        if is_failed(outcome):
+            self._state.count("errors_challenger")
+        answer = self._sight.answer(outcome, self._read(outcome, True))
+        fields = self._sight.fields(outcome)
+        seen = Assigned(
+            self._state.epoch, 1.0, exposure.unit, True, outcome, False, fields, answer.is_cut
+        )
+        for check in self._panel.checks.values():
+            check.split(seen)
+        return self._waiting(exposure, Mode.SPLIT, 1.0, champion=None, challenger=answer)
+
     def _promoted(self, exposure: Exposure, *, is_resting: bool) -> Judgable | None:
         """Watch the new champion where nobody is held back; it proves nothing else any more."""
-        if not self._state.forecast.is_watching:
-            return None
         outcome = exposure.outcome
         is_good = not (is_resting or is_failed(outcome))
+        if not self._state.forecast.is_watching:
+            self._panel.answered(True, not is_good)
+            return None
         self._panel.forecast.observe("error", exposure.at_ns, is_good)
         if not is_good:
             self._state.count("errors_challenger")
         if is_resting:
+            self._panel.answered(True, True)
             answer = Answer(None, is_failed=True)
         else:
             answer = self._sight.answer(outcome, self._read(outcome, True))
@@ -172,8 +194,10 @@ class Observer:
         )
 
     def _read(self, outcome: Outcome, is_challenger: bool) -> Extracted:
-        """Return the prediction in an answer, and count whether it could be read."""
+        """Return the prediction in an answer, and count whether it came and could be read."""
         found = self._sight.prediction(outcome)
+        is_garbled = found is not NOTHING and found.text is None and not is_cut(outcome, found)
+        self._panel.answered(is_challenger, is_failed(outcome) or is_garbled)
         if found is not NOTHING:
             if found.text is None:
                 self._state.count("unreadable")

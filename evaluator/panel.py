@@ -5,6 +5,7 @@ from evaluator.check import make, saved
 from evaluator.delivery import Delivery
 from evaluator.evidence import Reading
 from evaluator.forecast import ForecastMonitor
+from evaluator.health import HealthMonitor, HealthState
 from evaluator.integrity import Integrity
 from evaluator.join import Judgable, Mode
 from evaluator.kind import Check, How
@@ -29,10 +30,18 @@ class Panel:
         self.integrity = Integrity(plan, state.integrity)
         self.delivery = Delivery(plan, state.delivery)
         self.monitor = Monitor(plan.alarm_every, state.monitor)
+        self.champion_health = _health(plan, state.champion_health)
+        self.challenger_health = _health(plan, state.challenger_health)
         is_forecast = not (plan.is_held_back or plan.clustered)
         self.forecast = ForecastMonitor(
             plan.metrics if is_forecast else (), plan.alarm_every, state.forecast
         )
+
+    def answered(self, is_challenger: bool, is_failed: bool) -> None:
+        """Hold one answer of a variant against the service limit, if there is one."""
+        health = self.challenger_health if is_challenger else self.champion_health
+        if health is not None:
+            health.observe(is_failed)
 
     def roll(self) -> None:
         """Begin the next epoch."""
@@ -91,6 +100,10 @@ class Panel:
         self.delivery.merge(other.delivery)
         self.monitor.merge(other.monitor)
         self.forecast.merge(other.forecast)
+
+
+def _health(plan: ExperimentPlan, state: HealthState) -> HealthMonitor | None:
+    return None if plan.max_failed is None else HealthMonitor(plan.max_failed, state)
 
 
 def _how(plan: ExperimentPlan, spec: MetricSpec) -> How:

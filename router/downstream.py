@@ -10,6 +10,7 @@ from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Final, cast
 
 from router.body import Body, body_reader
+from router.chained import ChainedExchange
 from router.errors import RequestError, RequestTimeout
 from router.exchange import Exchange
 from router.message import RequestHead
@@ -173,12 +174,14 @@ class Downstream:
         if live is None:
             self._refuse_unrouted(head, rest)
             return
-        if live.upgrades and self._begin_upgrade(live, head, rest):
+        if live.is_special and self._begin_specially(live, head, rest):
             return
         if head.expects_continue and not rest:
             self.write(CONTINUE)
-        if live.signer is None:
+        if live.is_plain:
             exchange = Exchange(self, server, live, head)
+        elif live.is_chained:
+            exchange = ChainedExchange(self, server, live, head)
         else:
             exchange = SignedExchange(self, server, live, head)
         self._exchange = exchange
@@ -192,6 +195,13 @@ class Downstream:
             self._body = body
             server.body_deadlines.add(self, server.now_s())
         exchange.begin(payload, body.is_done)
+
+    def _begin_specially(self, live: "LiveRoute", head: RequestHead, rest: bytes) -> bool:
+        """Do what is no exchange, and return whether it was that."""
+        if live.is_closed:
+            self._refuse_closed(live, head, rest)
+            return True
+        return bool(live.upgrades) and self._begin_upgrade(live, head, rest)
 
     def _begin_upgrade(self, live: "LiveRoute", head: RequestHead, rest: bytes) -> bool:
         """Ask for another protocol if that is what the request does; ``rest`` waits for its 101."""
@@ -223,13 +233,20 @@ class Downstream:
         self._is_unfinished = head.body_length != 0
         self.refuse(404, "no route matches this request", keep=keep, method=head.method)
 
+    def _refuse_closed(self, live: "LiveRoute", head: RequestHead, rest: bytes) -> None:
+        live.count("understudy_closed_requests_total")
+        self._refuse_for_now("no version has passed its gates yet: try again later", head, rest)
+
     def _refuse_overload(self, head: RequestHead, rest: bytes) -> None:
         self._server.counters.event("understudy_refused_requests_total", "code=503")
+        self._refuse_for_now("too much to do: try again later", head, rest)
+
+    def _refuse_for_now(self, because: str, head: RequestHead, rest: bytes) -> None:
         is_whole = 0 <= head.body_length <= len(rest)
         self._buffer = rest[head.body_length :] if is_whole else rest
         keep = head.keep_alive and is_whole
         self._is_unfinished = not is_whole
-        self.refuse(503, "too much to do: try again later", keep=keep, method=head.method)
+        self.refuse(503, because, keep=keep, method=head.method)
 
     def _read_body(self, received: bytes) -> None:
         body, exchange = self._body, self._exchange

@@ -235,9 +235,12 @@ class Exchange:
         self._answer(call, head, payload, is_last, b"")
 
     def _answer(
-        self, call: Call, head: AnswerHead, payload: bytes, is_last: bool, token: bytes
+        self, call: Call, head: AnswerHead, payload: bytes, is_last: bool, ours: bytes
     ) -> None:
-        """Begin the client's answer: there is no way back from here."""
+        """Begin the client's answer: there is no way back from here.
+
+        ``ours`` are field lines that go into its head; empty for most.
+        """
         self.state = after(self.state, _HEAD)
         if not is_last and self._decision.mirror is None:
             self._kept = None  # nobody else will answer, and a stream may last for minutes
@@ -245,7 +248,7 @@ class Exchange:
         keep = request.keep_alive and self._is_body_done and not self._server.ends_keep_alive
         self._keeps_alive = keep
         variant = call.pool.name if self._live.show_variant else ""
-        begin = answer_head(head, request, self.request_id, keep, variant, token)
+        begin = answer_head(head, request, self.request_id, keep, variant, ours)
         if head.body_length < 0 and request.is_http_11:
             self._is_chunked_answer = True
             payload = frame(payload, is_last, CHUNKED)

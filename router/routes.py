@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from router.call import Call
+from router.chain import key_of
 from router.choose import Lot
 from router.counters import CallCounts, Counters
 from router.ejection import Ejection
@@ -24,10 +25,11 @@ class LiveRoute:
     """One route of the table in force. Immutable but for what its parts count."""
 
     __slots__ = (
-        "_aside", "_counts", "body_limit_bytes", "capture_bytes", "champion", "copy_fields",
-        "counters", "ejection", "experiment", "health", "inference", "labels", "lot", "name",
-        "pools", "replay_bytes", "route", "show_variant", "signer", "standby", "table_version",
-        "tracing", "unit_header", "upgrades",
+        "_aside", "_counts", "body_limit_bytes", "capture_bytes", "chain_key", "champion",
+        "copy_fields", "counters", "ejection", "experiment", "health", "inference", "is_chained",
+        "is_closed", "is_plain", "is_special", "labels", "lot", "name", "pools", "replay_bytes",
+        "route", "show_variant", "signer", "standby", "table_version", "tracing", "unit_header",
+        "upgrades",
     )  # fmt: skip
 
     def __init__(
@@ -60,11 +62,16 @@ class LiveRoute:
         self.experiment = route.experiment
         self.body_limit_bytes = route.body_limit_bytes
         self.replay_bytes = route.replay_bytes
-        self.capture_bytes = route.capture_bytes if route.experiment else 0
+        self.is_chained = route.chain is not None
+        self.chain_key = None if route.chain is None else key_of(route.chain.key)
+        is_observed = bool(route.experiment) or (route.chain is not None and route.chain.fed_by)
+        self.capture_bytes = route.capture_bytes if is_observed else 0
         self.show_variant = route.show_variant
         self.tracing = route.tracing and bool(route.experiment)
         self.signer = signer
         """None gives no exposure tokens, as most routes."""
+        self.is_plain = signer is None and not self.is_chained
+        """Whether an exchange has nothing to say in the heads of its answers, as most."""
         self.lot = Lot(route)
         self.inference: Inference | None = None
         """None where every request is alike: nothing is tried, or everything is inference."""
@@ -75,6 +82,9 @@ class LiveRoute:
         if route.copy_strip or route.copy_only is not None:
             self.copy_fields = CopyFields(route.copy_strip, route.copy_only)
         self.upgrades = frozenset(token.encode() for token in route.upgrade)
+        self.is_closed = route.is_closed
+        self.is_special = bool(self.upgrades) or self.is_closed
+        """Whether a request may be something else than an exchange, as on few routes."""
         if route.inference and route != _champion_only(route):
             self.inference = Inference(route.inference, route.match.path)
         if route != _champion_only(route):
@@ -139,7 +149,12 @@ class LiveTable:
 
 def _champion_only(route: Route) -> Route:
     return msgspec.structs.replace(
-        route, split=Split(champion=route.split.champion), mirror=None, experiment="", salt=b""
+        route,
+        split=Split(champion=route.split.champion),
+        mirror=None,
+        experiment="",
+        salt=b"",
+        chain=None,
     )
 
 

@@ -11,6 +11,7 @@ from router.call import Call
 from router.exchange import Exchange
 from router.message import RequestHead
 from router.stream import EVENTS
+from router.token import HEADER
 
 if TYPE_CHECKING:
     from router.downstream import Downstream
@@ -39,9 +40,9 @@ class SignedExchange(Exchange):
         elif head.status >= 500 and self._may_fall_back(call):
             self._fall_back(call)
         elif is_last:
-            self._answer(call, head, payload, True, self._token(call))
+            self._answer(call, head, payload, True, _line(self._token(call)))
         elif head.form == EVENTS or max(head.body_length, len(payload)) > signer.hold_bytes:
-            self._answer(call, head, payload, False, self._token(None))
+            self._answer(call, head, payload, False, _line(self._token(None)))
         else:
             self._held = [payload]
             self._held_bytes = len(payload)
@@ -57,8 +58,8 @@ class SignedExchange(Exchange):
         if not is_last and self._held_bytes <= signer.hold_bytes:
             return
         self._held = None
-        token = self._token(call if is_last else None)
-        self._answer(call, head, b"".join(held), is_last, token)
+        line = _line(self._token(call if is_last else None))
+        self._answer(call, head, b"".join(held), is_last, line)
 
     def on_call_failed(self, call: Call, is_stale: bool) -> None:
         """No complete answer will come: what was held of it goes to nobody."""
@@ -95,3 +96,7 @@ class SignedExchange(Exchange):
         if self._loss == "body_too_large" or self._body_bytes > self._live.replay_bytes:
             return "body_too_large"
         return "" if self._is_body_done else "incomplete"
+
+
+def _line(token: bytes) -> bytes:
+    return HEADER + b": " + token if token else b""

@@ -115,6 +115,23 @@ class Signing(Struct, frozen=True, kw_only=True):
     """JMESPath to the prediction; None stands for whole bodies, by their digest."""
 
 
+class Chain(Struct, frozen=True, kw_only=True):
+    """How a route takes part in a chain of routes (chain.py)."""
+
+    key: bytes
+    """Seals the sets of versions; a secret of this sidecar, the same for all its routes."""
+    fed_by: tuple[str, ...] = ()
+    """Routes whose experiments are judged by the answers of this one too."""
+
+
+def chained_name(upstream: str, downstream: str) -> str:
+    """Return how observations name what ``downstream`` made of ``upstream``'s answers.
+
+    No route can have that name: ``>`` is in none.
+    """
+    return f"{upstream}>{downstream}"
+
+
 class Route(Struct, frozen=True, kw_only=True):
     """A match, the variants behind it, and how its units are shared between them."""
 
@@ -155,6 +172,10 @@ class Route(Struct, frozen=True, kw_only=True):
     """None gives no exposure tokens."""
     tracing: bool = False
     """Whether exchanges of an experiment get spans, where the client records their trace."""
+    chain: Chain | None = None
+    """None on a route that neither feeds another one nor is fed."""
+    is_closed: bool = False
+    """Nobody may answer yet: clients get 503, and no variant is asked."""
 
     def variant(self, name: str) -> Variant:
         """Return the variant called ``name``; KeyError if the route has none such."""

@@ -104,13 +104,13 @@ def copy_head(
 
 def answer_head(
     head: AnswerHead, request: RequestHead, request_id: bytes, keep: bool, variant: str,
-    token: bytes = b"",
+    ours: bytes = b"",
 ) -> bytes:  # fmt: skip
     """Return the head that goes to the client.
 
-    ``variant`` names who answered, ``token`` is its exposure token; each may be empty.
+    ``variant`` names who answered, ``ours`` are whole field lines; each may be empty.
     """
-    if keep and not variant and not token and request.is_http_11 and request.method != b"HEAD":
+    if keep and not variant and not ours and request.is_http_11 and request.method != b"HEAD":
         # As most are. What is the same in each answer with this head is put together once.
         if not head.usual:
             head.usual = b"\r\n".join([*_answer_lines(head, request), b"x-request-id: "])
@@ -118,8 +118,8 @@ def answer_head(
     lines = _answer_lines(head, request)
     if variant:
         lines.append(b"x-understudy-variant: %b" % variant.encode())
-    if token:
-        lines.append(b"x-understudy-exposure: " + token)
+    if ours:
+        lines.append(ours)
     if not keep:
         lines.append(b"connection: close")
     lines.append(b"x-request-id: %b\r\n\r\n" % request_id)

@@ -13,10 +13,10 @@ from pathlib import Path
 from sidecar.compiled import DIGEST, HOME, SOURCE, digest
 
 HOT = (
-    "body", "call", "channel", "choose", "counters", "deadline", "downstream", "ejection",
-    "entropy", "exchange", "gathering", "inference", "matcher", "message", "mirror", "parser",
-    "pool", "routes", "server", "signed", "states", "stream", "trace", "tunnel", "upgrade",
-    "upstream", "wire",
+    "body", "call", "chained", "channel", "choose", "counters", "deadline", "downstream",
+    "ejection", "entropy", "exchange", "gathering", "inference", "matcher", "message", "mirror",
+    "parser", "pool", "routes", "server", "signed", "states", "stream", "trace", "tunnel",
+    "upgrade", "upstream", "wire",
 )  # fmt: skip
 """What a request passes through. Files of records (msgspec) and start-up code gain nothing."""
 

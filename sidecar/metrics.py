@@ -25,7 +25,7 @@ VERSION = "0.1.0"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 PHASES = (
-    *("queued", "functional", "performance", "security"),
+    *("queued", "functional", "performance", "security", "cold_start"),
     *("shadow", "canary", "watch", "promoted", "rolled_back"),
 )
 LABEL_RESULTS = (
@@ -203,7 +203,8 @@ def _rollouts(routes: list[dict[str, Any]]) -> Iterator[Metric]:
         cooling.add_metric((name,), float(route.get("cool_down_s") or 0.0))
         for word in PHASES:
             phase.add_metric((name, word), float(route.get("phase") == word))
-        weight.add_metric((name, route["champion"], "serve"), 1.0 - share)
+        if route["champion"] is not None:
+            weight.add_metric((name, route["champion"], "serve"), 1.0 - share)
         if route.get("challenger"):
             mirrored = float(route.get("mirror_share") or 0.0)
             weight.add_metric((name, route["challenger"], "serve"), share)

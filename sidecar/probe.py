@@ -79,12 +79,16 @@ class Probe:
         self.network.close()
 
     async def round(self) -> None:
-        """Probe every champion and standby once, each address once. One of the two is enough."""
+        """Probe every champion and standby once, each address once. One of the two is enough.
+
+        Nobody is asked on a closed route, so nobody need be there.
+        """
         table = self._table()
         if table is None:
             return
-        champions = {route.name: route.variant(route.split.champion) for route in table.routes}
-        standbys = {r.name: r.standby for r in table.routes if r.standby is not None}
+        open_ones = [route for route in table.routes if not route.is_closed]
+        champions = {route.name: route.variant(route.split.champion) for route in open_ones}
+        standbys = {r.name: r.standby for r in open_ones if r.standby is not None}
         self._follow(
             {one: route for asked in (champions, standbys) for route, one in asked.items()}
         )

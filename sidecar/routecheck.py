@@ -10,7 +10,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from evaluator.metric import LABELLED
+from sidecar.chaincheck import check_chains
+from sidecar.coldcheck import check_cold_start
 from sidecar.metrickeys import check_metric
+from sidecar.model.coldstart import ColdStart
 from sidecar.model.functional import Functional
 from sidecar.model.label import Labels
 from sidecar.model.metric import MetricSection
@@ -37,6 +40,7 @@ def check(tree: Tree) -> list[Problem]:
     problems = list(_ports(tree))
     problems += _same_names(tree, [("routes", i, "name") for i in _indices(tree, ("routes",))])
     problems += _claims(tree)
+    problems += check_chains(tree)
     for index in _indices(tree, ("routes",)):
         for one in _ROUTE_CHECKS:
             problems += one(tree, ("routes", index))
@@ -216,7 +220,9 @@ def _stage_list(tree: Tree, route: Path) -> Iterator[Problem]:
 
 
 def _rollout(tree: Tree, route: Path) -> Iterator[Problem]:
-    if tree.get((*route, "challengers")) and tree.get((*route, "rollout")) is None:
+    is_cold = tree.get((*route, "cold_start")) is not None  # then the first one challenges nobody
+    n_challengers = len(_indices(tree, (*route, "challengers")))
+    if n_challengers > is_cold and tree.get((*route, "rollout")) is None:
         yield tree.problem(
             (*route, "rollout"),
             "`rollout: {stages: [...]}`: only a declared rule may move traffic",
@@ -270,6 +276,11 @@ def _all_sound(declared: Any) -> bool:
     except ValidationError:
         return False
     return True
+
+
+def _cold_start(tree: Tree, route: Path) -> Iterator[Problem]:
+    cold = part(tree, (*route, "cold_start"), ColdStart)
+    yield from check_cold_start(tree, route, cold, _metrics(tree, route))
 
 
 def _ladder(tree: Tree, route: Path) -> Iterator[Problem]:
@@ -462,6 +473,7 @@ _ROUTE_CHECKS: tuple[Callable[[Tree, Path], Iterator[Problem]], ...] = (
     _stage_list,
     _rollout,
     _inference,
+    _cold_start,
     _ladder,
     _times,
     _webhook_names,

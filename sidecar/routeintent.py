@@ -7,6 +7,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from controller.policy import (
+    BrokenSpec,
+    ColdStartSpec,
+    Feed,
     Intent,
     MlflowSpec,
     OnFutility,
@@ -28,6 +31,7 @@ from evaluator.metric import MetricSpec
 from router.certificate import ServerTls
 from router.table import Match, Tls, Variant
 from sidecar.gateintent import Schemas, with_gates
+from sidecar.model.coldstart import AbsoluteCheck, ColdStart
 from sidecar.model.functional import Functional
 from sidecar.model.gated import Gated
 from sidecar.model.label import Labels, Scorer
@@ -37,7 +41,7 @@ from sidecar.model.process import ListenTls
 from sidecar.model.registry import Registry, Reports
 from sidecar.model.route import MatchSection, RouteSection
 from sidecar.model.security import Security
-from sidecar.model.stage import Canary, Production, Shadow, Stage
+from sidecar.model.stage import Canary, Production, RolloutSection, Shadow, Stage
 from sidecar.model.variant import VariantSection, VariantTls
 from sidecar.protocol import defaults, inference
 from sidecar.routemodel import RoutingFile
@@ -55,12 +59,15 @@ def intent_of(
     ``samples`` maps the index of a route to the request bodies of its functional stage, ``schemas``
     to the JSON Schemas that it names; files are relative to ``folder``.
     """
-    routes = tuple(
-        replace(
-            _route(route, samples.get(index, ()), folder, schemas.get(index, {})),
-            tracing=file.tracing is not None,
-        )
-        for index, route in enumerate(file.routes)
+    routes = linked(
+        tuple(
+            replace(
+                _route(route, samples.get(index, ()), folder, schemas.get(index, {})),
+                tracing=file.tracing is not None,
+            )
+            for index, route in enumerate(file.routes)
+        ),
+        {route.name: tuple(route.feeds) for route in file.routes},
     )
     return Intent(
         routes=routes,
@@ -82,7 +89,9 @@ def _registry(section: Registry, folder: Path) -> RegistrySpec:
 
 def _models(route: RouteSection) -> tuple[tuple[str, str], ...]:
     variants = (route.champion, *route.challengers)
-    return tuple((one.name, one.model) for one in variants if one.model is not None)
+    return tuple(
+        (one.name, one.model) for one in variants if one is not None and one.model is not None
+    )
 
 
 def _reports(section: Reports) -> ReportsSpec:
@@ -101,6 +110,32 @@ def _tracing(file: RoutingFile) -> TracingSpec | None:
     return TracingSpec(file.tracing.endpoint, file.tracing.service)
 
 
+def linked(
+    routes: tuple[RouteIntent, ...], feeds: Mapping[str, tuple[str, ...]]
+) -> tuple[RouteIntent, ...]:
+    """Return ``routes``, each knowing which ones it feeds and which feed it."""
+    by_name = {route.name: route for route in routes}
+    return tuple(
+        replace(
+            route,
+            feeds=tuple(_feed(by_name[name]) for name in feeds[route.name]),
+            fed_by=tuple(name for name, fed in feeds.items() if route.name in fed),
+        )
+        for route in routes
+    )
+
+
+def _feed(route: RouteIntent) -> Feed:
+    return Feed(
+        route=route.name,
+        metrics=route.metrics,
+        prediction=route.prediction,
+        maturity_s=route.maturity_s,
+        window_s=route.window_s,
+        label_rate=route.label_rate,
+    )
+
+
 def _record(file: RoutingFile, folder: Path) -> RecordSpec | None:
     if file.record is None:
         return None
@@ -114,13 +149,17 @@ def _route(
     labels, limits, rollout = route.labels, route.limits, route.rollout
     missing = labels.missing if labels is not None else "ignore"
     stages = rollout.stages if rollout is not None else []
+    metrics = tuple(_metric(name, metric, missing) for name, metric in route.metrics.items())
+    champion, challengers = _variants(route, folder)
     return RouteIntent(
         name=route.name,
         match=_match(route.match),
-        champion=_variant(route.champion, folder),
-        challengers=tuple(_variant(challenger, folder) for challenger in route.challengers),
+        champion=champion,
+        challengers=challengers,
         standby=_variant(route.standby, folder) if route.standby is not None else None,
-        metrics=tuple(_metric(name, metric, missing) for name, metric in route.metrics.items()),
+        metrics=metrics,
+        champion_broken=_broken(rollout) if rollout is not None else None,
+        cold_start=_cold_start(route.cold_start, metrics) if route.cold_start else None,
         stages=tuple(
             with_gates(
                 _stage(stage, samples, by_protocol.ready_path), stage, route, folder, schemas
@@ -150,6 +189,45 @@ def _route(
         models=_models(route),
         reports=_reports(route.reports) if route.reports is not None else None,
         shown=route.dashboard.show,
+    )
+
+
+def _broken(rollout: RolloutSection) -> BrokenSpec | None:
+    spec = rollout.champion_broken
+    return None if spec is None else BrokenSpec(max_failed=spec.errors, for_s=spec.for_)
+
+
+def _variants(route: RouteSection, folder: Path) -> tuple[Variant, tuple[Variant, ...]]:
+    """Return who is champion, or is to be the first one, and who comes after it."""
+    declared = [route.champion] if route.champion is not None else []
+    first, *others = (_variant(one, folder) for one in (*declared, *route.challengers))
+    return first, tuple(others)
+
+
+def _cold_start(cold: ColdStart, metrics: tuple[MetricSpec, ...]) -> ColdStartSpec:
+    """Return the checks as metrics without a champion; limits of the same name replace theirs."""
+    by_name = {metric.name: metric for metric in metrics}
+    return ColdStartSpec(
+        checks=tuple(_alone(by_name[name], one) for name, one in cold.checks.items()),
+        at_least=cold.at_least,
+        for_at_least_s=cold.for_at_least,
+        at_most_s=cold.at_most,
+        on_timeout=OnTimeout(cold.on_timeout),
+    )
+
+
+def _alone(metric: MetricSpec, one: AbsoluteCheck) -> MetricSpec:
+    return replace(
+        metric,
+        role=Role.GUARDRAIL,
+        detect=None,
+        margin=None,
+        margin_relative=None,
+        within=None,
+        horizon=None,
+        at_least=one.at_least,
+        at_most=one.at_most,
+        quantile=metric.quantile if one.quantile is None else one.quantile,
     )
 
 

@@ -48,6 +48,14 @@ COUNTERS: dict[str, tuple[str, tuple[str, ...]]] = {
         "Requests that we answered ourselves: malformed, too large, or too many.",
         ("code",),
     ),
+    "understudy_versions_refused_total": (
+        "Sets of versions (x-understudy-versions) that count as none: forged, or old.",
+        ("route", "reason"),
+    ),
+    "understudy_closed_requests_total": (
+        "Requests answered with 503 because no version of the route has passed its gates yet.",
+        ("route",),
+    ),
     "understudy_refused_connections_total": ("Connections over the limit, closed with 503.", ()),
     "understudy_unrouted_requests_total": ("Requests that match no route.", ()),
     "understudy_tunnels_total": (

@@ -134,6 +134,12 @@ def _amount(text: str) -> float:
     return quantity.parse_share(text) if text.endswith("%") else _signed(text)
 
 
+def _limit(text: str) -> float:
+    """Read an amount, or a duration as seconds."""
+    is_time = re.fullmatch(quantity.DURATION, text, re.ASCII) is not None
+    return quantity.parse_duration_s(text) if is_time else _amount(text)
+
+
 def _lead(text: str) -> float:
     if re.fullmatch(LEAD, text, re.ASCII) is None or text.endswith("\n"):
         raise ValueError("a lead such as '>= 3%'")
@@ -409,6 +415,19 @@ Bound = Annotated[
     float,
     _parsed(_amount, "a share (90%) or a number (-0.5)"),
     As({"anyOf": [{"type": "string", "pattern": quantity.SHARE}, {"type": "number"}]}),
+]
+Limit = Annotated[
+    float,
+    _parsed(_limit, "a share (2%), a time (300ms) or a number (-0.5)"),
+    As(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": quantity.SHARE},
+                {"type": "string", "pattern": quantity.DURATION},
+                {"type": "number"},
+            ]
+        }
+    ),
 ]
 Finite = Annotated[float, _parsed(_signed, "a number, such as -1.5"), As({"type": "number"})]
 Class = Annotated[

@@ -19,7 +19,10 @@ def champion_only(intent: Intent) -> RoutingTable:
 
 def _champion_route(route: RouteIntent) -> Route:
     champion = route.champion.name
-    return lay_out(route, policy=route, champion=champion, rollout=None, salt=b"")
+    is_proven = route.cold_start is None
+    return lay_out(
+        route, policy=route, champion=champion, rollout=None, salt=b"", is_proven=is_proven
+    )
 
 
 def write(path: Path, routing: RoutingTable) -> None:

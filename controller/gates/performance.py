@@ -60,10 +60,11 @@ def task_of(task: GateTask, rows: Path | None = None) -> PerformanceTask:
         raise GoldenError("the stage declares no golden set")
     by_name = {metric.name: metric for metric in task.route.metrics}
     files = dict(spec.training)
-    sides = ((task.challenger, task.model), (task.champion, task.champion_model))
+    champion = None if task.is_first else task.champion
+    sides = ((task.challenger, task.model), (champion, task.champion_model))
     return PerformanceTask(
         challenger=task.challenger,
-        champion=task.champion,
+        champion=champion,
         match=task.route.match,
         prediction=task.route.prediction,
         spec=spec,

@@ -31,7 +31,7 @@ class GateTask:
     experiment: str
     challenger: Variant
     champion: Variant
-    """Who answers users now."""
+    """Who answers users now; the challenger itself where there is no champion: see ``is_first``."""
     model: ModelVersion | None = None
     """The challenger as it is registered; None: it names no version, or that is not there."""
     champion_model: ModelVersion | None = None
@@ -42,6 +42,11 @@ class GateTask:
     def kind(self) -> StageKind:
         """Return which stage's gate it is."""
         return self.stage.kind
+
+    @property
+    def is_first(self) -> bool:
+        """Whether there is no champion to be compared with: only absolute numbers say something."""
+        return self.challenger.name == self.champion.name
 
     @property
     def key(self) -> tuple[str, ...]:

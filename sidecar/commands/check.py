@@ -60,8 +60,11 @@ def _route(route: RouteIntent) -> dict[str, Any]:
     return {
         "name": route.name,
         "match": match_text(route),
-        "champion": route.champion.name,
-        "challengers": [challenger.name for challenger in route.challengers],
+        "champion": route.champion.name if route.cold_start is None else None,
+        "challengers": [
+            *([route.champion.name] if route.cold_start is not None else []),
+            *(challenger.name for challenger in route.challengers),
+        ],
         "stages": [stage_text(stage) for stage in route.stages],
         "metrics": {metric.name: metric.role.value for metric in route.metrics},
     }
@@ -96,7 +99,7 @@ def _table(loaded: Loaded) -> Table:
     for route in loaded.intent.routes:
         shown = _route(route)
         table.add_row(
-            *(escape(shown[key]) for key in ("name", "match", "champion")),
+            *(escape(shown[key] or "(none yet)") for key in ("name", "match", "champion")),
             escape(", ".join(shown["challengers"]) or "-"),
             " > ".join(shown["stages"]) or "-",
         )

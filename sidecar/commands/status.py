@@ -88,6 +88,7 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
         parts.append(Text(_standby(standby), style="yellow"))
     if progress := route.get("gate_progress"):
         parts.append(Text(f"golden rows: {progress['rows_done']} of {progress['rows']}"))
+    parts += [Text(line, style="yellow") for line in unsound_lines(route)]
     if route.get("checks"):
         parts.append(checks_table(route["checks"]))
         parts += [Text(f"  {reading.get('because', '')}") for reading in route["checks"]]
@@ -109,6 +110,22 @@ def _standby(standby: dict[str, Any]) -> str:
     return f"{line}; the champion rests in {resting} routers" if resting else line
 
 
+def unsound_lines(route: dict[str, Any]) -> list[str]:
+    """Return a line for each thing that is wrong beside the challenger: a broken champion with
+    those who could take its place, and each stage of a chain."""
+    lines = []
+    health = (route.get("health") or {}).get("champion") or {}
+    if health.get("is_broken"):
+        failed = f"{health['failed']} of {health['n']} answers failed"
+        lines.append(f"the champion is broken: {failed}, limit {percent(health['limit'])}")
+        landings = route.get("landings") or {}
+        lines += [f"  {name} in its place: {told}" for name, told in landings.items()]
+    for stage in route.get("chain") or []:
+        told = f"{stage['state']} ({stage['check']}: {stage['because']})"
+        lines.append(f"chain: {stage['route']}: {told}")
+    return lines
+
+
 def maturing_line(maturing: dict[str, Any]) -> str:
     """Return one line on observations by what became of them and their labels."""
     line = f"labels: {maturing['judged']} judged, {maturing['missing']} of them without one"
@@ -124,7 +141,7 @@ def maturing_line(maturing: dict[str, Any]) -> str:
 
 def headline(route: dict[str, Any]) -> str:
     """Return one line on who answers a route and where its rollout stands."""
-    line = f"{route.get('name')}: champion {route.get('champion')}"
+    line = f"{route.get('name')}: champion {route.get('champion') or '(none yet)'}"
     if not route.get("challenger"):
         return f"{line}, no challenger"
     line += f", challenger {route['challenger']} in {route.get('phase')}"

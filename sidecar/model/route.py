@@ -1,10 +1,8 @@
 """Keys of a route: its match, its variants, its limits."""
 
-from typing import Annotated
-
 from pydantic import Field
-from pydantic import WithJsonSchema as As
 
+from sidecar.model.coldstart import ColdStart
 from sidecar.model.dashboard import Dashboard
 from sidecar.model.label import Labels
 from sidecar.model.metric import MetricSection
@@ -22,12 +20,10 @@ from sidecar.routetype import (
     InferencePath,
     MatchPath,
     Name,
-    NeverBuilt,
     Protocol,
     Size,
     UpgradeToken,
     default,
-    not_built,
 )
 
 
@@ -129,21 +125,29 @@ class RouteSection(Section):
         description="JMESPath to the prediction in the JSON answer, such as predictions[0]. "
         "Without it (and without a protocol that decides it) whole bodies are compared.",
     )
-    champion: VariantSection = Field(
-        description="The variant that answers users, and comes back on a rollback: {name, url}."
+    champion: VariantSection | None = Field(
+        default=None,
+        description="The variant that answers users, and comes back on a rollback: {name, url}. "
+        "A route without one has `cold_start`.",
     )
     standby: VariantSection | None = Field(
         default=None,
         description="Who answers when the champion cannot be connected, or has failed "
         "limits.eject_after times in a row: {name, url}. Without it clients get 502 or 504.",
     )
-    cold_start: Annotated[
-        NeverBuilt,
-        not_built(
-            "a `champion` (this version has not built cold_start: remove it, name a champion)"
-        ),
-        As({"not": {}, "description": "Not built in this version."}),
-    ] = Field(default=None, validate_default=False)
+    cold_start: ColdStart | None = Field(
+        default=None,
+        description="In place of `champion`: nobody answers users yet. The first of `challengers` "
+        "passes the gates before traffic, then serves everybody, and becomes the champion when it "
+        "has reached these numbers by itself.",
+    )
+    feeds: list[Name] = Field(
+        default=[],
+        max_length=8,
+        description="Routes of this file that are given this one's answers. Who passes them on "
+        "sends the field x-understudy-versions of the answer with them; a promotion here then "
+        "waits for the checks of those routes too.",
+    )
     challengers: list[VariantSection] = Field(
         default=[], max_length=16, description="Tried one after the other, in this order."
     )

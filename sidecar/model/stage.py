@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from sidecar.model.broken import Broken
 from sidecar.model.functional import Functional
 from sidecar.model.gated import Gated
 from sidecar.model.performance import Performance
@@ -89,6 +90,11 @@ class RolloutSection(Section):
         "5%",
         "The chance we accept of ever passing a check that should fail, for each check. Of the "
         "objectives it is shared by all challengers of the route.",
+    )
+    champion_broken: Broken | None = Field(
+        default=None,
+        description="What happens while the champion itself fails: {errors: 20%, for: 5m}. A fix "
+        "passes by absolute checks alone, and no rollback gives users to a broken champion.",
     )
     on_futility: Literal["hold", "stop"] = Field(
         default="hold",

@@ -9,6 +9,7 @@ from controller.account import ACTIONS
 from controller.gatekeeper import Gatekeeper
 from controller.gates.report import GateCheck, GateReport
 from controller.intake import Intake
+from controller.landing import Landings
 from controller.mover import Mover
 from controller.opening import open_database
 from controller.policy import OnFutility, OnTimeout
@@ -61,8 +62,11 @@ class Scene:
         self.mover = Mover(self.connection, self.clock, traffic, self.intake, lambda n: b"\x01" * n)
         self.mover.intent = intent()
         self.gates = Gatekeeper(self.mover, self.clock)
+        landings = Landings(self.mover, self.intake, self.clock)
         registrar = Registrar(self.connection, self.mover, self.clock)
-        self.reviewer = Reviewer(self.mover, self.intake, self.gates, self.clock, registrar)
+        self.reviewer = Reviewer(
+            self.mover, self.intake, self.gates, landings, self.clock, registrar
+        )
         self.stand_at(Phase.SHADOW)
         traffic._table = RoutingTable(
             version=1,

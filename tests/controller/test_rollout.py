@@ -115,8 +115,16 @@ def test_a_promoted_challenger_is_never_promoted_again():
 
 
 def test_champion_is_replaced_only_through_the_watch():
-    sources = {phase for phase, edges in TRANSITIONS.items() if Phase.PROMOTED in edges.values()}
+    """Where there is none there is nobody to keep warm: a first version goes there at once."""
+    first = {Event.ESTABLISHED, Event.INSTALLED}
+    sources = {
+        phase
+        for phase, edges in TRANSITIONS.items()
+        if any(to is Phase.PROMOTED for event, to in edges.items() if event not in first)
+    }
     assert sources == {Phase.WATCH}
+    into = {edges[event] for edges in TRANSITIONS.values() for event in first & edges.keys()}
+    assert into == {Phase.PROMOTED}
 
 
 def test_rolled_back_is_the_end():

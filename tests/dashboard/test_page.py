@@ -299,10 +299,11 @@ def test_every_act_is_done_with_a_reason_and_a_token_that_is_in_no_address(
     page.get_by_role("dialog").get_by_role("button", name="Promote around the gates").click()
     expect(page.get_by_role("dialog")).to_be_visible()  # not without the tick
     page.get_by_label("I go around the gates").check()
+    page.get_by_label("For how long").select_option("4h")
     page.get_by_role("dialog").get_by_role("button", name="Promote around the gates").click()
     expect(page.locator(".phase-badge")).to_have_text("watch")
     expect(section(page, "Timeline").locator("li").first).to_contain_text("break-glass")
-    expect(page.locator(".held-note")).to_contain_text("around the gates by Ada Example, for 60")
+    expect(page.locator(".held-note")).to_contain_text("around the gates by Ada Example, for 4")
 
     press(page, "Roll back", "")
     fill(page, "customers complain", token="")
@@ -314,7 +315,7 @@ def test_every_act_is_done_with_a_reason_and_a_token_that_is_in_no_address(
     assert done == [
         ("hold", "Ada Example", "the label feed looks odd"),
         ("resume", "Ada Example", "it was the feed's clock"),
-        ("promote", "Ada Example", "break-glass for 3600 s: the old one is withdrawn today"),
+        ("promote", "Ada Example", "break-glass for 14400 s: the old one is withdrawn today"),
         ("rollback", "Ada Example", "customers complain"),
     ]
     assert addresses and not any(TOKEN in address for address in addresses)

@@ -79,12 +79,13 @@ def test_no_text_from_anywhere_becomes_markup(
             (*("waiting", "oldest_s", "looked_at", "labelled"), "judged", "missing", "needless"), 3
         ),
         "gate": GATE,
+        "bars": {HOSTILE: 0.0},
         "approval": {"needed": 2, "given": [{"who": HOSTILE}], "is_open": True},
         "break_glass": {"who": HOSTILE, "reason": HOSTILE, "left_s": 3.0},
         "phase": "canary",
         "name": NAME,
     }  # fmt: skip
-    route["checks"][0] |= {"needs_labels": True, "alpha": 0.05, "must_exceed": 0.0}
+    route["checks"][0] |= {"needs_labels": True, "alpha": 0.05}
     others = [
         {**route["checks"][0], "check": f"{HOSTILE}{role}", "role": role, "state": state}
         for role, state in (("guardrail", "tripped"), ("integrity", "unknown"), ("proxy", HOSTILE))

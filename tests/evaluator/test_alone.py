@@ -97,3 +97,40 @@ def test_saved_state_goes_on_exactly_and_halves_add(spec: MetricSpec, clustered:
     assert one.finding().log_e == pytest.approx(whole.finding().log_e, abs=1e-9)
     again = make(spec, how, saved(whole))
     assert again.finding() == whole.finding() and saved(again) == saved(whole)
+
+
+FAST = MetricSpec("latency", "latency", Role.GUARDRAIL, at_most=0.3, quantile=0.95)
+
+
+@pytest.mark.parametrize(("slow", "passes"), [(0.01, True), (0.15, False)])
+def test_quantile_of_latency_is_held_against_a_declared_time(slow: float, passes: bool) -> None:
+    check, rng = make(FAST, How(0.05)), random.Random(1)
+    assert isinstance(check, AloneCheck)
+    for _ in range(1000):
+        latency_s = 0.4 if rng.random() < slow else 0.3  # the limit itself is fast enough
+        check.split(Assigned(0, 1.0, 1, True, answer(latency_s=latency_s)))
+    finding = check.finding()
+    assert (finding.log_e > BAR) is passes and (finding.log_e_harm > BAR) is not passes
+    assert "slower than 300" in finding.told and "at most 5.0 % wanted" in finding.told
+
+
+def test_answer_that_never_came_is_a_slow_one() -> None:
+    check = make(FAST, How(0.05))
+    check.split(Assigned(0, 1.0, 1, True, failure()))
+    check.split(Assigned(0, 1.0, 1, True, answer(), True))
+    check.pair(Paired(0, 1, answer(), failure(), None))
+    assert "100.0 % of 3 answers slower" in check.finding().told
+
+
+def test_one_sample_check_of_latency_is_wrong_as_seldom_as_it_promises() -> None:
+    """A tail at the limit passes in at most 5 % of the runs, looked at after each answer."""
+    passed = 0
+    for seed in range(200):
+        check, rng = make(FAST, How(0.05)), random.Random(seed)
+        for _ in range(400):
+            slow = rng.random() < 0.05
+            check.split(Assigned(0, 1.0, 1, True, answer(latency_s=0.4 if slow else 0.2)))
+            if check.finding().log_e >= BAR:
+                passed += 1
+                break
+    assert passed <= 20  # 5 % of 200 are 10, and chance adds three standard deviations of 3.1

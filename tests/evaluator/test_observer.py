@@ -1,13 +1,16 @@
 """What one observation is worth: a pair, a lot, or nothing."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evaluator.evaluator import Evaluator
+from evaluator.evidence import CheckState, Role
 from evaluator.join import Mode
+from evaluator.metric import MetricSpec
 from router.observation import MirroredPair, Outcome
 from tests.evaluator.builders import (
     ACCURACY,
@@ -126,3 +129,29 @@ def test_no_outcome_makes_it_raise_or_read_anything_but_numbers(events) -> None:
     for reading in evaluator.evidence(1.0).readings:
         assert math.isfinite(reading.log_e) and math.isfinite(reading.log_e_harm)
         assert reading.because
+
+
+def test_first_version_is_the_challenger_in_every_answer_and_nothing_was_drawn() -> None:
+    alone = replace(
+        plan(
+            MetricSpec("accuracy", "correct", Role.GUARDRAIL, at_least=0.8),
+            MetricSpec("errors", "error", Role.GUARDRAIL, at_most=0.1),
+        ),
+        is_alone=True,
+    )
+    evaluator = Evaluator(alone)
+    for n in range(300):
+        outcome = failure() if n % 100 == 0 else answer(7)
+        seen = exposure(n, is_challenger=False, outcome=outcome, propensity=0.0)
+        judgable = evaluator.observe(seen)
+        assert judgable is not None and judgable.champion is None
+        evaluator.judge(judgable, "7")
+    shown = evaluator.evidence(1.0)
+    counts = shown.counts
+    assert (counts["exposures_challenger"], counts["exposures_champion"]) == (300, 0)
+    assert counts["errors_challenger"] == 3
+    assert read(evaluator, "errors").state is CheckState.PASSED
+    assert read(evaluator, "accuracy").state is CheckState.PASSED
+    assert read(evaluator, "readable").state is CheckState.PASSED
+    assert read(evaluator, "srm").state is CheckState.UNDECIDED  # there was no lot
+    assert Evaluator.restore(alone, evaluator.snapshot()).evidence(1.0) == shown

@@ -20,11 +20,18 @@ from controller.controller import Act, ActRefused, Controller
 from controller.gates.report import GateReport
 from controller.opening import open_database
 from controller.plan import lay_out, shares
-from controller.policy import Intent, OnHookTimeout, RouteIntent, WebhookSpec
+from controller.policy import (
+    ColdStartSpec,
+    Intent,
+    OnHookTimeout,
+    RouteIntent,
+    WebhookSpec,
+)
 from controller.reviewer import Reviewer
 from controller.rollout import (
     BEFORE_TRAFFIC,
     FINISHED,
+    NOBODY,
     TRANSITIONS,
     WITH_TRAFFIC,
     Phase,
@@ -32,6 +39,7 @@ from controller.rollout import (
 )
 from controller.store import RouteState
 from evaluator.evidence import CheckState, Evidence, Role
+from evaluator.metric import MetricSpec
 from router.table import RoutingTable
 from tests.controller.builders import (
     ALL_STAGES,
@@ -41,6 +49,7 @@ from tests.controller.builders import (
     intent,
     reading,
     route_intent,
+    variant,
 )
 
 GOOD = evidence(
@@ -62,6 +71,20 @@ GUARDED = route_intent(
     stages=tuple(replace(stage, approvals=1, webhooks=(HOOK,)) for stage in ALL_STAGES)
 )
 CHAMPION, CHALLENGER = "digits-1", "digits-2"
+COLD = replace(
+    FREE,
+    champion=variant(CHALLENGER),
+    challengers=(),
+    cold_start=ColdStartSpec(
+        checks=(
+            MetricSpec("accuracy", "correct", Role.GUARDRAIL, at_least=0.5),
+            MetricSpec("errors", "error", Role.GUARDRAIL, at_most=0.1),
+        ),
+        at_least=100,
+        for_at_least_s=0.0,
+        at_most_s=3600.0,
+    ),
+)
 
 
 class Crash(BaseException):
@@ -92,6 +115,18 @@ class Start:
     @property
     def state(self) -> RouteState:
         phase = self.rollout.phase
+        if self.rollout.is_first:
+            return RouteState(
+                name="digits",
+                declared_champion=CHALLENGER,
+                champion=CHALLENGER,
+                is_proven=phase is Phase.PROMOTED,
+                rollout=self.rollout,
+                policy=self.policy,
+                salt=b"s" * 32,
+                tried=(CHALLENGER,) if phase in FINISHED else (),
+                saved_at_s=NOW_S,
+            )
         return RouteState(
             name="digits",
             declared_champion=CHAMPION,
@@ -109,7 +144,7 @@ class Start:
 def starts() -> Iterator[Start]:
     """Every phase: free, held, late, approved, and with the glass broken where it can be."""
     for (policy_name, policy), phase in itertools.product(
-        (("free", FREE), ("guarded", GUARDED)), Phase
+        (("free", FREE), ("guarded", GUARDED)), NEXT
     ):
         plain = Rollout(
             challenger=CHALLENGER,
@@ -136,6 +171,18 @@ def starts() -> Iterator[Start]:
             yield Start(f"{policy_name} {phase.value} {kind}".strip(), rollout, policy)
 
 
+def first_starts() -> Iterator[Start]:
+    """Every phase of a route's first version; where it serves also held and late."""
+    for phase in NEXT_OF_FIRST:
+        plain = Rollout(CHALLENGER, NOBODY, "x", phase=phase, in_step_s=5000.0)
+        kinds: dict[str, Rollout] = {"": plain}
+        if phase is Phase.COLD_START:
+            kinds["held"] = replace(plain, held_by="eve", hold_reason="wait")
+            kinds["late"] = replace(plain, waited_s=FOREVER_S)
+        for kind, rollout in kinds.items():
+            yield Start(f"first {phase.value} {kind}".strip(), rollout, COLD)
+
+
 class World:
     """A disk that outlives the controllers on it, and the tables that routers were told.
 
@@ -160,6 +207,7 @@ class World:
             champion=state.champion,
             rollout=state.rollout,
             salt=state.salt,
+            is_proven=state.is_proven,
         )
         self.told.append(RoutingTable(version=7, routes=(route,)))
         with store.transaction(self.disk):
@@ -243,10 +291,20 @@ def check(world: World, before: RouteState) -> None:
     promoted = given.champion == CHALLENGER and given.challenger_buckets == 0
     assert given.champion == after.champion
     assert promoted or given.challenger_buckets == shares(policy, after.rollout).challenger_buckets
+    if world.start.rollout.is_first:
+        check_first(world, after)
     versions = [table.version for table in world.told]
     assert versions == sorted(versions)
     known = {table.version: table for table in world.told}
     assert all(known[table.version] == table for table in world.told)
+
+
+def check_first(world: World, after: RouteState) -> None:
+    """A first version serves everybody or nobody, and is proven when it is the champion."""
+    assert after.rollout is not None
+    is_open = after.rollout.phase in (Phase.COLD_START, Phase.PROMOTED)
+    assert world.told[-1].routes[0].is_closed is not is_open
+    assert after.is_proven is (after.rollout.phase is Phase.PROMOTED)
 
 
 LASTING = {
@@ -269,6 +327,18 @@ NEXT: dict[Phase, set[Phase]] = {
 """Where a rollout may go from each phase when every stage is declared."""
 
 
+NEXT_OF_FIRST: dict[Phase, set[Phase]] = {
+    Phase.QUEUED: {Phase.FUNCTIONAL, Phase.PROMOTED, Phase.ROLLED_BACK},
+    Phase.FUNCTIONAL: {Phase.PERFORMANCE, Phase.PROMOTED, Phase.ROLLED_BACK},
+    Phase.PERFORMANCE: {Phase.SECURITY, Phase.PROMOTED, Phase.ROLLED_BACK},
+    Phase.SECURITY: {Phase.COLD_START, Phase.PROMOTED, Phase.ROLLED_BACK},
+    Phase.COLD_START: {Phase.PROMOTED, Phase.ROLLED_BACK},
+    Phase.PROMOTED: set(),
+    Phase.ROLLED_BACK: set(),
+}
+"""The same for a route's first version: its way is another one, with no way back from its end."""
+
+
 def is_safe(state: RouteState) -> bool:
     return state.champion == CHAMPION and (
         state.rollout is None or state.rollout.phase is Phase.ROLLED_BACK
@@ -278,6 +348,8 @@ def is_safe(state: RouteState) -> bool:
 def must_be_safe(start: Start, given: str) -> bool:
     """Whether this input must end with the champion, whoever holds and whatever is on the way."""
     rollout = start.rollout
+    if rollout.is_first:
+        return False  # there is none
     if given in ("harm", "an ejection", "an unknown table"):
         return rollout.phase in WITH_TRAFFIC
     if given == "a gate that is failed":
@@ -324,6 +396,9 @@ def explore(
         check(world, start.state)
         state, records = world.look()
         assert is_safe(state) or not must_be_safe(start, given), (start.name, given)
+        if start.rollout.phase is Phase.COLD_START and given != "act rollback":
+            # Nobody else could answer: only a person closes a route that is open.
+            assert not world.told[-1].routes[0].is_closed, (start.name, given)
         moves |= {(Phase(r["phase_from"]), Phase(r["phase_to"])) for r in records if r["phase_to"]}
         for deadly, place in enumerate(list(places.passed)):
             world = World(empty, start)
@@ -344,7 +419,7 @@ def crash(world: World, places: Places, act: Callable[[Controller], None], deadl
     world.play(lambda controller: None)
 
 
-@pytest.mark.parametrize("phase", Phase, ids=lambda phase: phase.value)
+@pytest.mark.parametrize("phase", NEXT, ids=lambda phase: phase.value)
 def test_no_input_and_no_crash_leaves_the_table_of_moves(empty, places, monkeypatch, phase):
     moves: set[tuple[Phase, Phase]] = set()
     for start in starts():
@@ -353,3 +428,17 @@ def test_no_input_and_no_crash_leaves_the_table_of_moves(empty, places, monkeypa
     # Every stage is declared here, so the ways past stages that are not are not taken.
     reached = {target for source, target in moves if source is phase}
     assert reached - {phase} == NEXT[phase]
+
+
+@pytest.mark.parametrize("phase", NEXT_OF_FIRST, ids=lambda phase: phase.value)
+def test_no_input_and_no_crash_takes_a_first_version_off_its_way(empty, places, monkeypatch, phase):
+    moves: set[tuple[Phase, Phase]] = set()
+    for start in first_starts():
+        if start.rollout.phase is phase:
+            moves |= explore(empty, places, monkeypatch, start)
+    reached = {target for source, target in moves if source is phase}
+    assert reached - {phase} == NEXT_OF_FIRST[phase]
+
+
+def test_both_ways_together_are_every_phase_that_there_is():
+    assert NEXT.keys() | NEXT_OF_FIRST.keys() == set(Phase)

@@ -447,3 +447,17 @@ async def test_hanging_model_does_not_stop_us_from_reading_the_client_leave() ->
         client.reset()
         await until(lambda: len(r.server._connections) == 0)
         await until(lambda: "[0 open" in repr(r.pool()))
+
+
+async def test_closed_route_asks_nobody_and_says_so_to_each_request() -> None:
+    async with rig(is_closed=True, upgrade=("websocket",)) as r:
+        client = await r.client()
+        first = await client.ask(get())
+        assert (first.status, first.fields[b"retry-after"]) == (503, b"1")
+        assert b"no version has passed its gates" in first.body
+        assert (await client.ask(post(b"a body"))).status == 503  # and the connection lives on
+        await client.send(post_head(100) + b"not all of it")
+        assert (await client.answer()).status == 503
+        await client.ended()  # where the next request would begin is not known
+        assert r.champion.heads == []
+        assert r.events["understudy_closed_requests_total|route=r"] == 3

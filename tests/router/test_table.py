@@ -14,6 +14,7 @@ from router.table import (
     Split,
     Tls,
     Variant,
+    chained_name,
     from_bytes,
     to_bytes,
 )
@@ -130,3 +131,7 @@ def test_table_of_an_older_version_is_still_read() -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(old), type=Variant) == Variant(
         name="m", host="a", port=9
     )
+
+
+def test_name_of_a_chain_is_no_routes_name() -> None:
+    assert chained_name("embed", "rank") == "embed>rank"

@@ -278,8 +278,9 @@ def test_copy_carries_what_it_may_whatever_the_case(
 
 def test_an_exposure_token_is_one_field_of_an_answer_and_of_a_refusal() -> None:
     head = parse_answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", b"POST")
+    line = b"x-understudy-exposure: v1.k.p.m"
     for keep, variant in ((True, ""), (True, "v2"), (False, "")):
-        raw = answer_head(head, head_of("POST"), b"id-1", keep, variant, b"v1.k.p.m")
+        raw = answer_head(head, head_of("POST"), b"id-1", keep, variant, line)
         assert raw.count(b"\r\nx-understudy-exposure: v1.k.p.m\r\n") == 1
         assert raw.endswith(b"\r\nx-request-id: id-1\r\n\r\n")
     assert b"exposure" not in answer_head(head, head_of("POST"), b"id-1", True, "")

@@ -35,6 +35,11 @@ READS = (
     "/v1/labels/wanted",
     "/v1/models",
     "/v1/models/digits",
+    "/v1/routes",
+    "/v1/routes/digits/view",
+    "/v1/routes/digits/history",
+    "/v1/routes/digits/timeline",
+    "/v1/events/stream",
 )
 WRITES = ("/v1/labels", "/-/reload", *(f"/v1/routes/digits/{act}" for act in api.ACTS))
 
@@ -320,8 +325,7 @@ def addresses(bench: AdminBench, method: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for route in bench.app.router.routes():
         assert route.resource is not None
-        address = route.resource.canonical.replace("{model}", "digits:1")
-        address = re.sub(r"{(?!act)\w+}", "digits", address)
+        address = re.sub(r"{(?!act)\w+}", "digits", route.resource.canonical)
         acts = api.ACTS if "{act}" in address else ("",)
         if route.method == method:
             found |= {address.replace("{act}", act): route.resource.canonical for act in acts}

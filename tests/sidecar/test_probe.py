@@ -180,3 +180,12 @@ async def test_addresses_of_champions_are_written_down_and_survive_a_restart(
     await third.round()
     third.close()
     assert remembered(tmp_path / "names.json") == {}
+
+
+async def test_champion_of_a_closed_route_need_not_be_there() -> None:
+    table = single(Variant(name="m", host="127.0.0.1", port=closed_port()))
+    closed = msgspec.structs.replace(table.routes[0], is_closed=True)
+    probe = Probe(lambda: RoutingTable(version=1, routes=(closed,)))
+    await probe.round()
+    probe.close()
+    assert probe.faults == {}

@@ -1,7 +1,7 @@
 import pytest
 
 from sidecar.routeerror import nearest
-from tests.sidecar.routing_texts import only_problem, problems_of_text, with_part
+from tests.sidecar.routing_texts import only_problem, with_part
 
 
 def test_unknown_key_names_the_nearest_known_one() -> None:
@@ -55,13 +55,6 @@ def test_bad_value_says_what_was_found_and_what_was_expected(
     assert problem.path.startswith("routes[0].") and problem.path.endswith(path)
     assert problem.found == found
     assert expected in problem.expected
-
-
-def test_cold_start_is_refused_by_name_together_with_the_missing_champion() -> None:
-    text = with_part('champion: {name: fraud-6, url: "http://127.0.0.1:9001"}', "cold_start: {}")
-    found = {problem.path: problem for problem in problems_of_text(text)}
-    assert "has not built cold_start" in found["routes[0].cold_start"].expected
-    assert found["routes[0].champion"].found == "no `champion`"
 
 
 def test_file_that_is_no_mapping_says_which_keys_it_needs() -> None:

@@ -11,7 +11,7 @@ export const ACTS = {
   resume: { name: "Resume", title: "Resume", done: "resumed", about: "It may move by itself again, with the stage\u2019s whole time limit before it." },
   approve: { name: "Approve", title: "Approve", done: "approved", about: "Your approval counts for the present stage. Whoever asked for the challenger cannot approve it." },
   rollback: { name: "Roll back", title: "Roll back", done: "rolled back", about: "The champion gets all traffic, at once. The evidence of this rollout ends; another try begins anew." },
-  promote: { name: "Promote\u2026", title: "Promote around the gates", done: "promoted", about: "Challengers are promoted by their evidence. You can go around it for an hour, and renew that here; then the champion comes back, unless the checks have passed meanwhile. The record says for ever that you did, and why." },
+  promote: { name: "Promote\u2026", title: "Promote around the gates", done: "promoted", about: "Challengers are promoted by their evidence. You can go around it for a time, and renew that here; then the champion comes back, unless the checks have passed meanwhile. The record says for ever that you did, and why." },
 };
 
 function shut(dialog) {
@@ -43,6 +43,7 @@ export function askAct(route, act) {
   const name = h("input", { type: "text", id: "act-who", maxlength: "200", value: who, autocomplete: "name" });
   const reason = h("textarea", { id: "act-reason", required: true, maxlength: "2000", rows: "3" });
   const glass = h("input", { type: "checkbox", id: "act-glass", required: true });
+  const time = h("select", { id: "act-for" }, ["1h", "4h", "12h", "24h"].map((one) => h("option", { value: one }, one)));
   const failed = h("p", { class: "failed", role: "alert" });
   const send = h("button", { type: "submit", class: act === "rollback" || act === "promote" ? "danger" : "primary" }, words.title);
   const submit = async (event) => {
@@ -50,7 +51,7 @@ export function askAct(route, act) {
     send.disabled = true;
     failed.textContent = "";
     who = name.value.trim();
-    const body = { ...(who ? { who } : {}), reason: reason.value, ...(act === "promote" ? { break_glass: glass.checked } : {}) };
+    const body = { ...(who ? { who } : {}), reason: reason.value, ...(act === "promote" ? { break_glass: glass.checked, for: time.value } : {}) };
     try {
       await post(routePath(route, `/${act}`), body, fields.token.value.trim());
       if (fields.token.value.trim()) keepToken(fields.token.value.trim(), fields.keep.checked);
@@ -69,6 +70,7 @@ export function askAct(route, act) {
       h("label", { for: "act-who" }, "Your name ", h("span", { class: "note" }, "(empty if the token has one)")), name,
       h("label", { for: "act-reason" }, "Reason, for the record"), reason,
       fields.rows,
+      act === "promote" ? [h("label", { for: "act-for" }, "For how long"), time] : null,
       act === "promote" ? h("label", { class: "tick glass", for: "act-glass" }, glass, h("span", {}, "I go around the gates (break-glass)")) : null,
       failed,
       h("div", { class: "buttons" }, h("button", { type: "button", class: "quiet", onclick: () => shut(dialog) }, "Cancel"), send)));

@@ -26,7 +26,9 @@ export class CheckCard {
     this.element = h("article", { class: "check" }, this.top, this.plots);
   }
 
-  set(check, elapsed) {
+  // `bar`: what its effect must exceed to pass; null where there is no such number.
+  set(check, elapsed, bar) {
+    this.bar = bar;
     this.check = check;
     this.element.dataset.state = check.state;
     this.element.setAttribute("aria-label", `check ${check.check}`);
@@ -55,8 +57,8 @@ export class CheckCard {
     if (!this.effects) this.make(check);
     const at = past?.at ?? [];
     const none = at.map(() => null);
-    const level = check.must_exceed === null || check.must_exceed === undefined ? null
-      : { at: check.must_exceed, words: check.must_exceed === 0 ? "no difference" : `least that passes, ${effect(check.kind, check.must_exceed)}` };
+    const level = this.bar === null ? null
+      : { at: this.bar, words: this.bar === 0 ? "no difference" : `least that passes, ${effect(check.kind, this.bar)}` };
     this.effects.set([at, found?.effect ?? none, found?.high ?? none, found?.low ?? none],
       `Effect of ${check.check}: now ${effect(check.kind, check.effect)}, between ${range(check)}; ${STATES[check.state]?.word}.`, level);
     const wanted = -Math.log10(check.alpha);

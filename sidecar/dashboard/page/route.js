@@ -192,9 +192,10 @@ export class RoutePage {
         this.cards.set(check.check, card);
         this.checks.append(card.element);
       }
-      const was = card.check?.must_exceed;
-      card.set(check, elapsed);
-      if (!card.effects || was !== check.must_exceed) card.draw(this.past);
+      const bar = route.bars?.[check.check] ?? null;
+      const was = card.bar;
+      card.set(check, elapsed, bar);
+      if (!card.effects || was !== bar) card.draw(this.past);
     }
     this.drawGate(route);
     this.noChecks ??= h("p", { class: "quiet-note" });

@@ -25,3 +25,8 @@ def test_a_task_is_known_by_route_experiment_and_stage():
 
 def test_a_file_that_changes_does_not_make_it_another_task():
     assert replace(TASK, route=route_intent(path="/other")).key == TASK.key
+
+
+def test_a_first_version_is_compared_with_nobody():
+    assert not TASK.is_first
+    assert replace(TASK, champion=TASK.challenger).is_first

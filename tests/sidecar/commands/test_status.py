@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from sidecar.commands import status as module
-from sidecar.commands.status import headline, page, percent, status
+from sidecar.commands.status import headline, page, percent, status, unsound_lines
 from tests.sidecar.fake_admin import FakeAdmin
 
 ROUTE: dict[str, Any] = {
@@ -171,3 +171,18 @@ def test_watch_shows_it_again_until_the_sidecar_is_gone(
 def test_examples_in_docstrings_are_true() -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0 and result.failed == 0
+
+
+def test_broken_champion_and_the_stages_of_a_chain_have_a_line_each() -> None:
+    stage = {"route": "rank", "state": "tripped", "check": "errors", "because": "too many"}
+    route = {
+        "health": {"champion": {"is_broken": True, "failed": 90, "n": 100, "limit": 0.2}},
+        "landings": {"rules": "healthy: asked"},
+        "chain": [stage],
+    }
+    assert unsound_lines(route) == [
+        "the champion is broken: 90 of 100 answers failed, limit 20%",
+        "  rules in its place: healthy: asked",
+        "chain: rank: tripped (errors: too many)",
+    ]
+    assert unsound_lines({}) == []
