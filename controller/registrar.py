@@ -23,12 +23,12 @@ from controller.proof import (
     worst,
 )
 from controller.registry import Registered, RegistrationRefused
-from controller.rollout import BEFORE_TRAFFIC, WITH_TRAFFIC, Rollout
+from controller.rollout import BEFORE_TRAFFIC, OBSERVED, Rollout
 from controller.signature import SignatureFault, read_keys, verify
 from controller.store import RouteState
 from evaluator.evidence import CheckState, Reading
 
-PROVEN_IN = BEFORE_TRAFFIC | WITH_TRAFFIC
+PROVEN_IN = BEFORE_TRAFFIC | OBSERVED
 """Phases in which it matters what runs."""
 
 

@@ -149,8 +149,12 @@ class Reviewer:
         """Make the first version champion, or hold it where it is; there is no way back."""
         evidence = self.evidence(state.name)
         verdict = judge(self.required(state, rollout, evidence))
-        if verdict.action is Action.PROMOTE and rollout.held_by is None:
-            self._go_forward(state, Event.ESTABLISHED, verdict.because, evidence)
+        is_passed = verdict.action is Action.PROMOTE and rollout.held_by is None
+        if is_passed and self._registrar.missing(state, rollout):
+            return  # what runs is not yet proven to be what was registered
+        if is_passed:
+            if self._registrar.may_promote(state, rollout):
+                self._go_forward(state, Event.ESTABLISHED, verdict.because, evidence)
         elif state.policy is not None and coldstart.closes(state.policy, rollout):
             because = f"the cold start lasted longer than the file allows ({verdict.because})"
             self._roll_back(state, Event.TIMED_OUT, because, evidence)

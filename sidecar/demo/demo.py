@@ -45,6 +45,7 @@ async def _sum_up(
     play: Play, company: Company, admin: Admin, watch: Watch, outcome: Outcome
 ) -> Summary:
     route = await admin.route(play.routing.route) or watch.route
+    decisions = await admin.decisions()
     is_crash = play.scenario is Scenario.CRASH
     return Summary(
         scenario=play.scenario,
@@ -55,7 +56,8 @@ async def _sum_up(
         failed_requests=company.client.number("traffic", "failed"),
         labels=_labels(company, route),
         seconds_to_decision=watch.decided_s,
-        decision=decision_in(await admin.decisions(), play.routing.challenger.name),
+        decision=decision_in(decisions, play.routing.challenger.name),
+        gates=decisions[::-1] if play.scenario is Scenario.GATES else (),
         audit_verified=await admin.is_audit_verified(),
         seconds_to_rollback=watch.seconds_to_rollback() if is_crash else None,
         failures=watch.failures() if is_crash else {},

@@ -18,17 +18,10 @@ async def register(play: Play, paperwork: Paperwork, children: Children) -> None
     of_the_first, of_the_second = paperwork.training
     for words in (
         ["digits:1", "--artifact", str(champion), "--training-data", str(of_the_first)],
-        [
-            "digits:2",
-            "--artifact",
-            str(challenger),
-            "--training-data",
-            str(of_the_second),
-            "--parent",
-            "digits:1",
-        ],
+        ["digits:2", "--artifact", str(challenger), "--training-data", str(of_the_second)],
     ):
         options = ["--owner", "digits-team", "--param", "gamma=0.001", "--param", "C=5.0"]
+        options += ["--parent", "digits:1"] if words[0] != "digits:1" else []
         child = await children.start(
             f"understudy register {words[0]}",
             [*COMMAND, *words, *options, "--admin", play.routing.admin_url],

@@ -24,6 +24,9 @@ def result_lines(summary: Summary, complaints: list[str]) -> Iterator[str]:
     if summary.scenario is Scenario.CRASH and summary.seconds_to_rollback is not None:
         kinds = ", ".join(f"{count} x {kind}" for kind, count in summary.failures.items())
         yield f"out within   {summary.seconds_to_rollback:.2f} s of its first failure ({kinds})"
+    for record in summary.gates:
+        yield f"gate         {record['phase_from']} passed: {record['because']}"
+        yield from _checks(record)
     if summary.decision is not None:
         yield from decision_lines(summary.decision)
     yield f"audit log    {'verified' if summary.audit_verified else 'DOES NOT VERIFY'}"
@@ -36,6 +39,13 @@ def decision_lines(record: Json) -> Iterator[str]:
     yield f"decision     {record['action']} of {record['challenger']}: {record['because']}"
     for reading in (record.get("evidence") or {}).get("readings") or []:
         yield f"  {reading['check']:<11}{_numbers(reading)}"
+
+
+def _checks(record: Json) -> Iterator[str]:
+    """Yield what a gate before traffic looked at."""
+    gate = (record.get("evidence") or {}).get("gate") or {}
+    for check in gate.get("checks") or []:
+        yield f"  {check['name']:<24}{check['because']}"
 
 
 def _numbers(reading: Json) -> str:

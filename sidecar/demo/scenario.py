@@ -62,6 +62,8 @@ class Summary:
     """crash: from the challenger's first failure until the sidecar says that it is out."""
     failures: Mapping[str, int] = field(default_factory=dict)
     """crash: how often the challenger failed, by kind; not written to JSON."""
+    gates: Sequence[Json] = ()
+    """gates: the audit records of the way to the decision, oldest first; not written to JSON."""
     last_failure: str = ""
     """What the client saw when a request failed last; not written to JSON."""
 

@@ -272,3 +272,16 @@ def test_every_declared_gate_before_traffic_comes_first_and_no_stage_of_comparis
         Event.UNOPPOSED,
         Event.ESTABLISHED,
     ]
+
+
+def test_version_that_is_not_what_was_registered_closes_the_route(start: Start) -> None:
+    simulation = begun(start)
+    simulation.run("cold_start", n=0)
+    simulation.controller.registrar.mismatch = lambda state, rollout: (
+        "another digest" if rollout.challenger == "digits-1" else ""
+    )
+    simulation.functional_ok = False
+    for _ in range(3):  # evidence is looked at once a second
+        simulation.tick(0)
+    assert simulation.route.is_closed
+    assert simulation.status()["history"][0]["because"] == "another digest"

@@ -28,3 +28,9 @@ def test_client_gets_held_out_images_only(cast: Cast) -> None:
 def test_both_models_are_on_disk(cast: Cast) -> None:
     assert models.load(cast.champion.path) and models.load(cast.challenger.path)
     assert cast.champion.path != cast.challenger.path
+
+
+def test_only_the_gates_get_paperwork(cast: Cast, tmp_path: Path) -> None:
+    assert cast.paperwork is None
+    paperwork = train_cast(Scenario.GATES, tmp_path).paperwork
+    assert paperwork is not None and paperwork.golden.parent == tmp_path

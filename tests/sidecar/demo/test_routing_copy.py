@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sidecar.commands.demo import EXAMPLES
+from sidecar.commands.demo import EXAMPLE, GATES
 from sidecar.demo.routing_copy import (
     Address,
     FreePorts,
@@ -14,8 +14,6 @@ from sidecar.demo.routing_copy import (
     copy_routing,
 )
 from sidecar.routefile import load_routefile
-
-EXAMPLE = EXAMPLES / "demo.yaml"
 
 
 def ports_of(copy: RoutingCopy) -> list[int]:
@@ -138,3 +136,9 @@ def test_sidecar_accepts_the_copy(tmp_path: Path) -> None:
     copy = copy_routing(EXAMPLE, tmp_path)
     settings = load_routefile(copy.path).settings
     assert settings.state == tmp_path / "state"
+
+
+def test_the_gates_files_of_the_functional_stage_are_found_from_the_copy(tmp_path: Path) -> None:
+    stages = yaml.safe_load(copy_routing(GATES, tmp_path).path.read_text())["routes"][0]["rollout"]
+    functional = stages["stages"][0]["functional"]
+    assert Path(functional["samples"]).is_file() and Path(functional["response_schema"]).is_file()

@@ -14,6 +14,7 @@ from sidecar.demo.admin import Admin
 from sidecar.demo.cast import Cast
 from sidecar.demo.children import Child, ChildDied, Children
 from sidecar.demo.company import Company
+from sidecar.demo.paperwork import Paperwork
 from sidecar.demo.play import Play
 from sidecar.demo.routing_copy import Address
 from sidecar.demo.scenario import FAULTS, Outcome, Scenario
@@ -29,10 +30,15 @@ class Rollout:
     def __init__(self) -> None:
         self.states: list[dict[str, Any] | None] = []
         self.plans: list[object] = []
+        self.approvals: list[str] = []
 
     async def state(self, _: web.Request) -> web.Response:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         return web.json_response(state, status=503 if state is None else 200)
+
+    async def approve(self, request: web.Request) -> web.Response:
+        self.approvals.append(request.headers["authorization"])
+        return web.json_response({})
 
     async def fail(self, request: web.Request) -> web.Response:
         self.plans.append(await request.json())
@@ -48,6 +54,7 @@ def rollout() -> Rollout:
 async def port(rollout: Rollout) -> AsyncIterator[TestServer]:
     application = web.Application()
     application.router.add_get("/v1/routes/digits", rollout.state)
+    application.router.add_post("/v1/routes/digits/approve", rollout.approve)
     application.router.add_post("/-/fail", rollout.fail)
     server = TestServer(application)
     async with server:
@@ -180,3 +187,18 @@ async def test_aftermath_sees_a_late_death(
     company.client.process.kill()
     with pytest.raises(ChildDied):
         await watch.aftermath()
+
+
+async def test_each_reviewer_approves_once_when_nothing_else_is_missing(
+    play: Play, company: Company, admin: Admin, rollout: Rollout, show: Quiet, tmp_path: Path
+) -> None:
+    tokens = {"release": "r-secret", "risk": "k-secret"}
+    paperwork = Paperwork(tmp_path / "golden", (tmp_path / "a", tmp_path / "b"), tokens)
+    gated = replace(play, cast=replace(play.cast, paperwork=paperwork))
+    missing = [["security: not asked yet", "approval: 0 of 2"], ["approval: 0 of 2"]]
+    missing += [["approval: 1 of 2 (release)"], ["approval: 1 of 2 (release)"]]
+    states = [{"phase": "security", "missing": words} for words in missing]
+    rollout.states = [*states, {"phase": "promoted"}]
+    await Watch(gated, company, admin, show).until_end()
+    assert rollout.approvals == ["Bearer r-secret", "Bearer k-secret"]
+    assert [words.split()[0] for words in show.said] == ["release", "risk"]
