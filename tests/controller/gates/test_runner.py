@@ -1,6 +1,7 @@
 import socket
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from controller.gates import runner
@@ -42,7 +43,7 @@ async def test_the_performance_gate_shows_its_progress_and_is_over_when_it_ends(
     )
     async with served(Model(predict)) as challenger, served(Model(predict)) as champion:
         stage = StageSpec(kind=StageKind.PERFORMANCE, performance=spec)
-        champion = replace(champion, name="digits-1")
+        champion = msgspec.structs.replace(champion, name="digits-1")
         report = await gates.run(
             replace(TASK, stage=stage, challenger=challenger, champion=champion)
         )
