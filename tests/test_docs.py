@@ -211,7 +211,7 @@ def test_the_readmes_file_runs(shell: Shell) -> None:
     check, run = (command.replace(".venv/bin/", "") for command in wanted)
     assert "digits-1" in shell.run(check)
     shell.start(run)
-    wait_for("http://127.0.0.1:8081/livez", 20)
+    wait_for("http://127.0.0.1:8081/livez")
     assert "digits: champion digits-1" in shell.run("understudy status")
 
 
@@ -233,7 +233,7 @@ def test_the_quickstart_works_as_written(shell: Shell) -> None:
     wait_for("http://127.0.0.1:9412/ping")
     assert "iris-1" in shell.run(check)
     shell.start(run)
-    wait_for("http://127.0.0.1:8081/readyz", 30)
+    wait_for("http://127.0.0.1:8081/readyz")
     _wait_for_phase("shadow")
 
     answer = shell.run(predict)

@@ -323,6 +323,17 @@ def test_a_route_that_is_not_there_says_so_and_one_that_comes_is_shown(
     expect(page.locator("h2.route-name")).to_have_text("new one")
 
 
+def test_a_cold_start_has_no_champion_and_says_so(
+    stand: Stand, status: dict[str, Any], open_page: OpenPage
+) -> None:
+    status["routes"] = [{**ROUTE, "champion": None, "phase": "cold_start", "share": 1.0}]
+    page = open_page(f"{stand.url}#/routes/digits")
+    expect(page.locator(".says")).to_contain_text("digits-2 answers everybody: there is no champ")
+    expect(page.locator(".phase-badge")).to_have_text("cold start")
+    expect(page.locator(".versus")).to_contain_text("digits-2")
+    expect(page.locator("#routes .phase.on")).to_have_text("cold start")
+
+
 def test_no_route_at_all_says_when_there_will_be_one(
     stand: Stand, status: dict[str, Any], open_page: OpenPage
 ) -> None:

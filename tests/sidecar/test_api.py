@@ -34,7 +34,7 @@ READS = (
     "/v1/audit/verify",
     "/v1/labels/wanted",
     "/v1/models",
-    "/v1/models/digits:1",
+    "/v1/models/digits",
     "/v1/routes",
     "/v1/routes/digits/view",
     "/v1/routes/digits/history",

@@ -4,7 +4,7 @@ import { byId, h } from "./dom.js";
 import { PHASES, count, plural, share } from "./words.js";
 
 const PAGE = 100;
-const RUNNING = new Set(["queued", "functional", "performance", "security", "shadow", "canary", "watch"]);
+const RUNNING = new Set(["queued", "functional", "performance", "security", "cold_start", "shadow", "canary", "watch"]);
 
 export class List {
   constructor() {
@@ -121,6 +121,6 @@ function link(row) {
     h("span", { class: "name" }, row.name), flag,
     h("span", { class: "sub" },
       h("span", { class: `phase ${isRunning ? "on" : ""}` }, where),
-      h("span", { class: "who" }, row.challenger && row.phase !== "promoted" ? `${row.champion} \u2190 ${row.challenger}` : row.champion ?? ""),
+      h("span", { class: "who" }, row.challenger && row.phase !== "promoted" ? `${row.champion ?? "none"} \u2190 ${row.challenger}` : row.champion ?? ""),
       passed));
 }

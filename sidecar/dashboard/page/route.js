@@ -11,7 +11,7 @@ import { PHASES, count, duration, later, plain, rate, seconds, share, shorter, w
 
 const SPANS = { "1h": ["last hour", 10], "24h": ["last day", 60], "7d": ["last 7 days", 300] };
 const FIRST_PAIRS = 6;
-const RUNNING = new Set(["queued", "functional", "performance", "security", "shadow", "canary", "watch"]);
+const RUNNING = new Set(["queued", "functional", "performance", "security", "cold_start", "shadow", "canary", "watch"]);
 
 function section(title, ...children) {
   const id = `s-${title.toLowerCase().replaceAll(/[^a-z]+/g, "-")}`;
@@ -115,7 +115,8 @@ export class RoutePage {
       isRunning && (route.phase !== "watch" || route.break_glass) ? "promote" : null,
     ].filter(Boolean);
     const since = route.since ? duration((Date.now() - new Date(route.since)) / 1000) : null;
-    const says = !route.challenger ? ["Nobody challenges ", who(route.champion, "champion"), "."]
+    const says = !route.challenger ? route.champion ? ["Nobody challenges ", who(route.champion, "champion"), "."] : ["Nobody answers yet."]
+      : !route.champion ? [who(route.challenger, "challenger"), " answers everybody: there is no champion yet"]
       : route.phase === "promoted" ? [who(route.challenger, "challenger"), " won the place of the champion and answers everybody."]
         : route.phase === "rolled_back" ? [who(route.champion, "champion"), " answers everybody; ", who(route.challenger, "challenger"), " was rolled back: ", shorter(route.because)]
           : [who(route.challenger, "challenger"), " challenges ", who(route.champion, "champion")];
@@ -166,7 +167,7 @@ export class RoutePage {
     const isPromoted = route.phase === "promoted" || route.champion === route.challenger;
     const shown = isPromoted ? parts.slice(0, 1) : parts;
     remake(this.sides, [shown, route.mirror_share, traffic?.seconds > 0], () => [
-      isPromoted || !route.challenger ? null : shareBar(route),
+      isPromoted || !route.challenger || !route.champion ? null : shareBar(route),
       table(`Both variants in the last ${Math.round(traffic?.seconds ?? 60)} seconds`,
         ["", ...shown.map(([role, name]) => h("span", { class: `who ${role}` }, h("span", { class: "swatch", "aria-hidden": "true" }), name, h("span", { class: "note" }, ` ${role}`)))],
         [

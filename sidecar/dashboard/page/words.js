@@ -11,7 +11,7 @@ export const STATES = {
 };
 
 export const PHASES = {
-  queued: "queued", functional: "functional", performance: "performance", security: "security",
+  queued: "queued", functional: "functional", performance: "performance", security: "security", cold_start: "cold start",
   shadow: "shadow", canary: "canary", watch: "watch", promoted: "promoted", rolled_back: "rolled back",
 };
 
