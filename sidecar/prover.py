@@ -22,8 +22,9 @@ from sidecar.engine import Engine, NotRunning
 EVERY_S = 0.5
 """How often the controller is asked what is to be proven: a stage is left so much later, at most.
 """
-MAX_AT_ONCE = 4
-"""Looks under way; reading files is bound by the disk. Chosen."""
+MAX_AT_ONCE = 2
+"""Looks under way; reading files is bound by the disk, and the process has few threads (six on two
+cores) that others wait for. Chosen."""
 
 log = structlog.get_logger()
 Place = tuple[str, str, str, str]
