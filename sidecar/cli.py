@@ -110,7 +110,7 @@ def gate(
     ] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="GATE", help="functional or performance; both if not said."),
+        typer.Option(metavar="GATE", help="functional, performance or security; all if not said."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -513,13 +513,14 @@ def register(
     who: Annotated[
         str | None, typer.Option(metavar="NAME", help="Your name, if the token has none.")
     ] = None,
+    token_file: TokenFile = None,
     admin: Admin = DEFAULT_ADMIN,
     as_json: Json = False,
 ) -> None:
     """Register a model version: its files by digest, where it comes from, who vouches for it.
 
-    UNDERSTUDY_TOKEN holds the token. Exit code 1 if it is refused, 2 for wrong usage, 3 if nothing
-    answers. Registering the same again is harmless; the same name for anything else is refused.
+    Exit code 1 if it is refused, 2 for wrong usage or no token, 3 if nothing answers. Registering
+    the same again is harmless; the same name for anything else is refused.
     """
     module = _module("register")
     asked = module.Asked(
@@ -542,6 +543,7 @@ def register(
         sign=sign,
         source=source,
         who=who,
+        token_file=token_file,
         as_json=as_json,
     )
     raise typer.Exit(module.register(asked))
@@ -659,18 +661,28 @@ def token_new(
     labels_per_second: Annotated[
         float | None, typer.Option(metavar="N", help="What it may send on average.")
     ] = None,
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Add the line to this file of tokens, old or new."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the token to this new file, for you alone."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a token. It is shown once; the file of tokens gets the line with its digest."""
-    raise typer.Exit(
-        _module("token").new(
-            name=name,
-            scopes=scopes,
-            expires=expires,
-            labels_per_second=labels_per_second,
-            as_json=as_json,
-        )
+    module = _module("token")
+    asked = module.Asked(
+        name=name,
+        scopes=scopes,
+        expires=expires,
+        labels_per_second=labels_per_second,
+        into=into,
+        out=out,
+        as_json=as_json,
     )
+    raise typer.Exit(module.new(asked))
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ it but the stages that ask for its proof.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -21,12 +22,17 @@ from sidecar.engine import Engine, NotRunning
 EVERY_S = 0.5
 """How often the controller is asked what is to be proven: a stage is left so much later, at most.
 """
-MAX_AT_ONCE = 4
-"""Looks under way; reading files is bound by the disk. Chosen."""
+MAX_AT_ONCE = 2
+"""Looks under way; reading files is bound by the disk, and the process has few threads (six on two
+cores) that others wait for. Chosen."""
 
 log = structlog.get_logger()
 Place = tuple[str, str, str, str]
 """Route, experiment, phase and check."""
+
+
+class _Unwanted(Exception):
+    """Nobody waits for the look any more."""
 
 
 class Prover:
@@ -93,6 +99,21 @@ class Prover:
 
     async def _finding(self, task: ProofTask, check: str) -> Finding:
         if check == ARTIFACT:
-            return await asyncio.to_thread(verify_artifact, task.model, task.keys)
+            return await _verified(task)
         assert task.reports is not None  # only then is the identity asked for
         return await identity.ask(task.variant, task.match, task.reports, task.model)
+
+
+async def _verified(task: ProofTask) -> Finding:
+    """Read the files in a thread, which ends soon when nobody waits: a process that must start
+    again waits for its threads, and a model may take minutes to read."""
+    unwanted = threading.Event()
+
+    def on_read(_: int) -> None:
+        if unwanted.is_set():
+            raise _Unwanted
+
+    try:
+        return await asyncio.to_thread(verify_artifact, task.model, task.keys, on_read)
+    finally:
+        unwanted.set()

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,6 @@ DOCUMENTS = sorted(
         ROOT / "loadtests" / "README.md",
         *(ROOT / "docs").glob("*.md"),
         *(ROOT / "docs" / "labels").glob("*.md"),
-        *(ROOT / "docs" / "governance").glob("*.md"),
         *(ROOT / "docs" / "governance").glob("*.md"),
     ]
 )
@@ -59,6 +58,11 @@ def commands(document: Path) -> list[str]:
     return [line.partition("  #")[0].strip() for line in lines]
 
 
+def shown_files(document: Path = ROOT / "docs" / "governance.md") -> dict[str, str]:
+    """The programs that the document shows, by the name that their first line says."""
+    return {text.split()[1]: text for text in blocks(document, "python")}
+
+
 def each(found: dict[Path, list[str]]) -> list[object]:
     """One parameter for each thing found, named after its document."""
     return [
@@ -77,7 +81,8 @@ def test_every_yaml_block_is_a_routing_file_that_check_accepts(text: str, tmp_pa
     file.write_text(text)
     keys = tmp_path / "exposure.keys"  # what a block may name, and check reads
     keys.touch(0o600)
-    for name in ("golden.ndjson", "train-6.parquet", "train-7.parquet"):  # need only be there
+    needed = ("golden.ndjson", "golden.csv", "train.csv", "train-6.parquet", "train-7.parquet")
+    for name in needed:  # need only be there
         (tmp_path / name).touch()
     (tmp_path / "samples.jsonl").write_text("{}\n")
     for name in ("request.schema.json", "answer.schema.json"):
@@ -102,6 +107,8 @@ def test_every_command_shown_exists_and_takes_its_options(command: str) -> None:
             # --help ends the run before it acts, and after every word was understood.
             outcome = CliRunner().invoke(app, [*words[1:], "--help"])
             assert outcome.exit_code == 0, outcome.output
+        case "python" if words[1] in shown_files():
+            pass  # run below
         case "python" | "locust":
             asked = [str(BIN / program), *words[1:], "--help"]
             assert subprocess.run(asked, cwd=ROOT, capture_output=True, check=False).returncode == 0
@@ -152,12 +159,20 @@ class Shell:
 
     def run(self, command: str) -> str:
         """Run ``command`` to its end; return what it wrote."""
+        return self._finish(command, 0).stdout
+
+    def refuse(self, command: str) -> str:
+        """Run ``command``, which must fail with exit code 1; return all that it wrote."""
+        done = self._finish(command, 1)
+        return done.stdout + done.stderr
+
+    def _finish(self, command: str, code: int) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             command, shell=True, cwd=self.folder, env=self._environment, capture_output=True,
             text=True, timeout=110, check=False,
         )  # fmt: skip
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        return done.stdout
+        assert done.returncode == code, f"{command}: {done.stdout}{done.stderr}"
+        return done
 
     def start(self, command: str) -> None:
         """Start ``command`` in a terminal of its own."""
@@ -235,8 +250,97 @@ def test_the_quickstart_works_as_written(shell: Shell) -> None:
     assert answered["unknown"] + answered["accepted"] == 1  # no metric of this file needs labels
 
 
-def _route() -> dict[str, object]:
-    status, body = get("http://127.0.0.1:8081/v1/routes/iris")
+@pytest.mark.slow
+@pytest.mark.timeout(400)  # with the wait for the usual ports
+def test_the_walk_through_governance_works_as_written(shell: Shell) -> None:
+    document = ROOT / "docs" / "governance.md"
+    for name, text in shown_files(document).items():
+        (shell.folder / name).write_text(text)
+    (shell.folder / "routing.yaml").write_text(blocks(document, "yaml")[0])
+    (
+        train, serve_6, serve_7, *tokens, check, gate, spoil, leaky, evil, run,
+        register_6, register_7, register_other, explain, promote, approve, approve_too,
+        traffic, watch, models, lineage, report, head, serve_8, to_next, break_glass, status,
+        explain_again, verify, export, verify_export, replay,
+    ) = ALL_COMMANDS[document]  # fmt: skip
+    shell.run(train)
+    shell.start(serve_6)
+    shell.start(serve_7)
+    for command in tokens:
+        shell.run(command)
+    shell.run(check)
+    wait_for("http://127.0.0.1:9101/")
+    wait_for("http://127.0.0.1:9102/")
+
+    _says(shell.run(gate), document, "security of fraud-7: passed", "none of 500 rows is in its")
+    shell.run(spoil)
+    leak = "3 of 503 golden rows are in its training data: rows 501, 502, 503"
+    _says(shell.refuse(leaky), document, leak)
+    _says(shell.refuse(evil), document, "scan: evil.joblib: imports posix.system (dangerous)")
+
+    shell.start(run)
+    wait_for("http://127.0.0.1:8081/readyz", 30)
+    shell.run(register_6)
+    assert "fraud:7 registered: sha256:" in shell.run(register_7)
+    _says(shell.refuse(register_other), document, "a version never changes, register a new one")
+
+    _wait("fraud", lambda route: route.get("missing") == ["approval: 0 of 2"])
+    alone = "It waits for people alone: everything else of this stage is there."
+    _says(shell.run(explain), document, "approval: 0 of 2. `understudy approve fraud`", alone)
+    assert "Missing: approval: 0 of 2" in shell.refuse(promote)
+    _says(shell.refuse(approve.replace("risk.", "team.")), document, "lacks the right")
+    shell.run(approve)
+    _says(shell.refuse(approve), document, "another person must")
+    shell.run(approve_too)
+
+    shell.start(traffic)
+    assert "status" in watch  # it goes on until Ctrl-C
+    _wait("fraud", lambda route: route.get("phase") == "promoted")
+    assert "champion of fraud" in shell.run(models)
+    assert "fraud:7 (production)" in shell.run(lineage)
+    shell.run(report)
+    case = (shell.folder / "case.html").read_text()
+    assert all(said in case for said in ("fraud-7", "risk", "looked at the slices"))
+    shell.run(head)
+
+    shell.start(serve_8)
+    wait_for("http://127.0.0.1:9103/")
+    shell.run(to_next)
+    _wait("fraud", lambda route: route.get("challenger") == "fraud-8")
+    shell.run(break_glass)
+    _says(shell.run(status), document, "BREAK-GLASS by oncall")
+    _wait("fraud", lambda route: route.get("phase") == "rolled_back")
+    _says(shell.run(explain_again), document, "break-glass of oncall ended after 10 s")
+    _wait("fraud", lambda route: route.get("champion") == "fraud-7")
+
+    _says(shell.run(verify), document, "the noted head among them")
+    shell.run(export)
+    _says(shell.run(verify_export), document, "the noted head among them")
+    exported = shell.folder / "audit.ndjson"
+    exported.write_text(exported.read_text().replace("fraud-7", "fraud-9", 1))
+    assert "BROKEN: record " in shell.refuse(verify_export)
+    again = "proven again, and so from the stored evidence: all 6 checks passed"
+    _says(shell.run(replay), document, again, "forced, not judged: oncall did this")
+
+
+def _says(output: str, document: Path, *phrases: str) -> None:
+    """Assert that each phrase is written by the command, and told by the document."""
+    told = document.read_text()
+    for phrase in phrases:
+        assert phrase in output, output
+        assert phrase in told, f"{document.name} does not say {phrase!r}"
+
+
+def _wait(route: str, is_there: Callable[[dict[str, object]], bool]) -> None:
+    """Wait until the route's status is as wanted."""
+    end = time.monotonic() + 90
+    while not is_there(found := _route(route)):
+        assert time.monotonic() < end, f"route {route} stays as it is: {found}"
+        time.sleep(0.2)
+
+
+def _route(name: str = "iris") -> dict[str, object]:
+    status, body = get(f"http://127.0.0.1:8081/v1/routes/{name}")
     found = json.loads(body) if status == 200 else {}
     assert isinstance(found, dict)
     return found

@@ -21,6 +21,9 @@ ROLES = {
     "integrity": "the evidence itself must be sound and enough",
 }
 
+APPROVAL = "approval: "
+"""How a missing approval begins (``controller.missing``)."""
+
 
 def explain(route: str, admin: str, *, as_json: bool) -> int:
     """Write why ``route`` is where it is; return the exit code."""
@@ -63,9 +66,11 @@ def sentences(route: dict[str, Any], at: str) -> list[str]:
     said += [_sentence(item, readings.get(item.get("check")), at) for item in open_ones]
     told = {f"{item.get('check')}:" for item in open_ones}
     for line in route.get("missing") or ():
-        if line.split(" ")[0] not in told and not line.startswith("held by "):
+        if _is_for_people(line):
+            said.append(f"{line}. `understudy approve {route.get('name')}` gives one.")
+        elif line.split(" ")[0] not in told and not line.startswith("held by "):
             said.append(f"{line}.")
-    return [*said, _end(route, at, is_open=len(said) > 1)]
+    return [*said, _end(route, at, open_ones=said[1:])]
 
 
 def _sentence(item: dict[str, Any], reading: dict[str, Any] | None, at: str) -> str:
@@ -108,7 +113,12 @@ def _effect(reading: dict[str, Any]) -> str:
     return f"Effect {reading['effect']:+.3g}, interval {ends}."
 
 
-def _end(route: dict[str, Any], at: str, *, is_open: bool) -> str:
+def _is_for_people(line: str) -> bool:
+    """Tell whether an approval is all that ``line`` waits for: nobody can give one before."""
+    return line.startswith(APPROVAL) and "asked for" not in line
+
+
+def _end(route: dict[str, Any], at: str, *, open_ones: list[str]) -> str:
     if not route.get("challenger"):
         return "Nothing is under way: add a challenger to the route in the routing file."
     phase = route.get("phase")
@@ -116,9 +126,13 @@ def _end(route: dict[str, Any], at: str, *, is_open: bool) -> str:
         return f"Nothing is missing: it is the champion. {route.get('because') or ''}".strip()
     if phase == "rolled_back":
         return f"It has no traffic and will not come back by itself: {route.get('because')}"
+    if route.get("break_glass"):
+        return "It is in production around its gates: its checks decide whether it stays."
+    if open_ones and all(_is_for_people(line) for line in open_ones):
+        return "It waits for people alone: everything else of this stage is there."
     if route.get("expected_seconds") is not None:
         return f"The decision to promote is expected {_when(at, route['expected_seconds'])}."
-    if is_open:
+    if open_ones:
         return "When it will be decided cannot be told yet: a check has no evidence or no rate."
     return "Nothing is missing in this stage: the next step is taken within a second."
 

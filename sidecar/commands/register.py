@@ -26,13 +26,13 @@ from controller.rowfile import RowFileError, format_of, read_rows
 from controller.rowset import RowSetError, row_set_of, to_bytes
 from controller.signature import SignatureFault, sign
 from sidecar.adminport import AdminRefused, AdminUnreachable
+from sidecar.admintoken import REMEDY, TokenMissing, read_token
 from sidecar.mlflow import Mlflow, MlflowError, Source, address_of, credentials
 from sidecar.modelbody import described, write
 from sidecar.modelclient import register as send
 from sidecar.sample import SampleError, read_samples
 
 DONE, FAILED, USAGE, SILENT = 0, 1, 2, 3
-TOKEN = "UNDERSTUDY_TOKEN"
 TRACKING = "MLFLOW_TRACKING_URI"
 
 
@@ -65,21 +65,22 @@ class Asked:
     source: str | None = None
     """mlflow://NAME/VERSION."""
     who: str | None = None
+    token_file: Path | None = None
     as_json: bool = False
 
 
 def register(asked: Asked, environment: Mapping[str, str] | None = None) -> int:
     """Register it; return the exit code."""
     environment = os.environ if environment is None else environment
-    token = environment.get(TOKEN, "").strip()
     try:
+        token = read_token(environment, asked.token_file)
         if not token:
-            raise Wrong(f"a token is needed to register: set {TOKEN}")
+            raise Wrong(f"a token is needed to register: {REMEDY}")
         model, rows = _model(asked, environment)
         answer = send(asked.admin, write(model, rows), token)
     except (Wrong, NotAReference, ArtifactError, RowFileError, RowSetError) as error:
         return _fail(error, USAGE)
-    except (SignatureFault, SampleError) as error:
+    except (SignatureFault, SampleError, TokenMissing) as error:
         return _fail(error, USAGE)
     except (MlflowError, OSError) as error:
         return _fail(error, FAILED)

@@ -86,6 +86,18 @@ def test_what_is_missing_without_a_reading_is_told_as_it_is() -> None:
     assert "functional: not ready yet." in lines
 
 
+def test_an_approval_that_is_all_that_is_missing_says_how_to_give_it() -> None:
+    lines = said(required=[], missing=["approval: 1 of 2 (risk)"], expected_seconds=None)
+    assert lines[1] == "approval: 1 of 2 (risk). `understudy approve digits` gives one."
+    assert lines[-1] == "It waits for people alone: everything else of this stage is there."
+
+
+def test_nobody_is_asked_to_approve_before_the_time() -> None:
+    early = "approval: 0 of 2, asked for when the checks have passed"
+    lines = said(missing=[early])
+    assert f"{early}." in lines and lines[-1].startswith("The decision to promote is expected")
+
+
 @pytest.mark.parametrize(
     ("changes", "end"),
     [
@@ -93,6 +105,7 @@ def test_what_is_missing_without_a_reading_is_told_as_it_is() -> None:
         ({"phase": "promoted", "because": "all passed"}, "Nothing is missing: it is the champion"),
         ({"phase": "rolled_back", "because": "harm"}, "It has no traffic"),
         ({"expected_seconds": None}, "Nothing is missing in this stage"),
+        ({"phase": "watch", "break_glass": {"who": "ada"}}, "It is in production around its gates"),
     ],
 )
 def test_the_end_says_what_will_happen(changes: dict[str, Any], end: str) -> None:

@@ -139,6 +139,22 @@ async def test_what_is_wrong_is_said_before_anything_is_sent(
     assert await bench.models() == []
 
 
+async def test_the_token_may_be_in_a_file(
+    bench: Bench, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "team.token"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o644)
+    admin = str(bench.client.make_url("")).rstrip("/")
+    artifact = bench.folder / "weights.bin"
+    asked = Asked(ref="fraud:7", admin=admin, artifact=artifact, token_file=file)
+    environment = {"USER": "ada"}
+    assert await asyncio.to_thread(register, asked, environment) == 2
+    assert "others may read it" in capsys.readouterr().err
+    file.chmod(0o600)
+    assert await asyncio.to_thread(register, asked, environment) == 0
+
+
 def test_token_and_admin_port_are_needed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
