@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import structlog
 
-from controller.adoption import Adoption, IntentRefused, names_of, reconcile
+from controller.adoption import Adoption, IntentRefused, reconcile
 from controller.audit import Entry
 from controller.intake import Intake
 from controller.mover import RECOVERY, Mover
@@ -17,7 +17,7 @@ from controller.policy import Intent, RouteIntent
 from controller.rollout import Event
 from controller.store import RouteState, StoreError
 from controller.traffic import Change, Traffic
-from router.table import Route, RoutingTable
+from router.table import Route, RoutingTable, Variant
 
 log = structlog.get_logger(__name__)
 
@@ -98,11 +98,16 @@ class Adopter:
             self._intake.end(name)
 
     def _asked(self, state: RouteState, intent: Intent, who: str) -> RouteState:
-        """Note who asks for the challengers of a route, if it is not who did before."""
+        """Note who asks for each variant of a route: whoever changes another one does not."""
         declared = next(route for route in intent.routes if route.name == state.name)
         before = self._mover.serving().get(state.name)
-        is_same = before is not None and names_of(before) == names_of(declared)
-        return state if is_same else replace(state, asked_by=who)
+        old = {} if before is None else _variants(before)
+        askers: dict[str, tuple[str, ...]] = {}
+        for name, variant in _variants(declared).items():
+            known = state.askers.get(name, ()) if name in old else ()
+            is_asked = old.get(name) != variant and who not in known
+            askers[name] = (*known, who) if is_asked else known
+        return replace(state, askers=askers)
 
     def _accounts(
         self, intent: Intent, adoption: Adoption, who: str, tables: tuple[int, int]
@@ -146,6 +151,13 @@ class Adopter:
             self._mover.annotate(state, who=who, action="refuse", because=str(refusal))
         except StoreError as exc:
             log.error("refusal_not_recorded", error=str(exc))
+
+
+def _variants(route: RouteIntent) -> dict[str, tuple[Variant, str | None]]:
+    """Return where each variant of the file is, and which registered version it runs, by name."""
+    models = dict(route.models)
+    declared = (route.champion, *route.challengers)
+    return {one.name: (one, models.get(one.name)) for one in declared}
 
 
 def _answers(state: RouteState, route: RouteIntent) -> str:

@@ -439,8 +439,9 @@ class Controller:
 
     def _sponsors(self, state: RouteState) -> tuple[str, ...]:
         """Return who asked for the challenger, and who registered it: others approve it."""
+        asked = () if state.rollout is None else state.askers.get(state.rollout.challenger, ())
         registered_by = self.registrar.registered_by(state)
-        return tuple(who for who in (state.asked_by, registered_by) if who)
+        return (*asked, registered_by) if registered_by else asked
 
 
 def _kept_s(route: RouteIntent) -> float:

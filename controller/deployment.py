@@ -15,18 +15,20 @@ ALIASES = (CHAMPION, CHALLENGER)
 
 REGISTERED = "registered"
 PRODUCTION = "production"
+COLD_START = "cold start"
 ARCHIVED = "archived"
 ROLLED_BACK = "rolled back"
 
 _PHASES = {
     Phase.QUEUED: REGISTERED,
+    Phase.COLD_START: COLD_START,
     Phase.WATCH: PRODUCTION,
     Phase.PROMOTED: PRODUCTION,
     Phase.ROLLED_BACK: ROLLED_BACK,
 }
 """Stages of phases that are called otherwise; a phase of a gate or of traffic is its own stage."""
 
-_RANK = (PRODUCTION, "canary", "shadow", "security", "performance", "functional")
+_RANK = (PRODUCTION, COLD_START, "canary", "shadow", "security", "performance", "functional")
 """Of a version that runs on several routes the furthest stage is told."""
 
 
@@ -39,8 +41,8 @@ class Deployment:
     model: str
     """NAME:VERSION."""
     stage: str
-    """registered, functional, performance, security, shadow, canary, production, archived or
-    rolled back."""
+    """registered, functional, performance, security, shadow, canary, cold start, production,
+    archived or rolled back."""
     alias: str | None
     """champion, challenger, or None."""
 

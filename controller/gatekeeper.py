@@ -99,18 +99,19 @@ class Gatekeeper:
         return is_here and is_step and rollout.experiment == task.experiment
 
     def _task(self, state: RouteState, rollout: Rollout) -> GateTask:
-        route = self._mover.serving()[state.name]
-        stage = stage_for(self._policy(state), rollout.phase)
+        route, policy = self._mover.serving()[state.name], self._policy(state)
+        stage = stage_for(policy, rollout.phase)
         if rollout.phase is Phase.FUNCTIONAL:
             stage = stage_for(route, rollout.phase)  # the kept policy has no sample bodies
+        began = replace(route, metrics=policy.metrics, alpha=policy.alpha, stages=policy.stages)
         return GateTask(
-            route=route,
+            route=began,  # what it is judged by; how it is asked is for the present file to say
             stage=stage,
             experiment=rollout.experiment,
             challenger=variant_of(route, rollout.challenger),
             champion=variant_of(route, state.champion),
-            model=self.model_of(route, rollout.challenger),
-            champion_model=self.model_of(route, state.champion),
+            model=self.model_of(policy, rollout.challenger),  # what is proven to run, too
+            champion_model=self.model_of(policy, state.champion),
         )
 
     def _policy(self, state: RouteState) -> RouteIntent:

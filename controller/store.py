@@ -7,7 +7,7 @@ see ``StoreError``.
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -97,8 +97,8 @@ class RouteState:
     """Not empty after a loss of state: nothing starts until a person resumes the route."""
     cooling_s: float = 0.0
     """How long nothing is promoted by evidence, after a rollback from production; counted."""
-    asked_by: str = ""
-    """Who brought the present challengers into the file; empty: nobody did since this is kept."""
+    askers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """By variant of the file: who brought it there, and who changed where or what it is since."""
     saved_at_s: float = 0.0
     """Wall clock of the last save, to know how much time a restart took."""
 

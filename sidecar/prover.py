@@ -5,6 +5,7 @@ it but the stages that ask for its proof.
 """
 
 import asyncio
+import threading
 from collections.abc import Callable
 from functools import partial
 
@@ -27,6 +28,10 @@ MAX_AT_ONCE = 4
 log = structlog.get_logger()
 Place = tuple[str, str, str, str]
 """Route, experiment, phase and check."""
+
+
+class _Unwanted(Exception):
+    """Nobody waits for the look any more."""
 
 
 class Prover:
@@ -93,6 +98,21 @@ class Prover:
 
     async def _finding(self, task: ProofTask, check: str) -> Finding:
         if check == ARTIFACT:
-            return await asyncio.to_thread(verify_artifact, task.model, task.keys)
+            return await _verified(task)
         assert task.reports is not None  # only then is the identity asked for
         return await identity.ask(task.variant, task.match, task.reports, task.model)
+
+
+async def _verified(task: ProofTask) -> Finding:
+    """Read the files in a thread, which ends soon when nobody waits: a process that must start
+    again waits for its threads, and a model may take minutes to read."""
+    unwanted = threading.Event()
+
+    def on_read(_: int) -> None:
+        if unwanted.is_set():
+            raise _Unwanted
+
+    try:
+        return await asyncio.to_thread(verify_artifact, task.model, task.keys, on_read)
+    finally:
+        unwanted.set()

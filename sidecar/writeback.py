@@ -178,7 +178,12 @@ class Writeback:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with aiohttp.ClientSession(headers=self._headers, timeout=timeout) as session:
             while True:
-                pause_s = await self.round(session)
+                try:
+                    pause_s = await self.round(session)
+                except Exception as error:  # a fault of ours in it must not end the process
+                    log.exception("MLflow was not told; will try again")
+                    self.error = f"internal error: {type(error).__name__}"
+                    pause_s = MAX_WAIT_S
                 await asyncio.sleep(pause_s)  # a period, not a wait for something to happen
 
     async def round(self, session: aiohttp.ClientSession) -> float:

@@ -1,8 +1,10 @@
 """Which gate runs for which stage: the one place that knows them all."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+
+import structlog
 
 from controller.gates import functional, performance, security, webhook
 from controller.gates.golden import GoldenError
@@ -12,6 +14,7 @@ from controller.gates.scanmemory import ScanMemory
 from controller.gates.task import GateTask
 from controller.policy import StageKind
 
+log = structlog.get_logger(__name__)
 Runner = Callable[[GateTask], Awaitable[GateReport]]
 """Never raises for the challenger's faults; touches no store."""
 
@@ -20,7 +23,7 @@ async def _functional(task: GateTask) -> GateReport:
     return await functional.run(functional.task_of(task))
 
 
-RUNNERS: Mapping[StageKind, Runner] = {StageKind.FUNCTIONAL: _functional}
+RUNNERS: dict[StageKind, Runner] = {StageKind.FUNCTIONAL: _functional}
 
 
 class GateRunner:
@@ -33,7 +36,18 @@ class GateRunner:
         self._scanned = ScanMemory()
 
     async def run(self, task: GateTask) -> GateReport:
-        """Run the gate of ``task``, or call its webhook; what nobody has built is not passed."""
+        """Run the gate of ``task``, or call its webhook; what nobody has built is not passed.
+
+        Nor is what fails by a fault of ours: it is asked again, and must not end the process.
+        """
+        try:
+            return await self._run(task)
+        except Exception as error:
+            log.exception("a gate failed; will try again", route=task.route.name, gate=task.kind)
+            because = f"internal error: {type(error).__name__}; the log has the details"
+            return GateReport(task.challenger.name, False, because, is_transient=True)
+
+    async def _run(self, task: GateTask) -> GateReport:
         if task.hook is not None:
             return await webhook.run(task, task.hook)
         if task.kind is StageKind.PERFORMANCE:

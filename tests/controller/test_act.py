@@ -17,6 +17,7 @@ from tests.controller.builders import (
     STAGES,
     intent,
     route_intent,
+    variant,
 )
 from tests.controller.simulation import BETTER, EQUAL, FAILING, WORSE, Simulation
 
@@ -172,6 +173,31 @@ def test_nobody_approves_twice_nor_what_they_asked_for(start):
     with pytest.raises(ActRefused, match="another person"):
         simulation.controller.act("digits", Act.APPROVE, "Ana", "looks good")
     assert simulation.phase == "shadow"
+
+
+def test_who_asked_for_a_challenger_cannot_hide_behind_another_change_of_the_file(start):
+    (route,) = approving("shadow").routes
+    simulation = start(intent=intent(replace(route, challengers=())))
+    simulation.controller.adopt(intent(route, digest="d2"), "ana")
+    more = (*route.challengers, variant("digits-3", 9003))
+    simulation.controller.adopt(intent(replace(route, challengers=more), digest="d3"), "ben")
+    simulation.run("shadow")
+    until_asked(simulation)
+    with pytest.raises(ActRefused, match="asked for it"):
+        simulation.controller.act("digits", Act.APPROVE, "ana", "mine")
+    simulation.controller.act("digits", Act.APPROVE, "ben", "not mine")
+
+
+def test_who_moves_a_challenger_elsewhere_asks_for_it_too(start):
+    simulation = start(intent=approving("shadow"))
+    simulation.run("shadow")
+    (route,) = approving("shadow").routes
+    moved = replace(route, challengers=(variant("digits-2", 9999),))
+    simulation.controller.adopt(intent(moved, digest="d2"), "ben")
+    until_asked(simulation)
+    for who in ("file", "ben"):
+        with pytest.raises(ActRefused, match="asked for it"):
+            simulation.controller.act("digits", Act.APPROVE, who, "mine")
 
 
 def test_an_approval_is_of_checks_that_have_passed_and_says_what_is_missing(start):

@@ -66,7 +66,7 @@ def test_route_that_is_gone_leaves_archived_versions() -> None:
 def test_every_phase_has_a_stage_that_the_documents_name() -> None:
     named = {
         *("registered", "functional", "performance", "security", "shadow", "canary"),
-        *("production", "archived", "rolled back"),
+        *("cold start", "production", "archived", "rolled back"),
     }
     for phase in Phase:
         assert standing(at(phase))[1][0] in named, phase
@@ -95,3 +95,8 @@ def test_alias_names_one_version_or_none() -> None:
     assert resolve("rank@challenger", found) is None
     found.append(deployment("d", "fraud:6", "production", "champion"))
     assert resolve("fraud@champion", found) is None
+
+
+def test_a_first_version_that_serves_everybody_is_further_than_a_canary() -> None:
+    both = [deployment("a", "fraud:7", "canary"), deployment("b", "fraud:7", "cold start")]
+    assert stage_of(both) == "cold start"

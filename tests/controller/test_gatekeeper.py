@@ -43,8 +43,26 @@ def test_one_gate_a_route_is_wanted_and_only_before_traffic(scene, phase):
 def test_a_gate_is_run_as_the_file_said_when_the_rollout_began(scene):
     scene.mover.intent = intent(route_intent(stages=(replace(PERFORMANCE, at_most_s=1.0),)))
     (task,) = scene.gates.pending()
-    assert task.stage == PERFORMANCE
+    assert task.stage == PERFORMANCE and task.route.stages == ALL_STAGES
     assert (task.challenger.name, task.champion.name) == ("digits-2", "digits-1")
+
+
+def test_a_metric_that_left_the_file_is_still_asked_of_a_rollout_that_began_with_it(scene):
+    began = scene.mover.states["digits"].policy
+    scene.mover.intent = intent(replace(began, metrics=began.metrics[:1], alpha=0.5))
+    (task,) = scene.gates.pending()
+    assert (task.route.metrics, task.route.alpha) == (began.metrics, began.alpha)
+
+
+def test_the_version_that_a_gate_looks_at_is_the_one_that_is_proven_to_run(scene):
+    """Not another one that the file names since: its files are not those of the challenger."""
+    began = replace(route_intent(stages=ALL_STAGES), models=(("digits-2", "digits:2"),))
+    scene.stand_at(Phase.SECURITY, began)
+    scene.mover.intent = intent(replace(began, models=(("digits-2", "digits:3"),)))
+    asked = []
+    scene.gates.model_of = lambda route, name: asked.append(dict(route.models).get(name))
+    scene.gates.pending()
+    assert asked == ["digits:2", None]
 
 
 def test_sample_bodies_come_from_the_present_file(scene):

@@ -136,7 +136,7 @@ class Start:
             policy=self.policy,
             salt=b"s" * 32,
             tried=(CHALLENGER,) if phase in FINISHED else (),
-            asked_by="file",
+            askers={CHALLENGER: ("file",)},
             saved_at_s=NOW_S,
         )
 

@@ -482,6 +482,18 @@ async def test_breaking_the_glass_needs_admin_whatever_else_one_may(tmp_path: Pa
         await bench.close()
 
 
+@pytest.mark.parametrize("act", ["hold", "resume", "approve"])
+async def test_a_broken_glass_gives_nobody_a_right_to_something_else(
+    bench: AdminBench, named: AdminBench, act: str
+) -> None:
+    """Least of all to approve, in any name: four eyes need tokens that name people."""
+    path, body = f"/v1/routes/digits/{act}", '{"who": "ada", "reason": "x", "break_glass": true}'
+    for one, token in ((bench, BEARER), (named, of("root"))):
+        response = await one.post(path, body, Authorization=token)
+        assert response.status in (400, 403)
+        assert one.double.acts == []
+
+
 @pytest.mark.parametrize("path", [*READS, "/nothing/here", "/v1/routes/absent"])
 async def test_every_answer_carries_the_headers_that_keep_browsers_out(
     bench: AdminBench, path: str

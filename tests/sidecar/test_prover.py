@@ -1,6 +1,7 @@
 """Real files and a real server, looked at for a real controller."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -143,6 +144,37 @@ async def test_loop_ends_with_its_looks_when_it_is_cancelled(bench: Bench) -> No
     with pytest.raises(asyncio.CancelledError):
         await task
     await bench.prover.settled()
+
+
+async def test_a_look_that_nobody_waits_for_leaves_no_thread_behind(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that must start again waits for its threads: it must not read a whole model."""
+    await bench.tick()
+    begun, go_on, ended = asyncio.Event(), threading.Event(), asyncio.Event()
+    loop, read = asyncio.get_running_loop(), 0
+
+    def endless(_: Any, __: str, on_read: Callable[[int], None] = lambda _: None) -> None:
+        nonlocal read
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(60.0)
+        try:
+            while read < 10:
+                on_read(1)
+                read += 1
+        finally:
+            loop.call_soon_threadsafe(ended.set)
+
+    monkeypatch.setattr("sidecar.prover.verify_artifact", endless)
+    task = loop.create_task(bench.prover.run())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await bench.prover.settled()
+    go_on.set()
+    await ended.wait()
+    assert read == 0
 
 
 async def test_nothing_is_proven_before_the_controller_is_there() -> None:

@@ -172,6 +172,28 @@ async def test_nobody_is_told_unless_the_file_says_so(away: Bench) -> None:
     assert away.writeback.after == 0 and away.writeback.state() is None
 
 
+async def test_a_record_that_cannot_be_read_ends_nothing(
+    away: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop is one of the process's own: what leaves it would take the controller with it."""
+    tried = asyncio.Event()
+
+    async def damaged(*_: object) -> list[dict[str, Any]]:
+        tried.set()
+        raise json.JSONDecodeError("damaged", "", 0)
+
+    monkeypatch.setattr(away.desk, "audit", damaged)
+    task = asyncio.get_running_loop().create_task(away.writeback.run())
+    await tried.wait()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not task.done()
+    assert away.writeback.error == "internal error: JSONDecodeError"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_refusal_is_passed_over(away: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from sidecar import writeback
 

@@ -1,6 +1,7 @@
 import socket
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from controller.gates import runner
@@ -27,6 +28,16 @@ async def test_a_gate_that_is_not_there_is_not_passed(kind):
     assert not report.passed and kind.value in report.because
 
 
+async def test_a_fault_of_ours_in_a_gate_is_not_passed_and_ends_nothing(monkeypatch):
+    async def broken(_: object) -> None:
+        raise RecursionError("too deep")
+
+    monkeypatch.setitem(runner.RUNNERS, StageKind.FUNCTIONAL, broken)
+    report = await runner.run(TASK)
+    assert not report.passed and report.is_transient
+    assert "RecursionError" in report.because and report.challenger == TASK.challenger.name
+
+
 async def test_the_performance_gate_shows_its_progress_and_is_over_when_it_ends(tmp_path):
     path = tmp_path / "golden.ndjson"
     path.write_text('{"request": 1, "label": 1}\n' * 30)
@@ -40,8 +51,12 @@ async def test_the_performance_gate_shows_its_progress_and_is_over_when_it_ends(
     spec = PerformanceSpec(
         golden=GoldenSpec(path=str(path)), metrics=(("accuracy", Allowed(absolute=0.2)),)
     )
-    async with served(Model(predict)) as challenger, served(Model(predict)) as champion:
+    async with (
+        served(Model(predict)) as challenger,
+        served(Model(predict), "digits-1") as champion,
+    ):
         stage = StageSpec(kind=StageKind.PERFORMANCE, performance=spec)
+        champion = msgspec.structs.replace(champion, name="digits-1")
         report = await gates.run(
             replace(TASK, stage=stage, challenger=challenger, champion=champion)
         )
