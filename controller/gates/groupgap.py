@@ -13,8 +13,6 @@ Assumes that the rows of a group are independent draws of whom the model will me
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from scipy.stats import beta
-
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -117,6 +115,8 @@ def _gap(rates: Sequence[Rate], alpha: float) -> Gap:
 
 def interval(hits: int, rows: int, alpha: float) -> tuple[float, float]:
     """Return Clopper and Pearson's interval for a share, at level 1 - alpha."""
+    from scipy.stats import beta  # 85 MB: only who asks for fairness pays for it
+
     low = 0.0 if hits == 0 else float(beta.ppf(alpha / 2, hits, rows - hits + 1))
     high = 1.0 if hits == rows else float(beta.ppf(1 - alpha / 2, hits + 1, rows - hits))
     return low, high

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from types import ModuleType
 
 import structlog
 
-from controller.gates import functional, performance, security, webhook
+from controller.gates import functional, security, webhook
 from controller.gates.golden import GoldenError
 from controller.gates.progress import Board
 from controller.gates.report import GateReport
@@ -62,12 +63,22 @@ class GateRunner:
 
     async def _performance(self, task: GateTask) -> GateReport:
         try:
+            performance = await asyncio.to_thread(_performance_gate)
             asked = await asyncio.to_thread(performance.task_of, task, self._rows)
-            return await performance.run(asked, self.board.teller(task))
+            report: GateReport = await performance.run(asked, self.board.teller(task))
+            return report
         except GoldenError as error:
             return GateReport(task.challenger.name, False, str(error), is_transient=True)
         finally:
             self.board.clear(task)
+
+
+def _performance_gate() -> ModuleType:
+    """Return the module when it is needed: scipy.stats is 85 MB and a second of the processor,
+    and only a sidecar with this stage should pay for it."""
+    from controller.gates import performance
+
+    return performance
 
 
 async def run(task: GateTask) -> GateReport:

@@ -317,3 +317,11 @@ def test_hangup_reads_the_file_again(tmp_path: Path) -> None:
     # The poll comes every two seconds: on a machine as quick as ours it was not that.
     assert time.monotonic() - began < 1.5 * slowness()
     real.end()
+
+
+def test_the_process_starts_without_what_only_gates_need() -> None:
+    """scipy.stats alone takes 85 MB and a second of the processor."""
+    heavy = "scipy sklearn pandas fairlearn pyarrow picklescan opentelemetry nats"
+    code = f"import sidecar.process, sys; sys.exit(str(set({heavy.split()}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() == "set()"
