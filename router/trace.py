@@ -2,7 +2,7 @@
 
 Pure. What is traced is carried by the observation as TRACEPARENT/SPAN: what the client sent, and
 the span of the exchange, 16 random hex digits. Every other name follows from these two, so that the
-router draws nothing more and the controller process can write the spans (docs/adr/0051).
+router draws nothing more and the controller process can write the spans (docs/adr/0035).
 """
 
 import re
