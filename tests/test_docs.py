@@ -1,6 +1,5 @@
 """The documents are run: every YAML block, every command, and the quickstart from end to end."""
 
-import fcntl
 import json
 import os
 import re
@@ -20,6 +19,7 @@ from typer.testing import CliRunner
 
 from sidecar.cli import app
 from sidecar.routefile import load_routefile
+from tests.usual_ports import usual_ports
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -198,11 +198,11 @@ class Shell:
 
 
 @pytest.fixture
-def shell(tmp_path: Path) -> Iterator[Shell]:
-    """One at a time on a machine: what documents show has its usual ports."""
-    with (Path(tempfile.gettempdir()) / "understudy-usual-ports.lock").open("w") as usual_ports:
-        fcntl.flock(usual_ports, fcntl.LOCK_EX)
-        shell = Shell(tmp_path)
+def shell() -> Iterator[Shell]:
+    """One at a time on a machine, because what documents show has its usual ports; and in a folder
+    with a short name: a state holds a Unix socket."""
+    with usual_ports(), tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        shell = Shell(Path(folder))
         yield shell
         shell.close()
 

@@ -15,26 +15,33 @@ import yaml
 from sidecar.commands.demo import EXAMPLE, INTERRUPTED, run
 from sidecar.demo.scenario import Scenario
 from tests.sidecar.demo.conftest import Quiet, fake
+from tests.sidecar.demo.elsewhere import elsewhere
 from tests.sidecar.demo.processes import descendants, is_running
 
 PROGRAM = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from sidecar.commands.demo import EXAMPLE, run
+from sidecar.commands.demo import run
 from sidecar.demo.scenario import Scenario
 from sidecar.demo.show import show_on
-sidecar = tuple(sys.argv[1:])
-sys.exit(run(Scenario.BETTER, None, EXAMPLE, show_on(Console()), sidecar))
+file, *sidecar = sys.argv[1:]
+sys.exit(run(Scenario.BETTER, None, Path(file), show_on(Console()), tuple(sidecar)))
 """
 PROCESSES = 5
 """Two model servers, the sidecar, the client, the labeller."""
 
 
 @pytest.fixture
+def aside(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder beside the one that must be empty in the end."""
+    return tmp_path_factory.mktemp("aside")
+
+
+@pytest.fixture
 def hurried(tmp_path: Path) -> Path:
     """The demo's own routing file with less patience."""
-    document = yaml.safe_load(EXAMPLE.read_text())
+    document = yaml.safe_load(elsewhere(tmp_path).read_text())
     document["routes"][0]["rollout"]["stages"] = [
         {"functional": {"samples": str(EXAMPLE.parent / "digits-samples.jsonl")}},
         {"shadow": {"share": "100%", "at_least": 100}},
@@ -69,15 +76,17 @@ def test_challenger_that_crashes_under_the_real_sidecar_is_out_and_no_user_notic
 def test_bad_end_is_exit_code_1_and_a_summary_all_the_same(tmp_path: Path) -> None:
     show = Quiet()
     target = tmp_path / "summary.json"
-    assert run(Scenario.BETTER, target, EXAMPLE, show, fake("worse")) == 1
+    assert run(Scenario.BETTER, target, elsewhere(tmp_path), show, fake("worse")) == 1
     assert json.loads(target.read_text())["outcome"] == "rolled_back"
     assert any("NOT AS IT SHOULD BE" in words for words in show.said)
 
 
-def test_sidecar_that_dies_ends_everything_with_exit_code_1_and_its_last_words() -> None:
+def test_sidecar_that_dies_ends_everything_with_exit_code_1_and_its_last_words(
+    tmp_path: Path,
+) -> None:
     show = Quiet()
     before = descendants(os.getpid())
-    assert run(Scenario.BETTER, None, EXAMPLE, show, fake("dies")) == 1
+    assert run(Scenario.BETTER, None, elsewhere(tmp_path), show, fake("dies")) == 1
     assert re.search(r"the sidecar ended with 3:\s+out of luck", show.said[-1])
     assert show.is_over
     assert descendants(os.getpid()) == before
@@ -89,9 +98,9 @@ def test_file_that_does_not_exist_is_exit_code_1(tmp_path: Path) -> None:
     assert "nothing.yaml" in show.said[-1]
 
 
-def test_ctrl_c_leaves_no_process_and_no_folder_behind(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_no_process_and_no_folder_behind(tmp_path: Path, aside: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *fake("stuck")],
+        [sys.executable, "-c", PROGRAM, str(elsewhere(aside)), *fake("stuck")],
         stdout=subprocess.PIPE,
         text=True,
         env={"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])},
@@ -113,9 +122,9 @@ def test_ctrl_c_leaves_no_process_and_no_folder_behind(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_signal_while_training_ends_the_demo(tmp_path: Path) -> None:
+def test_signal_while_training_ends_the_demo(tmp_path: Path, aside: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, *fake("stuck")],
+        [sys.executable, "-c", PROGRAM, str(elsewhere(aside)), *fake("stuck")],
         stdout=subprocess.PIPE,
         text=True,
         env={"TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])},

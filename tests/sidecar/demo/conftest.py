@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from sidecar.commands.demo import EXAMPLE
 from sidecar.demo.cast import Cast, train_cast
 from sidecar.demo.play import Play
 from sidecar.demo.progress import Progress
 from sidecar.demo.routing_copy import copy_routing
 from sidecar.demo.scenario import Scenario
+from tests.sidecar.demo.elsewhere import elsewhere
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def play_of(scenario: Scenario, script: str, cast: Cast, folder: Path) -> Play:
     return Play(
         scenario=scenario,
         cast=cast,
-        routing=copy_routing(EXAMPLE, folder),
+        routing=copy_routing(elsewhere(folder), folder),
         deadline_s=20.0,
         rate=120.0,
         aftermath_s=0.5,
