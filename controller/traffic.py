@@ -60,6 +60,8 @@ class Traffic:
         self._publish = publish
         self._table = table
         self._unrecorded: list[Change] = []
+        self._n_told = 0
+        """Unrecorded rollbacks that the log has: they are tried ten times a second."""
 
     @property
     def table(self) -> RoutingTable:
@@ -118,9 +120,14 @@ class Traffic:
             try:
                 self._commit(change, nothing_more, place="rollback.in_transaction")
             except StoreError as exc:
-                log.error("rollback_not_recorded", error=str(exc), waiting=self.n_unrecorded)
+                if self._n_told != self.n_unrecorded:
+                    log.error("rollback_not_recorded", error=str(exc), waiting=self.n_unrecorded)
+                self._n_told = self.n_unrecorded
                 return False
             del self._unrecorded[0]
+        if self._n_told:
+            log.info("rollbacks_recorded_at_last")
+        self._n_told = 0
         return True
 
     def require_settled(self) -> None:

@@ -23,6 +23,8 @@ class Publisher:
         """Must be callable from any thread, and not wait."""
         self._path = path
         self._unwritten: RoutingTable | None = None
+        self._is_told = False
+        """Whether the log has it that the disk refuses: it is tried ten times a second."""
 
     def last(self) -> RoutingTable | None:
         """Return the table on the disk; None if there is none that can be read."""
@@ -42,6 +44,11 @@ class Publisher:
         try:
             tablefile.write(self._path, self._unwritten)
         except OSError as error:
-            log.error("table not written; will try again", error=str(error))
+            if not self._is_told:
+                log.error("table not written; will try again", error=str(error))
+            self._is_told = True
             return
         self._unwritten = None
+        if self._is_told:
+            log.info("table written at last")
+        self._is_told = False

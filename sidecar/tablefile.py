@@ -31,10 +31,13 @@ def write(path: Path, routing: RoutingTable) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Replace a file as a whole; OSError leaves the old one in place."""
+    """Replace a file as a whole; OSError leaves the old one in place.
+
+    Only our user may read it: a table holds the key that seals sets of versions.
+    """
     temporary = path.with_name(f".{path.name}.new")  # one name: a crash leaves one file at most
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=_private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -47,6 +50,10 @@ def replace(path: Path, content: bytes) -> None:
         os.fsync(directory)  # the rename itself must survive a power loss
     finally:
         os.close(directory)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
 
 
 def seed(path: Path, intent: Intent) -> bool:

@@ -148,6 +148,8 @@ def fault_of(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, TooLargeAnswer):
         return str(error)
+    if isinstance(error, aiohttp.ClientConnectorError):  # its own words speak of ssl:default
+        return f"no connection to {error.host}:{error.port}: {error.os_error.strerror or error}"
     return f"no answer: {type(error).__name__}: {error}"
 
 

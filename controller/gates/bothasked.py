@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import aiohttp
 import msgspec
 
-from controller.gates.asking import Asker, TooLargeAnswer, asking
+from controller.gates.asking import Asker, TooLargeAnswer, asking, fault_of
 from controller.gates.golden import GoldenRow
 from controller.gates.measured import Answered, Reply
 from evaluator.extract import Extractor, Fields
@@ -106,10 +106,9 @@ class _Side:
     def _note_silence(self, error: Exception) -> None:
         self._n_silent += 1
         if self._n_silent >= GIVE_UP_AFTER:
-            why = str(error) or type(error).__name__
             raise GaveUp(
                 f"{self._variant.name} did not answer {GIVE_UP_AFTER} golden rows one after the "
-                f"other ({why})"
+                f"other ({fault_of(error)})"
             ) from error
 
 

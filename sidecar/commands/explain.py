@@ -132,6 +132,11 @@ def _end(route: dict[str, Any], at: str, *, open_ones: list[str]) -> str:
         return "It waits for people alone: everything else of this stage is there."
     if route.get("expected_seconds") is not None:
         return f"The decision to promote is expected {_when(at, route['expected_seconds'])}."
+    if phase in ("functional", "performance", "security"):
+        return (
+            "It meets no traffic before that. Its gate is asked again, with growing pauses, until "
+            "it passes or the stage's `at_most` is over."
+        )
     if open_ones:
         return "When it will be decided cannot be told yet: a check has no evidence or no rate."
     return "Nothing is missing in this stage: the next step is taken within a second."

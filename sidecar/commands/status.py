@@ -83,6 +83,8 @@ def _route(route: dict[str, Any]) -> list[RenderableType]:
     parts: list[RenderableType] = [Text(headline(route), style="bold")]
     if route.get("held_by"):
         parts.append(Text(f"held by {route['held_by']}", style="yellow"))
+    if route.get("phase") == "rolled_back" and route.get("because"):
+        parts.append(Text(f"  because: {route['because']}"))
     standby = route.get("standby") or {}
     if standby.get("requests"):
         parts.append(Text(_standby(standby), style="yellow"))

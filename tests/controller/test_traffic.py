@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from controller import audit, store
 from controller.audit import Entry
@@ -96,6 +97,24 @@ def test_back_that_cannot_be_written_is_published_and_written_later(traffic, rou
     assert traffic.settle()
     assert audit.head(connection).sequence == 2
     assert store.load_table(connection) == RoutingTable(version=3)
+
+
+def test_a_store_that_stays_full_is_told_once_for_each_rollback(traffic, connection):
+    lock(connection)
+    with capture_logs() as logs:
+        traffic.withdraw(change(2))
+        for _ in range(50):
+            traffic.settle()
+        traffic.withdraw(change(3))
+        traffic.settle()
+        unlock(connection)
+        traffic.settle()
+        traffic.settle()
+    assert [line["event"] for line in logs] == [
+        "rollback_not_recorded",
+        "rollback_not_recorded",
+        "rollbacks_recorded_at_last",
+    ]
 
 
 def test_nothing_goes_forward_before_what_went_back_is_written(traffic, routers, connection):

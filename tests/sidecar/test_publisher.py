@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from router import table
 from router.table import RoutingTable
 from sidecar.publisher import Publisher
@@ -34,3 +36,23 @@ def test_disk_that_fails_stops_no_rollback_and_is_tried_again(tmp_path: Path) ->
     (folder / "table.msgpack").unlink()
     publisher.write()
     assert version_on_disk(folder / "table.msgpack") is None
+
+
+def test_disk_that_stays_full_is_told_once_and_once_more_when_it_is_over(tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
+    publisher = Publisher(lambda _: None, folder / "table.msgpack")
+    with capture_logs() as logs:
+        publisher.publish(RoutingTable(version=1))
+        for _ in range(50):
+            publisher.write()
+        folder.mkdir()
+        publisher.write()
+        publisher.write()
+    told = [line["event"] for line in logs if line["event"] != "table published"]
+    assert told == ["table not written; will try again", "table written at last"]
+
+
+def test_table_is_for_our_user_alone(tmp_path: Path) -> None:
+    path = tmp_path / "table.msgpack"
+    Publisher(lambda _: None, path).publish(RoutingTable(version=1))
+    assert path.stat().st_mode & 0o777 == 0o600

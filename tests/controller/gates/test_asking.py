@@ -49,3 +49,12 @@ async def test_nobody_there_is_an_error_with_a_sentence():
                 await asker.post(b"7")
     assert fault_of(raised.value).startswith("no answer: ClientConnectorError")
     assert fault_of(TimeoutError()) == "no answer in time"
+
+
+async def test_a_refused_connection_is_told_without_the_librarys_own_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientConnectorError) as caught:
+            await session.get(f"http://127.0.0.1:{port}/")
+    assert fault_of(caught.value) == f"no connection to 127.0.0.1:{port}: Connection refused"

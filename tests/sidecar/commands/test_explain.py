@@ -104,6 +104,7 @@ def test_nobody_is_asked_to_approve_before_the_time() -> None:
         ({"challenger": None, "phase": None}, "Nothing is under way"),
         ({"phase": "promoted", "because": "all passed"}, "Nothing is missing: it is the champion"),
         ({"phase": "rolled_back", "because": "harm"}, "It has no traffic"),
+        ({"phase": "security", "expected_seconds": None}, "It meets no traffic before that"),
         ({"expected_seconds": None}, "Nothing is missing in this stage"),
         ({"phase": "watch", "break_glass": {"who": "ada"}}, "It is in production around its gates"),
     ],
