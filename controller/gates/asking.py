@@ -5,6 +5,7 @@ Every request carries the marker that tells the variant that nobody acts on its 
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -148,8 +149,9 @@ def fault_of(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, TooLargeAnswer):
         return str(error)
-    if isinstance(error, aiohttp.ClientConnectorError):  # its own words speak of ssl:default
-        return f"no connection to {error.host}:{error.port}: {error.os_error.strerror or error}"
+    number = error.os_error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
+    if number is not None and number > 0:  # the library's words speak of ssl:default without TLS
+        return f"no answer: {os.strerror(number)}"
     return f"no answer: {type(error).__name__}: {error}"
 
 
