@@ -149,8 +149,9 @@ def fault_of(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, TooLargeAnswer):
         return str(error)
-    number = error.os_error.errno if isinstance(error, aiohttp.ClientConnectorError) else None
-    if number is not None and number > 0:  # the library's words speak of ssl:default without TLS
+    is_of_tls = isinstance(error, aiohttp.ClientSSLError)  # these say what is wrong
+    if isinstance(error, aiohttp.ClientConnectorError) and not is_of_tls and error.os_error.errno:
+        number = abs(error.os_error.errno)  # the library's words speak of ssl:default without TLS
         return f"no answer: {os.strerror(number)}"
     return f"no answer: {type(error).__name__}: {error}"
 
